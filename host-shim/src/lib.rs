@@ -1,0 +1,6 @@
+//! The native half of openshell.
+
+pub mod journal;
+pub mod registry;
+pub mod snapshots;
+pub mod ssh;

@@ -1,0 +1,2 @@
+//! The openshell component.
+pub mod policy;
