@@ -1,0 +1,90 @@
+//! Tells whether an agent, and not a person, is at the keyboard.
+//!
+//! An agent has a shell of the same user, so this cannot be a wall; it makes an
+//! agent that answers for its person loud and hard instead of one flag away.
+//! What it rests on: agents mark the environment of the commands they run, and
+//! they are an ancestor of those commands.
+
+use std::fmt;
+
+/// Variables that coding agents set for the commands they run. OpenCode sets the
+/// first two; the others are set by other agents.
+const MARKS: [&str; 5] = ["OPENCODE", "AGENT", "CLAUDECODE", "CODEX_SANDBOX", "CURSOR_AGENT"];
+/// Names under which agents run as a process.
+const PROCESSES: [&str; 2] = ["opencode", "opencode-ai"];
+/// Ancestors looked at; a chain is never this long on a sane system.
+const ANCESTORS_MAX: usize = 64;
+
+/// What gave an agent away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentFound {
+    /// A variable of the environment.
+    Variable(&'static str),
+    /// An ancestor process, by name and process id.
+    Ancestor(String, i32),
+}
+
+impl fmt::Display for AgentFound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(formatter, "the environment has {name} set"),
+            Self::Ancestor(name, pid) => {
+                write!(formatter, "the process {name} ({pid}) started this command")
+            }
+        }
+    }
+}
+
+/// Looks for an agent above this process.
+pub fn agent_in_charge() -> Option<AgentFound> {
+    MARKS
+        .iter()
+        .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+        .map(|name| AgentFound::Variable(name))
+        .or_else(ancestor)
+}
+
+/// Walks up `/proc`; where there is none (not Linux) the environment has to do.
+fn ancestor() -> Option<AgentFound> {
+    let mut pid = rustix::process::getppid()?.as_raw_nonzero().get();
+    for _ in 0..ANCESTORS_MAX {
+        let (name, parent) = process(pid)?;
+        if PROCESSES.iter().any(|known| name == *known) {
+            return Some(AgentFound::Ancestor(name, pid));
+        }
+        if parent <= 1 {
+            return None;
+        }
+        pid = parent;
+    }
+    None
+}
+
+/// Name and parent of a process, from `/proc/<pid>/status` (proc(5)).
+fn process(pid: i32) -> Option<(String, i32)> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
+    Some((field("Name:")?.to_owned(), field("PPid:")?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_process_is_readable() {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        if !std::path::Path::new("/proc/self/status").exists() {
+            eprintln!("skipped: no /proc here");
+            return;
+        }
+        let (_, parent) = process(pid).expect("the own process");
+        let real = rustix::process::getppid().expect("a parent");
+        assert_eq!(parent, real.as_raw_nonzero().get());
+    }
+}

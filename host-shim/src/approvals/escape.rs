@@ -1,0 +1,91 @@
+//! Escaping of untrusted text for display.
+//!
+//! Invariant: injective. What cannot be seen becomes `⟦U+XXXX⟧`, and so does the
+//! opening bracket of that notation itself, so no text can imitate an escape.
+
+/// Opens an escape; also escaped, which is what makes the mapping injective.
+const OPEN: char = '⟦';
+
+/// Escapes text that may have several lines; line feeds stay.
+pub fn escape_text(text: &str) -> String {
+    escape(text, true)
+}
+
+/// Escapes text that must stay on one line.
+pub fn escape_line(text: &str) -> String {
+    escape(text, false)
+}
+
+fn escape(text: &str, line_feeds: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if (character == '\n' && line_feeds) || !hidden(character) {
+            shown.push(character);
+        } else {
+            shown.push_str(&format!("{OPEN}U+{:04X}⟧", u32::from(character)));
+        }
+    }
+    shown
+}
+
+/// Characters that a terminal or a dialog does not show as themselves: controls
+/// (Unicode Cc), formats including bidi and zero-width ones (Cf), separators
+/// that look like a plain space (Zs but U+0020, Zl, Zp), fillers, variation
+/// selectors and tags, private use and non-characters.
+fn hidden(character: char) -> bool {
+    let code = u32::from(character);
+    character == OPEN
+        || (character.is_control() && character != '\t')
+        || (character.is_whitespace() && !matches!(character, ' ' | '\t'))
+        || matches!(
+            code,
+            0x00AD
+                | 0x034F
+                | 0x061C
+                | 0x115F..=0x1160
+                | 0x17B4..=0x17B5
+                | 0x180B..=0x180F
+                | 0x200B..=0x200F
+                | 0x202A..=0x202E
+                | 0x2060..=0x206F
+                | 0x2800
+                | 0x3164
+                | 0xE000..=0xF8FF
+                | 0xFE00..=0xFE0F
+                | 0xFEFF
+                | 0xFFA0
+                | 0xFFF0..=0xFFFF
+                | 0x1_D173..=0x1_D17A
+                | 0xE_0000..=0x10_FFFF
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_named() {
+        let cases = [
+            ("uptime", "uptime"),
+            ("a\nb", "a\nb"),
+            ("a\u{1b}[2Kb", "a⟦U+001B⟧[2Kb"),
+            ("a\u{202e}b", "a⟦U+202E⟧b"),
+            ("a\u{a0}b", "a⟦U+00A0⟧b"),
+            ("a\u{200b}b", "a⟦U+200B⟧b"),
+            ("⟦U+001B⟧", "⟦U+27E6⟧U+001B⟧"),
+            ("é 日本 \\e", "é 日本 \\e"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(escape_text(text), shown);
+        }
+        assert_eq!(escape_line("a\nb"), "a⟦U+000A⟧b");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn different_texts_look_different(a in ".{0,12}", b in ".{0,12}") {
+            proptest::prop_assert_eq!(a == b, escape_line(&a) == escape_line(&b));
+        }
+    }
+}

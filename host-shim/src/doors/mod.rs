@@ -1,0 +1,8 @@
+//! The ways in: each translates a protocol into tool calls and questions.
+//!
+//! A door decides nothing. It carries calls to the supervisor and questions to
+//! whoever can answer them.
+
+mod bridge;
+
+pub use bridge::{BridgeError, serve_bridge};

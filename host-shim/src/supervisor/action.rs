@@ -1,0 +1,231 @@
+//! One action: a tool call's work on one server, from intent to outcome.
+//!
+//! Invariant: an action has exactly one outcome line. The first part that knows
+//! how it ended settles it (the effect's own task for a change, the end of the
+//! call for everything else); later attempts to settle do nothing.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ulid::Ulid;
+
+use super::envelope::{Execution, SnapshotStatus};
+use super::failure::code_name;
+use crate::engine::contract::{Failure, FailureCode};
+use crate::journal::{
+    Answer, Approval, Attempt, Context, Decided, Durability, Event, Intent, Journal, JournalError,
+    Operation, Outcome, Receipt, Result as Settled,
+};
+use crate::registry::Record;
+
+/// An action that is on record.
+#[derive(Clone)]
+pub struct Action {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    context: Context,
+    record: Record,
+    journal: Journal,
+    settled: AtomicBool,
+    /// Whether a change was begun, after which no other may be.
+    changing: AtomicBool,
+    last_seq: AtomicU64,
+    facts: Mutex<Facts>,
+}
+
+/// What is known so far, for the outcome line and for the result.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    pub(super) execution: Execution,
+    pub(super) snapshot: SnapshotStatus,
+    pub(super) sha256: Option<String>,
+    /// Set when something could not be recorded although it happened.
+    pub(super) unrecorded: Option<String>,
+    pub(super) note: Option<String>,
+    pub(super) ended: Option<&'static str>,
+}
+
+/// How a settled action ended.
+pub(super) struct Ending {
+    /// `ok`, `partial_failure`, `error` or `unknown`.
+    pub(super) status: &'static str,
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+}
+
+impl Ending {
+    pub(super) fn ok() -> Self {
+        Self {
+            status: "ok",
+            code: None,
+            message: None,
+        }
+    }
+
+    pub(super) fn failed(failure: &Failure) -> Self {
+        Self {
+            status: if failure.code == FailureCode::OutcomeUnknown {
+                "unknown"
+            } else {
+                "error"
+            },
+            code: Some(code_name(failure.code)),
+            message: Some(failure.message.clone()),
+        }
+    }
+}
+
+impl Action {
+    /// Writes the intent; the action exists once that succeeded.
+    pub(super) async fn open(
+        journal: Journal,
+        record: Record,
+        mut intent: Intent,
+    ) -> Result<Self, JournalError> {
+        intent.context.action = Ulid::new().to_string();
+        intent.context.server = Some(record.id.as_str().to_owned());
+        let context = intent.context.clone();
+        let receipt = journal
+            .append(Event::Intent(intent), Durability::Buffered)
+            .await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                context,
+                record,
+                journal,
+                settled: AtomicBool::new(false),
+                changing: AtomicBool::new(false),
+                last_seq: AtomicU64::new(receipt.seq),
+                facts: Mutex::new(Facts::default()),
+            }),
+        })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.inner.context.action
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.inner.record
+    }
+
+    pub(super) fn server(&self) -> &str {
+        self.inner.record.id.as_str()
+    }
+
+    pub(super) fn last_seq(&self) -> u64 {
+        self.inner.last_seq.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.inner.settled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        self.inner
+            .facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn note_facts(&self, change: impl FnOnce(&mut Facts)) {
+        change(
+            &mut self
+                .inner
+                .facts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    /// Claims the action's one change; false when it was claimed before.
+    pub(super) fn claim_change(&self) -> bool {
+        !self.inner.changing.swap(true, Ordering::AcqRel)
+    }
+
+    async fn append(&self, event: Event, durability: Durability) -> Result<Receipt, JournalError> {
+        let receipt = self.inner.journal.append(event, durability).await?;
+        self.inner
+            .last_seq
+            .fetch_max(receipt.seq, Ordering::AcqRel);
+        Ok(receipt)
+    }
+
+    /// Records how a question was answered.
+    pub(super) async fn approval(
+        &self,
+        verdict: &Decided,
+        answer: Answer,
+        operation: Operation,
+    ) -> Result<(), JournalError> {
+        let event = Event::Approval(Approval {
+            context: self.inner.context.clone(),
+            verdict: Some(verdict.clone()),
+            approval: answer,
+            operation: Some(operation),
+        });
+        self.append(event, Durability::Buffered).await.map(drop)
+    }
+
+    /// Records that the effect is about to start; durable when it returns if the
+    /// effect can change anything.
+    pub(super) async fn attempt(
+        &self,
+        verdict: &Decided,
+        operation: &Operation,
+        changes: bool,
+    ) -> Result<(), JournalError> {
+        let durability = if changes {
+            Durability::Synced
+        } else {
+            Durability::Buffered
+        };
+        let event = Event::Attempt(Attempt {
+            context: self.inner.context.clone(),
+            verdict: Some(verdict.clone()),
+            operation: operation.clone(),
+        });
+        self.append(event, durability).await?;
+        self.note_facts(|facts| facts.execution.attempted = true);
+        Ok(())
+    }
+
+    /// Writes the outcome, once. Failing to is a fact of the result, not an error:
+    /// the effect has happened.
+    pub(super) async fn settle(&self, ending: Ending, durability: Durability) {
+        if self.inner.settled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let facts = self.facts();
+        let execution = &facts.execution;
+        let outcome = Settled {
+            status: ending.status.to_owned(),
+            code: ending.code,
+            message: ending.message,
+            exit_code: execution.exit_code,
+            stdout_bytes: execution.stdout_bytes,
+            stderr_bytes: execution.stderr_bytes,
+            duration_ms: execution.duration_ms,
+            ended: facts.ended.map(str::to_owned),
+            sha256: facts.sha256,
+            note: facts.note,
+        };
+        let event = Event::Outcome(Outcome {
+            context: self.inner.context.clone(),
+            outcome,
+            operation: None,
+        });
+        if let Err(error) = self.append(event, durability).await {
+            self.note_facts(|facts| {
+                facts.unrecorded = Some(format!("The outcome could not be recorded: {error}."));
+            });
+        }
+    }
+}

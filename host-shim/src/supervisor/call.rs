@@ -1,0 +1,299 @@
+//! One tool call: its request, the actions it opened, and the envelope that
+//! comes of it.
+//!
+//! The guest's part of the result is its report; everything about execution and
+//! record is put together here from the host's own facts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::action::{Action, Ending};
+use super::digest;
+use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+use super::failure::{code_name, failure};
+use super::resources::Resources;
+use super::{Supervisor, ToolCall};
+use crate::approvals::Asker;
+use crate::engine::Engine;
+use crate::engine::contract::{
+    AuthKind, Failure, FailureCode, Report, Rulebook, Scope, Server,
+};
+use crate::journal::{Context, Durability, Intent};
+use crate::registry;
+use crate::ssh::Connection;
+
+/// A tool call in progress.
+pub struct Call {
+    supervisor: Supervisor,
+    request: ToolCall,
+    arguments: Value,
+    asker: Arc<dyn Asker>,
+    actions: Mutex<Vec<Action>>,
+}
+
+impl Call {
+    pub(super) fn new(supervisor: Supervisor, request: ToolCall, asker: Arc<dyn Asker>) -> Self {
+        let arguments = serde_json::from_str(&request.arguments).unwrap_or(Value::Null);
+        Self {
+            supervisor,
+            request,
+            arguments,
+            asker,
+            actions: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(super) fn request(&self) -> &ToolCall {
+        &self.request
+    }
+
+    pub(super) fn arguments(&self) -> &Value {
+        &self.arguments
+    }
+
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    pub(super) fn resources(&self) -> &Resources {
+        self.supervisor.resources()
+    }
+
+    pub(super) fn asker(&self) -> &Arc<dyn Asker> {
+        &self.asker
+    }
+
+    pub(super) fn cancel(&self) -> &CancellationToken {
+        &self.request.cancel
+    }
+
+    pub(super) fn payload(&self) -> String {
+        digest::payload(&self.request.tool, &self.arguments)
+    }
+
+    pub(super) fn rulebook(&self) -> Result<Rulebook, Failure> {
+        self.resources().rulebook(self.supervisor.judge())
+    }
+
+    /// Lists the servers as a model may see them.
+    pub(crate) async fn list_servers(&self) -> Result<Vec<Server>, Failure> {
+        let registry = self.resources().registry()?;
+        Ok(registry
+            .list()
+            .into_iter()
+            .filter(|server| !server.disabled)
+            .map(|server| Server {
+                id: server.id.as_str().to_owned(),
+                host: server.host,
+                port: server.port,
+                user: server.user,
+                labels: server.labels,
+                scope: match server.scope {
+                    registry::Scope::Global => Scope::Global,
+                    registry::Scope::Workspace => Scope::Workspace,
+                },
+                auth: match server.auth {
+                    registry::AuthKind::Password => AuthKind::Password,
+                    registry::AuthKind::IdentityFile => AuthKind::IdentityFile,
+                    registry::AuthKind::Agent => AuthKind::Agent,
+                },
+            })
+            .collect())
+    }
+
+    /// Puts the intent on record.
+    pub(crate) async fn open(&self, server: &str) -> Result<Action, Failure> {
+        // The journal comes first: without it nothing else is even looked at.
+        let journal = self.resources().journal()?;
+        if self.resources().paths().pause_file().exists() {
+            return Err(failure(
+                FailureCode::ServerDisabled,
+                "The operator has paused openshell.",
+                "A person ends the pause; wait for them.",
+            ));
+        }
+        let id = Resources::server_id(server)?;
+        let record = self.resources().registry()?.get(&id)?.clone();
+        if record.disabled {
+            return Err(failure(
+                FailureCode::ServerDisabled,
+                format!("Server {id} is disabled."),
+                "A person can enable it again.",
+            ));
+        }
+        let intent = Intent {
+            context: Context {
+                action: String::new(),
+                session: self.request.session.clone(),
+                door: self.request.door.to_owned(),
+                tool: self.request.tool.clone(),
+                server: None,
+            },
+            arguments: self.arguments.clone(),
+            verdict: None,
+            component: Some(Engine::component_digest().to_owned()),
+            key: self.request.key.clone(),
+            payload: Some(self.payload()),
+        };
+        let action = Action::open(journal, record, intent).await?;
+        self.lock_actions().push(action.clone());
+        Ok(action)
+    }
+
+    fn lock_actions(&self) -> std::sync::MutexGuard<'_, Vec<Action>> {
+        self.actions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an action belongs to this call and can still be worked with.
+    pub(super) fn check_action(&self, action: &Action) -> Result<(), Failure> {
+        let known = self.lock_actions().iter().any(|own| own.same(action));
+        if known && !action.is_settled() {
+            return Ok(());
+        }
+        Err(failure(
+            FailureCode::PermitMisused,
+            "The action is over.",
+            "Each call can change one thing once.",
+        ))
+    }
+
+    /// Connects to the action's server, or returns the connection there is.
+    pub(super) async fn connection(&self, action: &Action) -> Result<Arc<Connection>, Failure> {
+        let target = self.resources().target(action.record()).await?;
+        let dial = self.resources().pool().connection(&target);
+        tokio::select! {
+            connection = dial => Ok(connection?),
+            () = self.cancel().cancelled() => Err(failure(
+                FailureCode::Cancelled,
+                "The call was given up while connecting; nothing was started.",
+                "",
+            )),
+        }
+    }
+
+    /// Ends a call whose guest came to an end.
+    pub(super) async fn finish(&self, report: Report) -> Envelope {
+        let failed = report.code.as_ref().map(|_| ());
+        self.settle(report.code.as_deref(), report.message.as_deref())
+            .await;
+        let mut envelope = self.envelope();
+        if failed.is_some() {
+            envelope.status = Status::Error;
+        }
+        envelope.code = report.code;
+        envelope.message = report.message;
+        envelope.next = report.next;
+        envelope.data = report
+            .data
+            .and_then(|data| serde_json::from_str(&data).ok());
+        self.admit(envelope)
+    }
+
+    /// Ends a call whose guest was stopped.
+    pub(super) async fn finish_failed(&self, failure: &Failure) -> Envelope {
+        let code = code_name(failure.code);
+        self.settle(Some(&code), Some(&failure.message)).await;
+        let mut envelope = self.envelope();
+        envelope.status = Status::Error;
+        envelope.code = Some(code);
+        envelope.message = Some(failure.message.clone());
+        envelope.next = (!failure.next.is_empty()).then(|| failure.next.clone());
+        self.admit(envelope)
+    }
+
+    async fn settle(&self, code: Option<&str>, message: Option<&str>) {
+        let actions = self.lock_actions().clone();
+        for action in actions {
+            let unknown = code == Some("OUTCOME_UNKNOWN");
+            action
+                .settle(
+                    Ending {
+                        status: match code {
+                            None => "ok",
+                            Some(_) if unknown => "unknown",
+                            Some(_) => "error",
+                        },
+                        code: code.map(str::to_owned),
+                        message: message.map(str::to_owned),
+                    },
+                    Durability::Buffered,
+                )
+                .await;
+        }
+    }
+
+    /// The host's own part of the envelope.
+    fn envelope(&self) -> Envelope {
+        let actions = self.lock_actions().clone();
+        let facts = actions.last().map(Action::facts).unwrap_or_default();
+        Envelope {
+            status: Status::Ok,
+            tool: self.request.tool.clone(),
+            server: self
+                .arguments
+                .get("server")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            code: None,
+            message: None,
+            next: None,
+            data: None,
+            replayed: false,
+            execution: if actions.is_empty() {
+                Execution::default()
+            } else {
+                facts.execution
+            },
+            audit: Audit {
+                log_written: !actions.is_empty() && facts.unrecorded.is_none(),
+                snapshot_status: facts.snapshot,
+                seq: actions.last().map(Action::last_seq),
+                action: actions.last().map(|action| action.id().to_owned()),
+            },
+        }
+    }
+
+    /// Says when a change happened that the record does not fully hold, and
+    /// removes our own secrets from whatever a server echoed back.
+    fn admit(&self, mut envelope: Envelope) -> Envelope {
+        let facts = self.lock_actions().last().map(Action::facts);
+        if let Some(facts) = facts {
+            let gap = facts.unrecorded.or_else(|| {
+                (facts.snapshot == SnapshotStatus::PartialFailure)
+                    .then(|| "The state after the change could not be kept as a snapshot.".to_owned())
+            });
+            if let Some(gap) = gap
+                && envelope.status == Status::Ok
+            {
+                envelope.status = Status::PartialFailure;
+                envelope.message = Some(match envelope.message {
+                    Some(message) => format!("{message} {gap}"),
+                    None => gap,
+                });
+            }
+        }
+        if let Ok(redactor) = self.resources().redactor() {
+            for text in [&mut envelope.message, &mut envelope.next]
+                .into_iter()
+                .flatten()
+            {
+                *text = redactor.scrub(text);
+            }
+            if let Some(data) = &mut envelope.data {
+                scrub(data, &redactor);
+            }
+        }
+        envelope
+    }
+}
+
+fn scrub(value: &mut Value, redactor: &crate::journal::Redactor) {
+    match value {
+        Value::String(text) => *text = redactor.scrub(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| scrub(item, redactor)),
+        Value::Object(map) => map.values_mut().for_each(|item| scrub(item, redactor)),
+        _ => {}
+    }
+}

@@ -1,0 +1,457 @@
+//! The effects that do not write files: commands, reads, metadata, walks.
+//!
+//! Each consumes its permit, records the attempt first, and reports what the
+//! server said. A command runs in a task of its own, which records the outcome
+//! even when nobody waits for it any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::GlobBuilder;
+
+use super::action::{Action, Ending, Facts};
+use super::call::Call;
+use super::digest::sha256;
+use super::failure::{ended, failure};
+use super::permit::{ExecPlan, Permit, Plan};
+use crate::engine::contract::{
+    Content, Ended, ExecResult, Failure, FailureCode, FileInfo, FileKind, Listing, Output, Printed,
+    StatResult,
+};
+use crate::journal::Durability;
+use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Sftp};
+
+/// Names one file name pattern may stand for; more would not fit a command line.
+const GLOB_NAMES_MAX: usize = 1_000;
+/// Directories below the root that a walk goes down to.
+const WALK_DEPTH_MAX: usize = 64;
+
+fn misused(wanted: &str) -> Failure {
+    failure(
+        FailureCode::PermitMisused,
+        format!("The permit is not for {wanted}."),
+        "",
+    )
+}
+
+impl Call {
+    /// Runs a command.
+    pub(crate) async fn run(&self, permit: Permit) -> Result<ExecResult, Failure> {
+        permit.check()?;
+        let Permit {
+            action,
+            plan,
+            verdict,
+            operation,
+            connection,
+            ..
+        } = permit;
+        let Plan::Exec(plan) = plan else {
+            return Err(misused("a command"));
+        };
+        let changes = !plan.unasked;
+        if changes && !action.claim_change() {
+            return Err(misused("a second change in one call"));
+        }
+        action.attempt(&verdict, &operation, changes).await?;
+        let cancel = self.cancel().clone();
+        // The task owns the command: it goes on, and settles, whatever becomes of
+        // the guest that asked for it.
+        let owned = tokio::spawn(async move {
+            let result = execute(&action, &connection, plan, cancel).await;
+            if changes {
+                let ending = match &result {
+                    Ok(_) => Ending::ok(),
+                    Err(failure) => Ending::failed(failure),
+                };
+                action.settle(ending, Durability::Synced).await;
+            }
+            result
+        });
+        owned.await.unwrap_or_else(|error| {
+            Err(failure(
+                FailureCode::OutcomeUnknown,
+                format!("The task that ran the command ended early: {error}."),
+                "Find out what the state is before doing anything again.",
+            ))
+        })
+    }
+
+    /// Reads a piece of a file.
+    pub(crate) async fn read(&self, permit: Permit) -> Result<Content, Failure> {
+        permit.check()?;
+        let Plan::Read(spec) = &permit.plan else {
+            return Err(misused("reading"));
+        };
+        self.begin_read(&permit).await?;
+        let sftp = permit.connection.sftp().await?;
+        let attributes = sftp.stat(&spec.path).await?;
+        match attributes.kind {
+            ssh::FileKind::File => {}
+            ssh::FileKind::Directory => {
+                return Err(failure(
+                    FailureCode::NotAFile,
+                    format!("{} is a directory.", spec.path),
+                    "remote_list_dir shows what is in it.",
+                ));
+            }
+            _ => {
+                return Err(failure(
+                    FailureCode::NotAFile,
+                    format!("{} is not a regular file.", spec.path),
+                    "Devices, sockets and pipes are not read.",
+                ));
+            }
+        }
+        let bytes = self
+            .until_cancelled(sftp.read_range(&spec.path, spec.offset, spec.length as usize))
+            .await?;
+        // Files in /proc say 0 and have content all the same; where such a piece is
+        // full, more may follow.
+        let read_to = spec.offset + bytes.len() as u64;
+        let full = bytes.len() == spec.length as usize;
+        let total_size = if attributes.size < read_to && full {
+            read_to + 1
+        } else {
+            attributes.size.max(read_to)
+        };
+        let whole = spec.offset == 0 && bytes.len() as u64 >= total_size;
+        let sha256 = whole.then(|| sha256(&bytes));
+        permit.action.note_facts(|facts| {
+            facts.execution.completed = true;
+            facts.sha256.clone_from(&sha256);
+        });
+        Ok(Content {
+            bytes,
+            offset: spec.offset,
+            total_size,
+            sha256,
+            mode: attributes.mode,
+        })
+    }
+
+    /// Reads metadata.
+    pub(crate) async fn stat(&self, permit: Permit) -> Result<StatResult, Failure> {
+        permit.check()?;
+        let Plan::Stat(path) = &permit.plan else {
+            return Err(misused("metadata"));
+        };
+        self.begin_read(&permit).await?;
+        let sftp = permit.connection.sftp().await?;
+        let attributes = sftp.lstat(path).await?;
+        let target = match attributes.kind {
+            ssh::FileKind::Symlink => Some(sftp.readlink(path).await?),
+            _ => None,
+        };
+        // OpenSSH resolves a dangling link to a name; only stat tells.
+        let resolved = match sftp.stat(path).await {
+            Ok(_) => Some(sftp.realpath(path).await?),
+            Err(_) => None,
+        };
+        let (owner, group) = sftp.names(attributes.uid, attributes.gid).await;
+        permit
+            .action
+            .note_facts(|facts| facts.execution.completed = true);
+        Ok(StatResult {
+            info: FileInfo {
+                path: path.clone(),
+                kind: kind(attributes.kind),
+                size: attributes.size,
+                mode: attributes.mode,
+                mtime: attributes.mtime,
+                uid: attributes.uid,
+                gid: attributes.gid,
+                owner,
+                group,
+                target,
+            },
+            resolved,
+        })
+    }
+
+    /// Lists a directory or a tree.
+    pub(crate) async fn walk(&self, permit: Permit) -> Result<Listing, Failure> {
+        permit.check()?;
+        let Plan::Walk(spec) = &permit.plan else {
+            return Err(misused("listing"));
+        };
+        self.begin_read(&permit).await?;
+        let sftp = permit.connection.sftp().await?;
+        let walk = self
+            .until_cancelled(sftp.walk(
+                &spec.path,
+                spec.recursive,
+                spec.limit as usize,
+                WALK_DEPTH_MAX,
+            ))
+            .await?;
+        permit
+            .action
+            .note_facts(|facts| facts.execution.completed = true);
+        Ok(Listing {
+            entries: walk
+                .entries
+                .into_iter()
+                .map(|entry| FileInfo {
+                    path: entry.path,
+                    kind: kind(entry.attrs.kind),
+                    size: entry.attrs.size,
+                    mode: entry.attrs.mode,
+                    mtime: entry.attrs.mtime,
+                    uid: entry.attrs.uid,
+                    gid: entry.attrs.gid,
+                    owner: entry.owner,
+                    group: entry.group,
+                    target: entry.target,
+                })
+                .collect(),
+            cut: walk.cut,
+            unreadable: walk.unreadable,
+        })
+    }
+
+    /// Records that a read begins.
+    async fn begin_read(&self, permit: &Permit) -> Result<(), Failure> {
+        Ok(permit
+            .action
+            .attempt(&permit.verdict, &permit.operation, false)
+            .await?)
+    }
+
+    async fn until_cancelled<T, E: Into<Failure>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            done = work => done.map_err(Into::into),
+            () = self.cancel().cancelled() => Err(failure(
+                FailureCode::Cancelled,
+                "The call was given up.",
+                "",
+            )),
+        }
+    }
+}
+
+/// Runs a command to its end and notes what is known of it.
+async fn execute(
+    action: &Action,
+    connection: &Arc<Connection>,
+    plan: ExecPlan,
+    cancel: tokio_util::sync::CancellationToken,
+) -> Result<ExecResult, Failure> {
+    let timeout = plan.timeout;
+    let request = ExecRequest {
+        program: plan.program,
+        cwd: plan.cwd,
+        timeout,
+        head_limit: plan.keep.0,
+        tail_limit: plan.keep.1,
+    };
+    let outcome = connection.exec(request, cancel).await?;
+    action.note_facts(|facts| note_outcome(facts, &outcome));
+    let output = Output {
+        stdout: printed(&outcome.stdout),
+        stderr: printed(&outcome.stderr),
+        duration_ms: millis(outcome.duration),
+    };
+    let stopped = |code, what: String, process: ssh::Ended| {
+        let (state, fate) = match process {
+            ssh::Ended::GroupGone => (Ended::GroupGone, "its process group is gone"),
+            ssh::Ended::MayRun => (Ended::MayRun, "part of it may still be running"),
+        };
+        let next = match process {
+            ssh::Ended::GroupGone => {
+                "What it did until then stands; look at the state before running it again."
+            }
+            ssh::Ended::MayRun => "Look at the processes on the server before anything else.",
+        };
+        let mut stopped = ended(failure(code, format!("{what}; {fate}."), next), state);
+        stopped.output = Some(output.clone());
+        Err(stopped)
+    };
+    match outcome.end {
+        End::Exit(status) => Ok(ExecResult {
+            exit_code: Some(status),
+            signal: None,
+            output,
+            note: outcome.note,
+        }),
+        End::Signal(name) => Ok(ExecResult {
+            exit_code: None,
+            signal: Some(name),
+            output,
+            note: outcome.note,
+        }),
+        End::TimedOut(process) => stopped(
+            FailureCode::ExecTimeout,
+            format!(
+                "The command did not end within {} ms and was ended",
+                millis(timeout)
+            ),
+            process,
+        ),
+        End::Cancelled(process) => stopped(
+            FailureCode::Cancelled,
+            "The call was given up and the command was ended".to_owned(),
+            process,
+        ),
+        End::Lost => {
+            let mut lost: Failure = ssh::SshError::ConnectionLost { started: true }.into();
+            lost.output = Some(output);
+            Err(lost)
+        }
+    }
+}
+
+fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
+    let execution = &mut facts.execution;
+    execution.completed = matches!(outcome.end, End::Exit(_) | End::Signal(_));
+    execution.exit_code = match outcome.end {
+        End::Exit(status) => Some(status),
+        _ => None,
+    };
+    execution.stdout_bytes = Some(outcome.stdout.total);
+    execution.stderr_bytes = Some(outcome.stderr.total);
+    execution.stdout_truncated = Some(outcome.stdout.is_cut());
+    execution.stderr_truncated = Some(outcome.stderr.is_cut());
+    execution.duration_ms =
+        Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
+    facts.note.clone_from(&outcome.note);
+    facts.ended = match &outcome.end {
+        End::TimedOut(ssh::Ended::GroupGone) | End::Cancelled(ssh::Ended::GroupGone) => {
+            Some("group-gone")
+        }
+        End::TimedOut(ssh::Ended::MayRun) | End::Cancelled(ssh::Ended::MayRun) | End::Lost => {
+            Some("may-run")
+        }
+        End::Exit(_) | End::Signal(_) => None,
+    };
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn printed(printed: &ssh::Printed) -> Printed {
+    Printed {
+        head: printed.head.clone(),
+        tail: printed.tail.clone(),
+        total: printed.total,
+    }
+}
+
+fn kind(kind: ssh::FileKind) -> FileKind {
+    match kind {
+        ssh::FileKind::File => FileKind::File,
+        ssh::FileKind::Directory => FileKind::Directory,
+        ssh::FileKind::Symlink => FileKind::Symlink,
+        ssh::FileKind::Other => FileKind::Other,
+    }
+}
+
+/// Replaces words that are file name patterns by the names they stand for, in
+/// the order a shell would give them; a pattern without a match stays (POSIX.1
+/// Shell Command Language, 2.13.3).
+pub(super) async fn expand_globs(
+    sftp: &Arc<Sftp>,
+    cwd: &str,
+    stages: &[Vec<String>],
+    globs: &[(u32, u32)],
+) -> Result<Vec<Vec<String>>, Failure> {
+    let mut expanded = Vec::with_capacity(stages.len());
+    for (stage_index, stage) in stages.iter().enumerate() {
+        let mut words = Vec::with_capacity(stage.len());
+        for (word_index, word) in stage.iter().enumerate() {
+            if globs.contains(&(stage_index as u32, word_index as u32)) {
+                words.extend(expand_glob(sftp, cwd, word).await?);
+            } else {
+                words.push(word.clone());
+            }
+        }
+        expanded.push(words);
+    }
+    Ok(expanded)
+}
+
+async fn expand_glob(sftp: &Arc<Sftp>, cwd: &str, pattern: &str) -> Result<Vec<String>, Failure> {
+    // Each candidate is the text the command will see, and where it lies.
+    let (mut candidates, rest) = match pattern.strip_prefix('/') {
+        Some(rest) => (vec![("/".to_owned(), "/".to_owned())], rest),
+        None => (
+            vec![(String::new(), format!("{}/", cwd.trim_end_matches('/')))],
+            pattern,
+        ),
+    };
+    let parts: Vec<&str> = rest.split('/').collect();
+    for (index, part) in parts.iter().enumerate() {
+        let last = index + 1 == parts.len();
+        let mut next = Vec::new();
+        for (shown, place) in candidates {
+            if !part.contains(['*', '?', '[']) {
+                let slash = if last { "" } else { "/" };
+                next.push((format!("{shown}{part}{slash}"), format!("{place}{part}{slash}")));
+                continue;
+            }
+            let matcher = matcher(part)?;
+            // What cannot be listed matches nothing, as in a shell.
+            let mut names: Vec<String> = sftp
+                .list(&place)
+                .await
+                .unwrap_or_default()
+                .into_iter()
+                .map(|entry| entry.name)
+                .filter(|name| !name.starts_with('.') || part.starts_with('.'))
+                .filter(|name| matcher.is_match(name))
+                .collect();
+            names.sort();
+            for name in names {
+                let slash = if last { "" } else { "/" };
+                next.push((format!("{shown}{name}{slash}"), format!("{place}{name}{slash}")));
+            }
+        }
+        if next.len() > GLOB_NAMES_MAX {
+            return Err(failure(
+                FailureCode::TooLarge,
+                format!("The pattern {pattern} stands for more than {GLOB_NAMES_MAX} names."),
+                "Use a narrower pattern, or remote_find.",
+            ));
+        }
+        candidates = next;
+    }
+    let mut names = Vec::new();
+    for (shown, place) in candidates {
+        if sftp.lstat(&place).await.is_ok() {
+            names.push(shown);
+        }
+    }
+    if names.is_empty() {
+        names.push(pattern.to_owned());
+    }
+    Ok(names)
+}
+
+fn matcher(part: &str) -> Result<globset::GlobMatcher, Failure> {
+    // Braces are ordinary characters in a POSIX pattern, and `**` is `*`.
+    let mut posix = String::with_capacity(part.len());
+    for character in part.chars() {
+        match character {
+            '{' => posix.push_str("[{]"),
+            '}' => posix.push_str("[}]"),
+            '*' if posix.ends_with('*') => {}
+            other => posix.push(other),
+        }
+    }
+    GlobBuilder::new(&posix)
+        .literal_separator(true)
+        .backslash_escape(false)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| {
+            failure(
+                FailureCode::InvalidArgument,
+                format!("{part:?} is not a file name pattern: {}.", error.kind()),
+                "",
+            )
+        })
+}

@@ -1,0 +1,133 @@
+//! The supervisor: judges operations, mints permits, owns every running effect
+//! and writes the record.
+//!
+//! Invariants: nothing happens on a server before the journal holds the intent,
+//! and nothing changes there before the journal durably holds the attempt; every
+//! effect consumes a permit bound to the exact operation; an effect runs in a
+//! task of its own, so that a guest that traps or is dropped never leaves half
+//! an effect unrecorded.
+//!
+//! It does not know doors or guests: a door hands in a [`ToolCall`] and an
+//! [`Asker`](crate::approvals::Asker), the engine hands in operations.
+
+mod action;
+mod call;
+mod digest;
+mod effects;
+mod envelope;
+mod failure;
+mod permit;
+mod resources;
+mod restore;
+mod replay;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+pub use action::Action;
+pub use call::Call;
+pub use envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+pub use failure::{code_name, failure};
+pub use permit::Permit;
+pub use resources::{Resources, ResourcesError};
+pub use restore::{RestoreRequest, Restored};
+
+use crate::approvals::Asker;
+use crate::engine::contract::FailureCode;
+use crate::engine::{Engine, EngineError, Judge};
+
+/// A tool call as a door received it.
+#[derive(Debug, Clone, Default)]
+pub struct ToolCall {
+    /// Name of the tool.
+    pub tool: String,
+    /// Text of a JSON object.
+    pub arguments: String,
+    /// Where it came in: `bridge`, `mcp` or `cli`.
+    pub door: &'static str,
+    /// The client's session, where it has one.
+    pub session: Option<String>,
+    /// Idempotency key: a second call with the same key and arguments is answered
+    /// from the record.
+    pub key: Option<String>,
+    /// Folder the client works in.
+    pub workspace: Option<PathBuf>,
+    /// Fires when the client gives the call up.
+    pub cancel: CancellationToken,
+}
+
+/// The running helper: one engine, one set of resources, many calls.
+#[derive(Clone)]
+pub struct Supervisor {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    judge: Judge,
+    resources: Resources,
+}
+
+impl Supervisor {
+    /// Puts a supervisor together. Opens nothing: what cannot be opened is the
+    /// answer to the call that needs it.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the component cannot be loaded.
+    pub fn new(engine: Engine, resources: Resources) -> Result<Self, EngineError> {
+        let judge = engine.judge()?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                judge,
+                resources,
+            }),
+        })
+    }
+
+    /// The engine that runs the component.
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// The instance that judges.
+    pub fn judge(&self) -> &Judge {
+        &self.inner.judge
+    }
+
+    /// What the helper holds: registry, connections, journal, snapshots.
+    pub fn resources(&self) -> &Resources {
+        &self.inner.resources
+    }
+
+    /// Runs one tool call and returns its result. Never fails: every way a call
+    /// can end is an envelope.
+    pub async fn call(&self, request: ToolCall, asker: Arc<dyn Asker>) -> Envelope {
+        let call = Arc::new(Call::new(self.clone(), request, asker));
+        if let Some(envelope) = replay::answer(&call).await {
+            return envelope;
+        }
+        let tool = call.request().tool.clone();
+        let arguments = call.request().arguments.clone();
+        let ran = self
+            .inner
+            .engine
+            .call(Arc::clone(&call), &tool, &arguments)
+            .await;
+        match ran {
+            Ok(report) => call.finish(report).await,
+            Err(error) => {
+                let stopped = failure(
+                    FailureCode::GuestStopped,
+                    error.to_string(),
+                    "Nothing else runs for this call. If it happens again with the same \
+                     arguments, please report it.",
+                );
+                call.finish_failed(&stopped).await
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Idempotency keys: a call that was made before is answered from the record.
+//!
+//! Invariant: under one key nothing runs twice. The same key with the same
+//! arguments gets the recorded outcome; with other arguments it is refused; while
+//! the first call has no outcome yet, it is unknown.
+//!
+//! Reads are let through: running them again changes nothing, and the record
+//! does not hold what they returned.
+
+use std::sync::Arc;
+
+use super::call::Call;
+use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+use super::failure::failure;
+use crate::engine::contract::FailureCode;
+use crate::journal::KeyState;
+
+/// Tools whose repetition can change a server.
+const CHANGING: [&str; 3] = ["remote_exec", "remote_write_file", "remote_patch_file"];
+
+/// Answers a call from the record, where its key is on record.
+pub(super) async fn answer(call: &Arc<Call>) -> Option<Envelope> {
+    let key = call.request().key.clone()?;
+    if !CHANGING.contains(&call.request().tool.as_str()) {
+        return None;
+    }
+    let resources = Arc::clone(call);
+    let found = super::write::blocking(move || {
+        let journal = resources.resources().journal()?;
+        journal.find_key(&key)
+    })
+    .await;
+    match found {
+        // A journal that cannot be read cannot be written either; the call itself
+        // says so, with nothing done.
+        Err(_) | Ok(Err(_)) | Ok(Ok(None)) => None,
+        Ok(Ok(Some(state))) => Some(replay(call, state).await),
+    }
+}
+
+async fn replay(call: &Arc<Call>, state: KeyState) -> Envelope {
+    if state.payload.as_deref() != Some(call.payload().as_str()) {
+        let reused = failure(
+            FailureCode::Conflict,
+            "The idempotency key was used before for another call; nothing was done.",
+            "Use a new key for a new call.",
+        );
+        return call.finish_failed(&reused).await;
+    }
+    let Some(outcome) = state.outcome else {
+        let unknown = failure(
+            FailureCode::OutcomeUnknown,
+            "A call with this key is on record and its outcome is not; it is not run again.",
+            "Find out what the state is before doing anything again.",
+        );
+        return call.finish_failed(&unknown).await;
+    };
+    let ok = outcome.status == "ok" || outcome.status == "partial_failure";
+    Envelope {
+        status: match outcome.status.as_str() {
+            "ok" => Status::Ok,
+            "partial_failure" => Status::PartialFailure,
+            _ => Status::Error,
+        },
+        tool: call.request().tool.clone(),
+        server: state.server,
+        code: outcome.code,
+        message: Some(outcome.message.unwrap_or_else(|| {
+            "This call was made before; this is its recorded outcome, without its output."
+                .to_owned()
+        })),
+        next: None,
+        data: outcome
+            .sha256
+            .map(|sha256| serde_json::json!({ "sha256": sha256 })),
+        replayed: true,
+        execution: Execution {
+            attempted: state.attempted,
+            completed: ok,
+            exit_code: outcome.exit_code,
+            stdout_bytes: outcome.stdout_bytes,
+            stderr_bytes: outcome.stderr_bytes,
+            stdout_truncated: None,
+            stderr_truncated: None,
+            duration_ms: outcome.duration_ms,
+        },
+        audit: Audit {
+            log_written: true,
+            snapshot_status: SnapshotStatus::NotApplicable,
+            seq: Some(state.seq),
+            action: Some(state.action),
+        },
+    }
+}

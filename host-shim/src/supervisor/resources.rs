@@ -1,0 +1,255 @@
+//! What the helper holds between calls: paths, registry, master key, journal,
+//! snapshots, rules and connections.
+//!
+//! Everything is opened on first use and reopened after a failure, so a helper
+//! that started while the journal was unwritable recovers by itself. Registry
+//! and rules are read anew for every call: they are small, and a change by the
+//! operator must count at once.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::OnceCell;
+
+use super::failure::failure;
+use crate::engine::Judge;
+use crate::engine::contract::{Failure, FailureCode, Rulebook};
+use crate::journal::{Journal, JournalError, Redactor};
+use crate::registry::{
+    AuthMaterial, KeyEnv, KeyError, MasterKey, Paths, Record, Registry, ServerId,
+};
+use crate::rules;
+use crate::snapshots::{SnapshotError, Snapshots};
+use crate::ssh::{Auth, Pool, PoolConfig, Target};
+
+/// Largest file whose content before a change is kept, in bytes.
+pub(super) const SNAPSHOT_MAX: u64 = 32 * 1024 * 1024;
+/// Time for TCP, key exchange and login, unless the registry says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why a resource could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ResourcesError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The snapshot store.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotError),
+    /// The master key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// How a person is asked for the registry's passphrase, where one can be.
+pub type Prompt = Arc<dyn Fn() -> std::io::Result<SecretString> + Send + Sync>;
+
+/// The resources of one helper.
+pub struct Resources {
+    paths: Paths,
+    prompt: Option<Prompt>,
+    key: OnceCell<Arc<MasterKey>>,
+    redactor: Mutex<Option<Redactor>>,
+    journal: Mutex<Option<Journal>>,
+    snapshots: Mutex<Option<Snapshots>>,
+    pool: Pool,
+    rejected: Mutex<std::collections::HashSet<(String, String)>>,
+}
+
+impl Resources {
+    /// Prepares resources below the given paths; touches nothing yet.
+    pub fn new(paths: Paths, prompt: Option<Prompt>) -> Self {
+        Self {
+            paths,
+            prompt,
+            key: OnceCell::new(),
+            redactor: Mutex::new(None),
+            journal: Mutex::new(None),
+            snapshots: Mutex::new(None),
+            pool: Pool::new(PoolConfig::default()),
+            rejected: Mutex::new(std::collections::HashSet::new()),
+        }
+    }
+
+    /// Where everything lies.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// The connections.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Reads the registry.
+    pub(super) fn registry(&self) -> Result<Registry, Failure> {
+        Ok(Registry::open(&self.paths)?)
+    }
+
+    /// Returns the journal, opening it where needed. Blocks on files.
+    ///
+    /// # Errors
+    /// [`JournalError`] with the path and the reason.
+    pub fn journal(&self) -> Result<Journal, JournalError> {
+        let mut slot = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(journal) = slot.as_ref().filter(|journal| journal.is_usable()) {
+            return Ok(journal.clone());
+        }
+        // A journal that stopped is dropped first: its lock must be free.
+        *slot = None;
+        let journal = Journal::open(&self.paths.audit_dir(), self.redactor()?)?;
+        *slot = Some(journal.clone());
+        Ok(journal)
+    }
+
+    /// Returns the redactor, which knows the secrets unlocked so far.
+    pub(super) fn redactor(&self) -> Result<Redactor, JournalError> {
+        let mut slot = self.redactor.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(redactor) = slot.as_ref() {
+            return Ok(redactor.clone());
+        }
+        let redactor = Redactor::open(&self.paths.audit_dir())?;
+        *slot = Some(redactor.clone());
+        Ok(redactor)
+    }
+
+    /// Returns the snapshot store, opening it where needed. Blocks on files.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] with the path and the reason.
+    pub fn snapshots(&self) -> Result<Snapshots, SnapshotError> {
+        let mut slot = self
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(snapshots) = slot.as_ref() {
+            return Ok(snapshots.clone());
+        }
+        let snapshots = Snapshots::open(&self.paths.snapshots_dir(), SNAPSHOT_MAX)?;
+        *slot = Some(snapshots.clone());
+        Ok(snapshots)
+    }
+
+    /// Returns the master key, unlocking it once.
+    ///
+    /// # Errors
+    /// [`KeyError`]; the next call tries again.
+    pub async fn master_key(&self) -> Result<Arc<MasterKey>, Failure> {
+        self.key
+            .get_or_try_init(|| async {
+                let paths = self.paths.clone();
+                let prompt = self.prompt.clone();
+                // The keychain and the key derivation block for a while.
+                let resolved = tokio::task::spawn_blocking(move || {
+                    let env = KeyEnv::from_process();
+                    match &prompt {
+                        Some(prompt) => {
+                            let ask = || prompt();
+                            MasterKey::resolve(&paths, &env.with_prompt(&ask))
+                        }
+                        None => MasterKey::resolve(&paths, &env),
+                    }
+                })
+                .await;
+                match resolved {
+                    Ok(key) => Ok(Arc::new(key?)),
+                    Err(error) => Err(failure(
+                        FailureCode::Internal,
+                        format!("Unlocking the registry failed: {error}."),
+                        "",
+                    )),
+                }
+            })
+            .await
+            .cloned()
+    }
+
+    /// Reads the operator's rules, checked with the policy itself.
+    pub(super) fn rulebook(&self, judge: &Judge) -> Result<Rulebook, Failure> {
+        Ok(rules::load(&self.paths.policy_file(), judge)?)
+    }
+
+    /// Finds a server and proves its record; the credential comes with it.
+    pub(super) async fn target(&self, record: &Record) -> Result<Target, Failure> {
+        let registry = self.registry()?;
+        let key = self.master_key().await?;
+        let mut target: Option<Target> = None;
+        let mut hops: Vec<Record> = registry
+            .jumps(&record.id)?
+            .into_iter()
+            .cloned()
+            .collect();
+        hops.push(registry.get(&record.id)?.clone());
+        for hop in hops {
+            let material = registry.unlock(&hop.id, &key)?;
+            target = Some(Target {
+                id: hop.id.as_str().to_owned(),
+                host: hop.host.clone(),
+                port: hop.port,
+                user: hop.user.clone(),
+                auth: self.auth(material)?,
+                known_hosts: self.known_hosts(),
+                jump: target.map(Box::new),
+                shell: hop.shell.clone(),
+                connect_timeout: CONNECT_TIMEOUT,
+            });
+        }
+        target.ok_or_else(|| failure(FailureCode::Internal, "No server was resolved.", ""))
+    }
+
+    fn auth(&self, material: AuthMaterial) -> Result<Auth, Failure> {
+        let redactor = self.redactor()?;
+        Ok(match material {
+            AuthMaterial::Password(password) => {
+                redactor.register(&password);
+                Auth::Password(password)
+            }
+            AuthMaterial::IdentityFile { path, passphrase } => {
+                if let Some(passphrase) = &passphrase {
+                    redactor.register(passphrase);
+                }
+                Auth::IdentityFile { path, passphrase }
+            }
+            AuthMaterial::Agent { socket } => Auth::Agent { socket },
+        })
+    }
+
+    /// The files host keys are looked up in: ours, the user's, the system's.
+    pub fn known_hosts(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.paths.known_hosts()];
+        if let Some(base) = directories::BaseDirs::new() {
+            files.push(base.home_dir().join(".ssh/known_hosts"));
+        }
+        files.push(PathBuf::from("/etc/ssh/ssh_known_hosts"));
+        files
+    }
+
+    /// Remembers that a person said no to an operation in a session.
+    pub(super) fn remember_rejection(&self, session: &str, operation: &str) {
+        self.rejected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((session.to_owned(), operation.to_owned()));
+    }
+
+    /// Whether a person said no to this operation in this session already.
+    pub(super) fn was_rejected(&self, session: &str, operation: &str) -> bool {
+        self.rejected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&(session.to_owned(), operation.to_owned()))
+    }
+
+    /// Parses a server id as a caller gave it.
+    pub(super) fn server_id(text: &str) -> Result<ServerId, Failure> {
+        ServerId::new(text).map_err(|error| {
+            failure(
+                FailureCode::ServerNotFound,
+                format!("There is no server {text:?}: {error}."),
+                "list_servers shows the ids.",
+            )
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! Undo: brings a file back to a state the snapshot store holds, through the
+//! same permit and record as any other change.
+//!
+//! It refuses when the file is no longer as the last recorded change left it,
+//! unless the caller insists, because then undoing would destroy somebody
+//! else's work.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::action::Action;
+use super::call::Call;
+use super::envelope::Envelope;
+use super::failure::failure;
+use super::write::{After, blocking, present, resolve};
+use super::{Supervisor, ToolCall};
+use crate::approvals::Asker;
+use crate::engine::contract::{Failure, FailureCode, Report, Written};
+use crate::snapshots::{FileState, Revision, RevisionKind, Sealer, Snapshots};
+
+/// What is to be undone.
+#[derive(Debug, Clone)]
+pub struct RestoreRequest {
+    /// Logical server id.
+    pub server: String,
+    /// Absolute path on the server.
+    pub path: String,
+    /// The revision to go back to; none undoes the last change.
+    pub to: Option<String>,
+    /// Whether to go ahead although the file has changed since.
+    pub despite_drift: bool,
+}
+
+/// What an undo did.
+pub type Restored = Envelope;
+
+impl Supervisor {
+    /// Brings a file back, asking first. Never fails: every end is an envelope.
+    pub async fn restore(
+        &self,
+        request: RestoreRequest,
+        door: &'static str,
+        asker: Arc<dyn Asker>,
+    ) -> Restored {
+        let arguments = json!({
+            "server": request.server,
+            "path": request.path,
+            "to": request.to,
+            "despiteDrift": request.despite_drift,
+        });
+        let call = ToolCall {
+            tool: "undo".to_owned(),
+            arguments: arguments.to_string(),
+            door,
+            ..ToolCall::default()
+        };
+        let call = Arc::new(Call::new(self.clone(), call, asker));
+        match call.restore(&request).await {
+            Ok((revision, written)) => {
+                let removed = matches!(revision.state, Kept::Absent);
+                let report = Report {
+                    code: None,
+                    message: Some(if written.unchanged {
+                        "The file already is in that state; nothing was changed.".to_owned()
+                    } else if removed {
+                        format!("{} did not exist then and was removed.", written.resolved)
+                    } else {
+                        format!("{} is as it was at revision {}.", written.resolved, revision.id)
+                    }),
+                    next: None,
+                    data: Some(
+                        json!({
+                            "path": written.resolved,
+                            "revision": revision.id,
+                            "removed": removed && !written.unchanged,
+                            "unchanged": written.unchanged,
+                            "sha256": written.sha256,
+                            "diff": written.diff,
+                        })
+                        .to_string(),
+                    ),
+                };
+                call.finish(report).await
+            }
+            Err(failure) => call.finish_failed(&failure).await,
+        }
+    }
+
+    /// Loads a state from the snapshot store, opening what was sealed.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the store or the revision cannot be read.
+    pub async fn snapshot(
+        &self,
+        server: &str,
+        path: &str,
+        revision: &str,
+    ) -> Result<FileState, Failure> {
+        let snapshots = self.resources().snapshots()?;
+        let (server, path, revision) = (server.to_owned(), path.to_owned(), revision.to_owned());
+        load(self, snapshots, server, path, revision).await
+    }
+}
+
+/// What the chosen revision says about the file.
+enum Kept {
+    Absent,
+    Present,
+}
+
+struct Chosen {
+    id: String,
+    state: Kept,
+}
+
+impl Call {
+    async fn restore(&self, request: &RestoreRequest) -> Result<(Chosen, Written), Failure> {
+        let action: Action = self.open(&request.server).await?;
+        let connection = self.connection(&action).await?;
+        let sftp = connection.sftp().await?;
+        let path = resolve(&sftp, &request.path).await?;
+        let snapshots = self.resources().snapshots()?;
+        let history = {
+            let (snapshots, server, path) =
+                (snapshots.clone(), request.server.clone(), path.clone());
+            blocking(move || snapshots.history(Some(&server), Some(&path))).await??
+        };
+        let latest = history.first().ok_or_else(|| {
+            failure(
+                FailureCode::FileNotFound,
+                format!("No change of {path} on {} is on record.", request.server),
+                "`openshell history` lists what can be undone.",
+            )
+        })?;
+        let now = present(&sftp, &path).await?;
+        let now_sha256 = now
+            .as_ref()
+            .map(|present| super::digest::sha256(&present.content));
+        if now_sha256 != latest.sha256 && !request.despite_drift {
+            return Err(failure(
+                FailureCode::Conflict,
+                format!(
+                    "{path} has changed since revision {} ({}), so undoing would destroy that \
+                     change.",
+                    latest.id, latest.tool
+                ),
+                "Look at `openshell diff`; a person can insist with --despite-drift.",
+            ));
+        }
+        let target = match &request.to {
+            Some(prefix) => prefix.clone(),
+            None => last_before(&history)
+                .ok_or_else(|| {
+                    failure(
+                        FailureCode::FileNotFound,
+                        format!("No earlier state of {path} is on record."),
+                        "`openshell history` lists what can be undone.",
+                    )
+                })?
+                .id
+                .clone(),
+        };
+        let state = load(
+            self.supervisor(),
+            snapshots,
+            request.server.clone(),
+            path.clone(),
+            target.clone(),
+        )
+        .await?;
+        let (kept, after) = match state {
+            FileState::Absent => (Kept::Absent, None),
+            FileState::Present {
+                content,
+                mode,
+                uid,
+                gid,
+                ..
+            } => (
+                Kept::Present,
+                Some(After {
+                    content,
+                    mode,
+                    ids: Some((uid, gid)),
+                }),
+            ),
+        };
+        let permit = self
+            .permit_change(&action, connection, &request.path, path, now, after)
+            .await?;
+        let written = self.write(permit).await?;
+        Ok((
+            Chosen {
+                id: target,
+                state: kept,
+            },
+            written,
+        ))
+    }
+}
+
+/// The state before the newest change: what "undo" means without a revision.
+fn last_before(history: &[Revision]) -> Option<&Revision> {
+    let newest = history.first()?;
+    history
+        .iter()
+        .skip(1)
+        .find(|revision| revision.action == newest.action || revision.kind != RevisionKind::Before)
+        .or_else(|| history.get(1))
+}
+
+async fn load(
+    supervisor: &Supervisor,
+    snapshots: Snapshots,
+    server: String,
+    path: String,
+    revision: String,
+) -> Result<FileState, Failure> {
+    // The key is only needed, and so only unlocked, for content that was sealed.
+    let first = {
+        let (snapshots, server, path, revision) = (
+            snapshots.clone(),
+            server.clone(),
+            path.clone(),
+            revision.clone(),
+        );
+        blocking(move || snapshots.load(&server, &path, &revision, None)).await?
+    };
+    match first {
+        Err(error) if error.is_sealed() => {
+            let key = supervisor.resources().master_key().await?;
+            let state = blocking(move || {
+                let sealer = super::write::KeySealer(key);
+                snapshots.load(&server, &path, &revision, Some(&sealer as &dyn Sealer))
+            })
+            .await??;
+            Ok(state)
+        }
+        other => Ok(other?),
+    }
+}

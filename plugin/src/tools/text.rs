@@ -1,0 +1,149 @@
+//! How bytes from a server become text for a model: decoding, cutting at
+//! character boundaries, times and modes.
+//!
+//! Text is never repaired silently: what is not UTF-8 is either refused by the
+//! caller or marked.
+
+use serde_json::{Map, Value, json};
+
+use crate::bindings::openshell::host::types::{Output, Printed};
+
+/// Seconds since 1970 as RFC 3339 in UTC.
+pub(crate) fn time(seconds: u64) -> String {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(|| seconds.to_string(), |time| time.to_string())
+}
+
+/// Permission bits in octal, four digits.
+pub(crate) fn mode(bits: u32) -> String {
+    format!("{:04o}", bits & 0o7777)
+}
+
+/// Splits a piece of a UTF-8 file into what decodes: bytes to skip at the front
+/// (a character begun before the piece) and the text. None when the piece is
+/// not text. `first` and `last` say whether the piece touches the file's ends.
+pub(crate) fn decode_piece(bytes: &[u8], first: bool, last: bool) -> Option<(usize, &str)> {
+    let skip = if first {
+        0
+    } else {
+        // A UTF-8 character has at most three continuation bytes (RFC 3629, section 3).
+        bytes
+            .iter()
+            .take(3)
+            .take_while(|byte| (0x80..0xC0).contains(*byte))
+            .count()
+    };
+    let rest = &bytes[skip..];
+    if rest.contains(&0) {
+        return None;
+    }
+    match std::str::from_utf8(rest) {
+        Ok(text) => Some((skip, text)),
+        // `error_len` is none exactly when the bytes end inside a character.
+        Err(error) if error.error_len().is_none() && !last => {
+            std::str::from_utf8(&rest[..error.valid_up_to()])
+                .ok()
+                .map(|text| (skip, text))
+        }
+        Err(_) => None,
+    }
+}
+
+/// Adds `stdout` and `stderr` of a command to a result.
+pub(crate) fn insert_output(data: &mut Map<String, Value>, output: &Output) {
+    for (name, printed) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        let (text, lossy) = printed_text(printed);
+        data.insert(name.to_owned(), json!(text));
+        if lossy {
+            data.insert(format!("{name}NotUtf8"), json!(true));
+        }
+    }
+}
+
+/// Printed bytes as text, with a line that says what was left out.
+fn printed_text(printed: &Printed) -> (String, bool) {
+    let kept = (printed.head.len() + printed.tail.len()) as u64;
+    if printed.total <= kept {
+        let mut whole = printed.head.clone();
+        whole.extend_from_slice(&printed.tail);
+        return lossy(&whole);
+    }
+    let (head, head_lossy) = lossy(trim_end(&printed.head));
+    let (tail, tail_lossy) = lossy(trim_start(&printed.tail));
+    let left_out = printed.total - kept;
+    (
+        format!("{head}\n[... {left_out} of {} bytes left out ...]\n{tail}", printed.total),
+        head_lossy || tail_lossy,
+    )
+}
+
+fn lossy(bytes: &[u8]) -> (String, bool) {
+    let text = String::from_utf8_lossy(bytes);
+    let changed = matches!(text, std::borrow::Cow::Owned(_));
+    (text.into_owned(), changed)
+}
+
+/// Drops a character that the cut went through at the end.
+fn trim_end(bytes: &[u8]) -> &[u8] {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
+        _ => bytes,
+    }
+}
+
+/// Drops a character that the cut went through at the front.
+fn trim_start(bytes: &[u8]) -> &[u8] {
+    let skip = bytes
+        .iter()
+        .take(3)
+        .take_while(|byte| (0x80..0xC0).contains(*byte))
+        .count();
+    &bytes[skip..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(head: &str, tail: &str, total: u64) -> Printed {
+        Printed {
+            head: head.as_bytes().to_vec(),
+            tail: tail.as_bytes().to_vec(),
+            total,
+        }
+    }
+
+    #[test]
+    fn pieces_are_cut_between_characters() {
+        let text = "añb€".as_bytes();
+        let cases: [(&[u8], bool, bool, Option<(usize, &str)>); 7] = [
+            (text, true, true, Some((0, "añb€"))),
+            (&text[..2], true, false, Some((0, "a"))),
+            (&text[2..], false, true, Some((1, "b€"))),
+            (&text[..text.len() - 1], true, false, Some((0, "añb"))),
+            (&text[..text.len() - 1], true, true, None),
+            (b"a\0b", true, true, None),
+            (b"\xff\xfe", true, true, None),
+        ];
+        for (bytes, first, last, expected) in cases {
+            assert_eq!(decode_piece(bytes, first, last), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn output_says_what_was_left_out() {
+        let (text, lossy) = printed_text(&printed("one\n", "nine\n", 100));
+        assert_eq!(text, "one\n\n[... 91 of 100 bytes left out ...]\nnine\n");
+        assert!(!lossy);
+        assert_eq!(printed_text(&printed("all", "", 3)).0, "all");
+    }
+
+    #[test]
+    fn times_and_modes_read_well() {
+        assert_eq!(time(0), "1970-01-01T00:00:00Z");
+        assert_eq!(time(u64::MAX), u64::MAX.to_string());
+        assert_eq!(mode(0o100_644), "0644");
+    }
+}
