@@ -1,1 +1,39 @@
-//! Skeleton.
+//! The register of servers, the key that seals it, and where both are kept.
+//!
+//! Invariant: a credential leaves this module only through
+//! [`Registry::unlock`], as a type that cannot be printed or serialised, and
+//! only after every plain field of its record was authenticated together with
+//! it. What cannot be read whole is refused whole.
+//!
+//! It does not connect to servers, does not judge host keys, and does not load
+//! a register from a workspace: only the operator's own file counts.
+
+mod canonical;
+mod document;
+mod error;
+mod fields;
+mod hardening;
+mod master_key;
+mod material;
+mod paths;
+mod private_fs;
+mod record;
+mod seal;
+mod server_id;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::RegistryError;
+pub use hardening::disable_core_dumps;
+pub use master_key::{
+    KeyEnv, KeyError, KeyId, MasterKey, MasterKeySource, PassphrasePrompt, create_key_file,
+};
+pub use material::AuthMaterial;
+pub use paths::{Paths, PathsError};
+pub use private_fs::{FileError, Warning};
+pub use record::{AuthKind, NewServer, Record, Scope, ServerView};
+pub use seal::SealError;
+pub use server_id::{InvalidServerId, ServerId};
+pub use store::{Added, Registry};
