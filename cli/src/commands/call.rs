@@ -1,0 +1,78 @@
+//! `openshell call`: one tool call through the component.
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use openshell_host::approvals::Asker;
+use openshell_host::supervisor::ToolCall;
+use tokio_util::sync::CancellationToken;
+
+use crate::asker::{FlagAsker, TerminalAsker};
+use crate::consent::require_person;
+use crate::context::Context;
+use crate::error::{CliError, envelope_exit_code};
+use crate::ui::Ui;
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// Name of the tool, such as remote_exec
+    tool: String,
+    /// Its arguments as a JSON object, or - to read them from stdin
+    #[arg(default_value = "{}")]
+    arguments: String,
+    /// Agree to whatever the call asks
+    #[arg(long, conflicts_with = "no")]
+    yes: bool,
+    /// Refuse whatever the call asks
+    #[arg(long)]
+    no: bool,
+    /// Idempotency key: a second call with the same key is answered from the record
+    #[arg(long, value_name = "K")]
+    key: Option<String>,
+}
+
+pub(crate) fn run(args: CallArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
+    if args.yes {
+        require_person(context, "call --yes")?;
+    }
+    let arguments = if args.arguments == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        text
+    } else {
+        args.arguments
+    };
+    let asker: Arc<dyn Asker> = if args.yes || args.no {
+        Arc::new(FlagAsker { yes: args.yes })
+    } else {
+        Arc::new(TerminalAsker)
+    };
+    let supervisor = context.supervisor()?;
+    let cancel = CancellationToken::new();
+    let request = ToolCall {
+        tool: args.tool,
+        arguments,
+        door: "cli",
+        key: args.key,
+        workspace: std::env::current_dir().ok(),
+        cancel: cancel.clone(),
+        ..ToolCall::default()
+    };
+    let envelope = context.runtime().block_on(async {
+        // Ctrl+C ends the remote command and lets that be recorded; a second one
+        // ends this process.
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                cancel.cancel();
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        });
+        supervisor.call(request, asker).await
+    });
+    ui.value(&envelope);
+    Ok(ExitCode::from(envelope_exit_code(&envelope)))
+}

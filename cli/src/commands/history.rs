@@ -1,0 +1,66 @@
+//! `openshell history`: what was changed, newest first.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use openshell_host::snapshots::Revision;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::ui::Ui;
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Server id; default: every server
+    server: Option<String>,
+    /// Absolute path on the server; default: every file
+    path: Option<String>,
+}
+
+pub(crate) fn run(args: &HistoryArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
+    let snapshots = context.supervisor()?.resources().snapshots()?;
+    let revisions = snapshots.history(args.server.as_deref(), args.path.as_deref())?;
+    if ui.json {
+        let list: Vec<_> = revisions.iter().map(describe).collect();
+        ui.value(&list);
+    } else if revisions.is_empty() {
+        ui.note("No change is on record.");
+    } else {
+        let rows = revisions
+            .iter()
+            .map(|revision| {
+                [
+                    revision.id.clone(),
+                    revision.time.clone(),
+                    revision.kind.as_str().to_owned(),
+                    revision.tool.clone(),
+                    format!("{}:{}", revision.server, revision.path),
+                    if revision.removed {
+                        "absent".to_owned()
+                    } else {
+                        format!("{:04o} {} bytes", revision.mode, revision.size)
+                    },
+                ]
+            })
+            .collect();
+        ui.table(["revision", "time", "kind", "tool", "file", "state"], rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(revision: &Revision) -> Value {
+    json!({
+        "revision": revision.id,
+        "time": revision.time,
+        "kind": revision.kind.as_str(),
+        "tool": revision.tool,
+        "action": revision.action,
+        "server": revision.server,
+        "path": revision.path,
+        "sha256": revision.sha256,
+        "mode": format!("{:04o}", revision.mode),
+        "size": revision.size,
+        "absent": revision.removed,
+    })
+}

@@ -1,0 +1,84 @@
+//! The verbs, one file each.
+
+mod audit;
+mod bridge;
+mod call;
+mod demo;
+mod diff;
+mod history;
+mod key;
+mod pause;
+mod policy;
+mod server;
+mod server_add;
+mod server_test;
+mod tools;
+mod undo;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::ui::Ui;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Manage registered servers
+    #[command(subcommand, alias = "server-registry")]
+    Server(server::ServerCommand),
+    /// Run one tool call and print its result
+    Call(call::CallArgs),
+    /// List the tools an agent gets
+    Tools,
+    /// Ask the command policy
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Read the journal
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Show the recorded changes of a file, a server, or everything
+    History(history::HistoryArgs),
+    /// Show a recorded change of a file
+    Diff(diff::DiffArgs),
+    /// Take back a recorded change of a file
+    Undo(undo::UndoArgs),
+    /// Manage the registry's master key
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Refuse every remote call until resumed
+    Pause,
+    /// End a pause
+    Resume,
+    /// Serve an agent's plugin on stdin and stdout
+    Bridge,
+    /// Show what openshell does, on a private server of its own
+    Demo(demo::DemoArgs),
+}
+
+impl Command {
+    pub(crate) fn run(self, ui: &Ui) -> Result<ExitCode, CliError> {
+        if let Self::Demo(args) = self {
+            return demo::run(&args, *ui);
+        }
+        let context = Context::from_env()?;
+        let result = match self {
+            Self::Server(command) => server::run(command, &context, *ui),
+            Self::Call(args) => call::run(args, &context, *ui),
+            Self::Tools => tools::run(&context, *ui),
+            Self::Policy(command) => policy::run(command, &context, *ui),
+            Self::Audit(command) => audit::run(command, &context, *ui),
+            Self::History(args) => history::run(&args, &context, *ui),
+            Self::Diff(args) => diff::run(&args, &context, *ui),
+            Self::Undo(args) => undo::run(args, &context, *ui),
+            Self::Key(command) => key::run(command, &context, *ui),
+            Self::Pause => pause::pause(&context, *ui),
+            Self::Resume => pause::resume(&context, *ui),
+            Self::Bridge => bridge::run(&context),
+            Self::Demo(_) => Ok(ExitCode::SUCCESS),
+        };
+        context.close();
+        result
+    }
+}

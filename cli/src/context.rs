@@ -1,0 +1,71 @@
+//! What verbs share: paths, the async runtime, the supervisor.
+//!
+//! Everything is made on first use, so that `openshell --help` touches nothing.
+
+use std::cell::OnceCell;
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use openshell_host::engine::Engine;
+use openshell_host::registry::Paths;
+use openshell_host::supervisor::{Resources, Supervisor};
+use tokio::runtime::Runtime;
+
+use crate::error::CliError;
+
+/// Shared state of one run.
+pub(crate) struct Context {
+    paths: Paths,
+    runtime: Runtime,
+    supervisor: OnceCell<Supervisor>,
+}
+
+impl Context {
+    /// Takes the paths from the environment.
+    pub(crate) fn from_env() -> Result<Self, CliError> {
+        Self::at(Paths::from_env()?)
+    }
+
+    /// Works below other paths, as the demo does.
+    pub(crate) fn at(paths: Paths) -> Result<Self, CliError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(CliError::internal)?;
+        Ok(Self {
+            paths,
+            runtime,
+            supervisor: OnceCell::new(),
+        })
+    }
+
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(crate) fn supervisor(&self) -> Result<&Supervisor, CliError> {
+        if self.supervisor.get().is_none() {
+            let prompt = std::io::stdin().is_terminal().then(|| {
+                Arc::new(|| rpassword::prompt_password("Registry passphrase: ").map(Into::into)) as _
+            });
+            let resources = Resources::new(self.paths.clone(), prompt);
+            let supervisor = Supervisor::new(Engine::embedded()?, resources)?;
+            let _ = self.supervisor.set(supervisor);
+        }
+        self.supervisor
+            .get()
+            .ok_or_else(|| CliError::internal("the supervisor was not kept"))
+    }
+
+    /// Closes connections and makes the journal durable.
+    pub(crate) fn close(&self) {
+        if let Some(supervisor) = self.supervisor.get() {
+            self.runtime.block_on(supervisor.resources().close());
+        }
+    }
+}
