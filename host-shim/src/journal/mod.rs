@@ -1,1 +1,45 @@
-//! Skeleton.
+//! The journal: what was asked, judged, answered, tried and found, in order.
+//!
+//! `actions.jsonl` holds one JSON object a line. Every line carries the hash of
+//! the line before it and its own, so no byte of the past can change without
+//! the first changed line being named; a separate `head` file says how far the
+//! record was known to be on disk, so a cut-off end is noticed too. Several
+//! processes append to one chain, in turn, under a file lock.
+//!
+//! Invariant: no byte that was written is ever changed or removed here. What a
+//! crash tore is accounted for by a later record; what was tampered with is
+//! refused.
+//!
+//! What it deliberately does not do: keep file contents or command output
+//! (only their sizes and hashes), decide anything, or repair a broken chain.
+
+mod chain;
+mod digest;
+mod error;
+mod event;
+mod follow;
+mod head;
+mod keys;
+mod line;
+mod lock;
+mod owner;
+mod reader;
+mod recover;
+mod redact;
+mod segments;
+mod verify;
+mod writer;
+
+pub use error::JournalError;
+pub use event::{
+    Answer, Approval, Attempt, Conclusion, Context, Decided, Entry, Event, EventKind, Intent, Note,
+    Operation, Outcome, Recovered, Recovery, Segment, Torn,
+};
+pub use keys::{KeyStage, KeyState};
+pub use reader::{Filter, Record, Records};
+pub use redact::{RedactError, Redactor};
+pub use verify::{Broken, Verification};
+pub use writer::{Durability, Journal, Options, Receipt};
+
+pub(crate) use digest::sha256_hex;
+pub(crate) use lock::{FileLock, LockError};

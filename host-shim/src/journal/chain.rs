@@ -1,0 +1,532 @@
+//! Writing the chain: one process at a time adds whole lines at the end.
+//!
+//! Every operation takes the file lock, follows what other processes added
+//! since (and thereby checks it), and only then writes. The head moves only
+//! after an fsync, so it never vouches for what the disk may not have.
+//!
+//! After a failed fsync nothing more is written: the kernel may have dropped
+//! the pages and would report success the next time.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::JournalError;
+use super::event::{Entry, EventKind, Segment};
+use super::follow::{Follower, Repair, Stray, walk};
+use super::head::{HEAD, HeadFile, Position};
+use super::keys::{KeyIndex, KeyState};
+use super::line::{self, MAX_LINE};
+use super::lock::FileLock;
+use super::segments;
+
+/// Name of the file all writers lock.
+pub(super) const LOCK: &str = "lock";
+
+/// Where a record stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) seq: u64,
+    pub(super) hash: String,
+}
+
+/// The segment being written, as this process has it open.
+#[derive(Debug)]
+struct Current {
+    file: File,
+    identity: (u64, u64),
+}
+
+/// One process's end of the chain.
+#[derive(Debug)]
+pub(super) struct Chain {
+    dir: PathBuf,
+    lock: Arc<FileLock>,
+    head: HeadFile,
+    current: Current,
+    at: Position,
+    repair: Repair,
+    segment_bytes: u64,
+    owner: String,
+    keys: Option<KeyIndex>,
+    stopped: Option<String>,
+    #[cfg(test)]
+    pub(super) fail_next_sync: bool,
+}
+
+impl Chain {
+    /// Opens the chain in a directory, creating both. Reads from the last
+    /// place known to be on disk, not the whole file.
+    pub(super) fn open(
+        dir: &Path,
+        owner: String,
+        segment_bytes: u64,
+    ) -> Result<Self, JournalError> {
+        prepare(dir)?;
+        let lock_path = dir.join(LOCK);
+        let lock = Arc::new(
+            FileLock::create(&lock_path).map_err(|error| JournalError::io(&lock_path, &error))?,
+        );
+        let held = Arc::clone(&lock);
+        let _guard = held
+            .exclusive()
+            .map_err(|error| JournalError::lock(&lock_path, &error))?;
+        let head = open_head(dir)?;
+        let current = open_current(dir)?;
+        let at = trusted_position(dir, &head)?;
+        let mut chain = Self {
+            dir: dir.to_path_buf(),
+            lock,
+            head,
+            current,
+            at,
+            repair: Repair::None,
+            segment_bytes,
+            owner,
+            keys: None,
+            stopped: None,
+            #[cfg(test)]
+            fail_next_sync: false,
+        };
+        chain.catch_up()?;
+        chain.sync_locked()?;
+        Ok(chain)
+    }
+
+    /// Sequence number of the last record.
+    pub(super) fn seq(&self) -> u64 {
+        self.at.seq
+    }
+
+    /// The directory of the journal.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Runs something while this process holds the chain.
+    pub(super) fn exclusively<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        if let Some(reason) = &self.stopped {
+            return Err(JournalError::Stopped {
+                reason: reason.clone(),
+            });
+        }
+        let lock = Arc::clone(&self.lock);
+        let _guard = lock
+            .exclusive()
+            .map_err(|error| JournalError::lock(&self.dir.join(LOCK), &error))?;
+        work(self)
+    }
+
+    /// Appends entries in order. The outer error concerns all of them; an inner
+    /// one only that entry, which is then not written.
+    pub(super) fn append(
+        &mut self,
+        entries: Vec<Entry>,
+        sync: bool,
+    ) -> Result<Vec<Result<Placed, JournalError>>, JournalError> {
+        self.exclusively(|chain| chain.append_locked(entries, sync))
+    }
+
+    /// As [`Chain::append`], for a caller that holds the chain.
+    pub(super) fn append_locked(
+        &mut self,
+        entries: Vec<Entry>,
+        sync: bool,
+    ) -> Result<Vec<Result<Placed, JournalError>>, JournalError> {
+        self.catch_up()?;
+        self.rotate_if_full()?;
+        let mut batch = Batch::after(&self.at);
+        // Torn bytes stay where they are; the new text goes after them.
+        let mut kept = 0;
+        match std::mem::replace(&mut self.repair, Repair::None) {
+            Repair::None => {}
+            Repair::Newline => batch.text.push('\n'),
+            Repair::Torn { newline, torn } => {
+                kept = torn.bytes - u64::from(newline);
+                if newline {
+                    batch.text.push('\n');
+                }
+                let note = Entry {
+                    text: Some(format!(
+                        "the {} bytes before this record are no record; a writer was interrupted",
+                        torn.bytes
+                    )),
+                    torn: Some(torn),
+                    ..Entry::blank(EventKind::Note)
+                };
+                batch.add(note, &self.owner)?;
+            }
+        }
+        if self.at.end == 0 && self.at.seq > 0 {
+            let follows = self.at.clone();
+            let checkpoint = Entry {
+                segment: Some(Segment {
+                    follows: previous_segment(&self.dir, follows.segment),
+                }),
+                ..Entry::blank(EventKind::Checkpoint)
+            };
+            batch.add(checkpoint, &self.owner)?;
+        }
+        let mut results = Vec::with_capacity(entries.len());
+        for entry in entries {
+            results.push(self.place(entry, &mut batch));
+        }
+        self.write(&batch.text)?;
+        self.at.end += kept + batch.text.len() as u64;
+        self.at.seq = batch.seq;
+        self.at.last = batch.last;
+        if sync {
+            self.sync_locked()?;
+        }
+        Ok(results)
+    }
+
+    fn place(&mut self, entry: Entry, batch: &mut Batch) -> Result<Placed, JournalError> {
+        if let (EventKind::Intent, Some(key)) = (entry.event, &entry.key)
+            && let Some(state) = self.index()?.taken(key)
+        {
+            return Err(JournalError::Duplicate(Box::new(state.clone())));
+        }
+        let entry = batch.add(entry, &self.owner)?;
+        let placed = Placed {
+            seq: entry.seq,
+            hash: batch.last.clone(),
+        };
+        if let Some(keys) = &mut self.keys {
+            keys.note(&entry);
+        }
+        Ok(placed)
+    }
+
+    /// What is on record under an idempotency key, by any process.
+    pub(super) fn find_key(&mut self, key: &str) -> Result<Option<KeyState>, JournalError> {
+        self.exclusively(|chain| {
+            chain.catch_up()?;
+            Ok(chain.index()?.get(key).cloned())
+        })
+    }
+
+    fn index(&mut self) -> Result<&KeyIndex, JournalError> {
+        let keys = match self.keys.take() {
+            Some(keys) => keys,
+            None => KeyIndex::build(&self.dir, self.at.end)
+                .map_err(|error| JournalError::io(&self.dir, &error))?,
+        };
+        Ok(self.keys.insert(keys))
+    }
+
+    /// Makes everything written so far durable.
+    pub(super) fn sync(&mut self) -> Result<(), JournalError> {
+        self.exclusively(|chain| {
+            chain.catch_up()?;
+            chain.sync_locked()
+        })
+    }
+
+    /// Makes the head durable, which nothing that is acknowledged waits for.
+    pub(super) fn sync_head(&mut self) -> Result<(), JournalError> {
+        let path = self.dir.join(HEAD);
+        match self.head.sync() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.stop(&path, &error)),
+        }
+    }
+
+    fn sync_locked(&mut self) -> Result<(), JournalError> {
+        if let Err(error) = self.sync_file() {
+            let path = segments::current(&self.dir);
+            return Err(self.stop(&path, &error));
+        }
+        // Torn bytes are covered only once the record about them is on disk.
+        self.head
+            .advance(&self.at)
+            .map_err(|error| JournalError::io(&self.dir.join(HEAD), &error))
+    }
+
+    fn sync_file(&mut self) -> io::Result<()> {
+        #[cfg(test)]
+        if std::mem::take(&mut self.fail_next_sync) {
+            return Err(io::Error::other("an injected fault"));
+        }
+        self.current.file.sync_data()
+    }
+
+    fn stop(&mut self, path: &Path, error: &io::Error) -> JournalError {
+        let reason = format!("{} could not be synced to disk: {error}", path.display());
+        self.stopped = Some(reason.clone());
+        JournalError::Stopped { reason }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), JournalError> {
+        self.current
+            .file
+            .write_all(text.as_bytes())
+            .map_err(|error| {
+                // Part of the text may be in the file: the next operation reads it
+                // back and sorts it out, as it would after a crash.
+                self.keys = None;
+                JournalError::io(&segments::current(&self.dir), &error)
+            })
+    }
+
+    /// Whether the end of the file has to be repaired before the next record.
+    pub(super) fn needs_repair(&self) -> bool {
+        self.repair != Repair::None
+    }
+
+    /// Follows and checks what was added since the last operation.
+    fn catch_up(&mut self) -> Result<(), JournalError> {
+        let path = segments::current(&self.dir);
+        let meta = match fs::symlink_metadata(&path) {
+            Ok(meta) => Some(meta),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(JournalError::io(&path, &error)),
+        };
+        let length = meta.as_ref().map(fs::Metadata::len);
+        let identity = meta.map(|meta| (meta.dev(), meta.ino()));
+        if identity == Some(self.current.identity) && length == Some(self.at.end) {
+            self.repair = Repair::None;
+            return Ok(());
+        }
+        let mut follower = Follower::after(self.at.clone());
+        let keys = &mut self.keys;
+        walk(&self.dir, &mut follower, None, &mut |entry| {
+            if let Some(keys) = keys {
+                keys.note(&entry);
+            }
+        })
+        .map_err(|stray| refusal(&self.dir, self.at.seq, stray))?;
+        if let Some((line, what)) = follower.loose_end() {
+            let known = self
+                .head
+                .furthest()
+                .map_err(|error| JournalError::io(&self.dir.join(HEAD), &error))?
+                .map_or(0, |head| head.seq);
+            // What was acknowledged cannot be a torn write.
+            if follower.at.seq < known {
+                let line = line
+                    + if follower.at.segment == self.at.segment {
+                        segments::lines_before(&path, self.at.end)
+                    } else {
+                        0
+                    };
+                return Err(JournalError::Corrupt {
+                    file: path,
+                    line,
+                    what,
+                });
+            }
+        }
+        if follower.at.segment != self.at.segment {
+            self.keys = None;
+        }
+        self.repair = follower.repair();
+        self.at = follower.at;
+        if identity != Some(self.current.identity) {
+            self.current = open_current(&self.dir)?;
+        }
+        Ok(())
+    }
+
+    fn rotate_if_full(&mut self) -> Result<(), JournalError> {
+        if self.at.end < self.segment_bytes || self.repair != Repair::None || self.at.seq == 0 {
+            return Ok(());
+        }
+        self.sync_locked()?;
+        self.sync_head()?;
+        let from = segments::current(&self.dir);
+        let to = segments::finished(&self.dir, self.at.segment);
+        fs::rename(&from, &to).map_err(|error| JournalError::io(&to, &error))?;
+        self.at.segment = self.at.seq + 1;
+        self.at.end = 0;
+        self.keys = None;
+        self.current = open_current(&self.dir)?;
+        Ok(())
+    }
+}
+
+/// Lines to be written together.
+#[derive(Debug)]
+struct Batch {
+    text: String,
+    seq: u64,
+    last: String,
+    ts: String,
+}
+
+impl Batch {
+    fn after(at: &Position) -> Self {
+        Self {
+            text: String::new(),
+            seq: at.seq,
+            last: at.last.clone(),
+            ts: Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+                .to_string(),
+        }
+    }
+
+    fn add(&mut self, mut entry: Entry, owner: &str) -> Result<Entry, JournalError> {
+        entry.seq = self.seq + 1;
+        entry.ts.clone_from(&self.ts);
+        entry.prev.clone_from(&self.last);
+        owner.clone_into(&mut entry.owner);
+        entry.pid = std::process::id();
+        let object = serde_json::to_string(&entry).map_err(|error| JournalError::Unavailable {
+            path: PathBuf::from(segments::CURRENT),
+            reason: format!("a record cannot be written as JSON: {error}"),
+        })?;
+        let (line, hash) = line::seal(&object);
+        if line.len() > MAX_LINE {
+            return Err(JournalError::TooLarge {
+                bytes: line.len() as u64,
+                limit: MAX_LINE as u64,
+            });
+        }
+        self.text.push_str(&line);
+        self.seq = entry.seq;
+        self.last = hash;
+        Ok(entry)
+    }
+}
+
+/// Creates the directory for its owner alone.
+fn prepare(dir: &Path) -> Result<(), JournalError> {
+    if fs::metadata(dir).is_ok_and(|meta| !meta.is_dir()) {
+        return Err(JournalError::Unavailable {
+            path: dir.to_path_buf(),
+            reason: "it is not a directory".to_owned(),
+        });
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| JournalError::io(dir, &error))?;
+    fs::set_permissions(dir, Permissions::from_mode(0o700))
+        .map_err(|error| JournalError::io(dir, &error))
+}
+
+/// Opens the head, creating it only where there is no journal yet: a journal
+/// without a head may have been cut.
+fn open_head(dir: &Path) -> Result<HeadFile, JournalError> {
+    let path = dir.join(HEAD);
+    match HeadFile::open(&path) {
+        Ok(head) => return Ok(head),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(JournalError::io(&path, &error)),
+    }
+    let segments = segments::list(dir).map_err(|error| JournalError::io(dir, &error))?;
+    let written = segments
+        .iter()
+        .any(|segment| fs::metadata(segment).is_ok_and(|meta| meta.is_file() && meta.len() > 0));
+    if written {
+        return Err(JournalError::Corrupt {
+            file: path,
+            line: 1,
+            what: "the head file is gone, so nobody can tell whether records are".to_owned(),
+        });
+    }
+    HeadFile::create(&path).map_err(|error| JournalError::io(&path, &error))
+}
+
+/// Opens the segment being written, creating it where the last one was
+/// finished, and refuses anything but a plain file of our own.
+fn open_current(dir: &Path) -> Result<Current, JournalError> {
+    let path = segments::current(dir);
+    let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let open = || -> io::Result<Current> {
+        let existed = path.exists();
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(nofollow)
+            .open(&path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        if meta.mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        if !existed {
+            File::open(dir)?.sync_all()?;
+        }
+        Ok(Current {
+            identity: (meta.dev(), meta.ino()),
+            file,
+        })
+    };
+    open().map_err(|error| JournalError::io(&path, &error))
+}
+
+/// The place the head vouches for, after a look at the record that ends there.
+fn trusted_position(dir: &Path, head: &HeadFile) -> Result<Position, JournalError> {
+    let path = dir.join(HEAD);
+    let at = head
+        .furthest()
+        .map_err(|error| JournalError::io(&path, &error))?
+        .ok_or_else(|| JournalError::Corrupt {
+            file: path,
+            line: 1,
+            what: "neither slot of the head file is whole".to_owned(),
+        })?;
+    if at.seq == 0 {
+        return Ok(at);
+    }
+    let file = segments::locate(dir, at.segment);
+    let line = match segments::line_ending_at(&file, at.end) {
+        Ok(line) => line,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(JournalError::io(&file, &error)),
+    };
+    let length = fs::metadata(&file).map_or(0, |meta| meta.len());
+    if length < at.end {
+        return Err(JournalError::Truncated {
+            path: dir.to_path_buf(),
+            expected: at.seq,
+            found: segments::last_claimed(dir),
+        });
+    }
+    if line.and_then(|line| line::check(&line).ok()).as_ref() == Some(&at.last) {
+        Ok(at)
+    } else {
+        Err(JournalError::Corrupt {
+            line: segments::lines_before(&file, at.end.saturating_sub(1)) + 1,
+            file,
+            what: format!("it is not the record {} that was written", at.seq),
+        })
+    }
+}
+
+fn refusal(dir: &Path, known: u64, stray: Stray) -> JournalError {
+    match stray {
+        Stray::Line { file, line, what } => JournalError::Corrupt { file, line, what },
+        Stray::Short { .. } => JournalError::Truncated {
+            path: dir.to_path_buf(),
+            expected: known,
+            found: segments::last_claimed(dir),
+        },
+        Stray::Io { file, error } => JournalError::io(&file, &error),
+    }
+}
+
+/// File name of the finished segment before the one that starts at `first`.
+fn previous_segment(dir: &Path, first: u64) -> String {
+    segments::list(dir)
+        .unwrap_or_default()
+        .iter()
+        .filter(|path| **path != segments::current(dir) && **path < segments::finished(dir, first))
+        .next_back()
+        .and_then(|path| path.file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,507 @@
+//! Where known programs take a secret on their command line.
+//!
+//! A table of facts from the manuals of the programs; how it is applied is the
+//! business of `command`. Options whose name says it (`--password`, `--token`)
+//! need no entry.
+
+/// How an option takes its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Only in the same word; on its own it has no value.
+    Attached,
+    /// Only in the next word.
+    Next,
+    /// In the same word or in the next.
+    Either,
+}
+
+/// Which part of a value is secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it.
+    Whole,
+    /// What follows the first of these characters; nothing where it is missing.
+    After(char),
+    /// What stands between the first slash and the last `@`, as in a
+    /// connect string of Oracle.
+    Connect,
+}
+
+/// An option with a secret value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flag {
+    pub(super) name: &'static str,
+    pub(super) form: Form,
+    pub(super) part: Part,
+}
+
+/// An operand that is secret.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Spot {
+    /// The operand with this number, counted from 1, in this part.
+    Operand(usize, Part),
+    /// The operand so many places after this word.
+    After(&'static str, usize),
+    /// The value of every `name=value` operand after this word.
+    Assigned(&'static str),
+    /// The value after a name that announces a secret, anywhere after this word.
+    Named(&'static str),
+    /// The last operand, where this short option was given.
+    LastWith(char),
+}
+
+/// A program and where it takes secrets.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) names: &'static [&'static str],
+    /// One of these operands must be present; empty means none is needed.
+    pub(super) needs: &'static [&'static str],
+    /// Short options without a value that may be written together with one
+    /// that has a value.
+    pub(super) cluster: &'static str,
+    pub(super) flags: &'static [Flag],
+    pub(super) spots: &'static [Spot],
+    /// Whether its options end at the first operand.
+    pub(super) ends_at_operand: bool,
+}
+
+const fn flag(name: &'static str, form: Form, part: Part) -> Flag {
+    Flag { name, form, part }
+}
+
+const PLAIN: Client = Client {
+    names: &[],
+    needs: &[],
+    cluster: "",
+    flags: &[],
+    spots: &[],
+    ends_at_operand: false,
+};
+
+use Form::{Attached, Either, Next};
+use Part::{After, Connect, Whole};
+
+/// The table.
+pub(super) const CLIENTS: &[Client] = &[
+    Client {
+        names: &[
+            "mysql",
+            "mysqldump",
+            "mysqladmin",
+            "mysqlimport",
+            "mysqlshow",
+            "mysqlcheck",
+            "mysqlsh",
+            "mysqlslap",
+            "mysqlbinlog",
+            "mysqlpump",
+            "mariadb",
+            "mariadb-dump",
+            "mariadb-admin",
+            "mariadb-import",
+            "mariadb-check",
+            "mariadb-show",
+            "mycli",
+            "xtrabackup",
+            "mariabackup",
+            "innobackupex",
+        ],
+        flags: &[flag("-p", Attached, Whole)],
+        spots: &[Spot::After("password", 1)],
+        ..PLAIN
+    },
+    Client {
+        names: &["sshpass"],
+        flags: &[flag("-p", Either, Whole)],
+        ends_at_operand: true,
+        ..PLAIN
+    },
+    Client {
+        names: &["redis-cli", "valkey-cli", "keydb-cli"],
+        flags: &[flag("-a", Next, Whole)],
+        spots: &[
+            Spot::After("auth", 1),
+            Spot::After("auth", 2),
+            Spot::After("requirepass", 1),
+            Spot::After("masterauth", 1),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &[
+            "mongosh",
+            "mongo",
+            "mongodump",
+            "mongorestore",
+            "mongoexport",
+            "mongoimport",
+            "mongostat",
+            "mongotop",
+            "mongofiles",
+            "cqlsh",
+            "cypher-shell",
+            "couchbase-cli",
+            "beeline",
+            "clickhouse-client",
+            "rdesktop",
+            "ncftp",
+            "ncftpget",
+            "ncftpput",
+        ],
+        flags: &[flag("-p", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["curl"],
+        cluster: "sSkLfgivIOJNnqpRG#0123456aBjlZ",
+        flags: &[
+            flag("-u", Either, After(':')),
+            flag("-U", Either, After(':')),
+            flag("--user", Either, After(':')),
+            flag("--proxy-user", Either, After(':')),
+            flag("-E", Either, After(':')),
+            flag("--cert", Either, After(':')),
+            flag("--oauth2-bearer", Either, Whole),
+            flag("-b", Either, After('=')),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["http", "https", "xh", "xhs"],
+        flags: &[
+            flag("-a", Either, After(':')),
+            flag("--auth", Either, After(':')),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &[
+            "docker", "podman", "nerdctl", "buildah", "helm", "oras", "crane", "regctl", "oc",
+        ],
+        needs: &["login"],
+        flags: &[flag("-p", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["skopeo", "buildah", "podman"],
+        flags: &[
+            flag("--creds", Either, After(':')),
+            flag("--src-creds", Either, After(':')),
+            flag("--dest-creds", Either, After(':')),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["az"],
+        needs: &["login"],
+        flags: &[flag("-p", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["sqlcmd", "bcp", "isql", "tsql", "mssql-cli", "osql"],
+        flags: &[flag("-P", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &[
+            "ipmitool",
+            "mosquitto_pub",
+            "mosquitto_sub",
+            "mosquitto_rr",
+            "zip",
+            "unzip",
+            "zipcloak",
+        ],
+        flags: &[flag("-P", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["7z", "7za", "7zr", "rar", "unrar"],
+        flags: &[flag("-p", Attached, Whole), flag("-hp", Attached, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &[
+            "ldapsearch",
+            "ldapmodify",
+            "ldapadd",
+            "ldapdelete",
+            "ldapwhoami",
+            "ldapmodrdn",
+            "ldapcompare",
+            "ldapexop",
+        ],
+        flags: &[flag("-w", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["ldappasswd"],
+        flags: &[
+            flag("-w", Either, Whole),
+            flag("-s", Either, Whole),
+            flag("-a", Either, Whole),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["openssl"],
+        flags: &[
+            flag("-passin", Next, After(':')),
+            flag("-passout", Next, After(':')),
+            flag("-pass", Next, After(':')),
+            flag("-k", Next, Whole),
+            flag("-K", Next, Whole),
+            flag("-macopt", Next, After(':')),
+            flag("-hmac", Next, Whole),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["openssl"],
+        needs: &["passwd"],
+        spots: &[Spot::Operand(2, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["ssh-keygen"],
+        flags: &[flag("-N", Either, Whole), flag("-P", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["keytool", "jarsigner"],
+        flags: &[
+            flag("-storepass", Next, Whole),
+            flag("-keypass", Next, Whole),
+            flag("-srcstorepass", Next, Whole),
+            flag("-deststorepass", Next, Whole),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["useradd", "usermod", "groupadd", "groupmod"],
+        flags: &[flag("-p", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["htpasswd"],
+        spots: &[Spot::LastWith('b')],
+        ..PLAIN
+    },
+    Client {
+        names: &["smbclient", "rpcclient", "smbget", "smbcacls", "nmblookup"],
+        flags: &[
+            flag("-U", Either, After('%')),
+            flag("--user", Either, After('%')),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["net"],
+        flags: &[flag("-U", Either, After('%'))],
+        spots: &[Spot::After("user", 2)],
+        ..PLAIN
+    },
+    Client {
+        names: &[
+            "snmpget",
+            "snmpwalk",
+            "snmpset",
+            "snmpbulkwalk",
+            "snmptable",
+            "snmpgetnext",
+        ],
+        flags: &[
+            flag("-c", Either, Whole),
+            flag("-A", Either, Whole),
+            flag("-X", Either, Whole),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["lftp"],
+        flags: &[flag("-u", Either, After(','))],
+        ..PLAIN
+    },
+    Client {
+        names: &["xfreerdp", "wlfreerdp"],
+        flags: &[flag("/p:", Attached, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["sqlplus", "sqlldr", "exp", "imp", "expdp", "impdp", "rman"],
+        spots: &[Spot::Operand(1, Connect), Spot::Operand(2, Connect)],
+        ..PLAIN
+    },
+    Client {
+        names: &["rabbitmqctl"],
+        spots: &[
+            Spot::After("add_user", 2),
+            Spot::After("change_password", 2),
+            Spot::After("authenticate_user", 2),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["vault", "bao"],
+        spots: &[
+            Spot::After("login", 1),
+            Spot::Assigned("put"),
+            Spot::Assigned("patch"),
+            Spot::Assigned("write"),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["nmcli"],
+        spots: &[
+            Spot::Named("wifi"),
+            Spot::Named("connection"),
+            Spot::After("password", 1),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["wpa_passphrase"],
+        spots: &[Spot::Operand(2, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["mc", "mcli"],
+        spots: &[Spot::After("set", 4)],
+        ..PLAIN
+    },
+    Client {
+        names: &["etcdctl"],
+        flags: &[flag("--user", Either, After(':'))],
+        ..PLAIN
+    },
+    Client {
+        names: &["kubectl", "oc", "k3s", "microk8s"],
+        flags: &[flag("--from-literal", Either, After('='))],
+        ..PLAIN
+    },
+    Client {
+        names: &["gh", "glab"],
+        needs: &["secret", "variable"],
+        flags: &[flag("-b", Either, Whole), flag("--body", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &[
+            "git", "npm", "yarn", "pnpm", "pip", "pip3", "composer", "aws", "gcloud", "wp",
+            "poetry", "drush", "gh", "flyctl", "fly",
+        ],
+        spots: &[
+            Spot::Named("config"),
+            Spot::Named("configure"),
+            Spot::Named("set"),
+        ],
+        ..PLAIN
+    },
+    Client {
+        names: &["poetry", "composer"],
+        needs: &["config"],
+        spots: &[Spot::Operand(4, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["ansible-vault", "mysql_config_editor"],
+        ..PLAIN
+    },
+    // No secrets of their own, but their options must not be taken for those of
+    // a program named before them.
+    Client {
+        names: &[
+            "psql",
+            "pg_dump",
+            "pg_restore",
+            "pg_dumpall",
+            "pg_isready",
+            "createdb",
+            "dropdb",
+            "ssh",
+            "scp",
+            "sftp",
+            "rsync",
+            "bash",
+            "sh",
+            "dash",
+            "zsh",
+            "cat",
+            "ls",
+            "grep",
+            "ps",
+            "python",
+            "python3",
+            "node",
+            "ruby",
+            "perl",
+            "php",
+            "tail",
+            "head",
+            "mkdir",
+            "cp",
+        ],
+        ..PLAIN
+    },
+];
+
+/// Programs that run the program named after them.
+pub(super) const WRAPPERS: &[&str] = &[
+    "sudo",
+    "doas",
+    "su",
+    "runuser",
+    "env",
+    "nohup",
+    "time",
+    "exec",
+    "command",
+    "nice",
+    "ionice",
+    "timeout",
+    "watch",
+    "docker",
+    "podman",
+    "nerdctl",
+    "kubectl",
+    "oc",
+    "ssh",
+    "lxc",
+    "chroot",
+    "systemd-run",
+    "setsid",
+    "stdbuf",
+    "strace",
+    "flock",
+    "proxychains",
+    "nsenter",
+    "ip",
+    "docker-compose",
+    "compose",
+    "sshpass",
+    "busybox",
+    "winpty",
+    "unshare",
+    "taskset",
+    "script",
+    "xargs",
+    "builtin",
+];
+
+/// Words of the shell that stand before a command.
+pub(super) const KEYWORDS: &[&str] = &[
+    "if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "case", "in", "time",
+];
+
+/// Programs that take the name of a secret, not the secret, with `--secret`
+/// or `--token`.
+pub(super) const NAMES_SECRETS: &[&str] = &[
+    "docker",
+    "podman",
+    "nerdctl",
+    "buildah",
+    "buildctl",
+    "gcloud",
+    "docker-compose",
+];
