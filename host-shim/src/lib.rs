@@ -1,6 +1,20 @@
-//! The native half of openshell.
+//! The native half of openshell: everything the component may cause, and the
+//! record of it.
+//!
+//! The engine runs the component, the supervisor decides and records, the
+//! capabilities (registry, ssh, journal, snapshots, approvals) each own one kind
+//! of thing, and the doors let clients in. This crate knows no terminal and no
+//! command line.
 
+pub mod approvals;
+pub mod doors;
+pub mod engine;
 pub mod journal;
 pub mod registry;
+pub mod rules;
 pub mod snapshots;
 pub mod ssh;
+pub mod supervisor;
+
+/// The vocabulary of the contract, as the component and the host share it.
+pub use engine::contract;

@@ -13,8 +13,8 @@ use super::envelope::{Execution, SnapshotStatus};
 use super::failure::code_name;
 use crate::engine::contract::{Failure, FailureCode};
 use crate::journal::{
-    Answer, Approval, Attempt, Context, Decided, Durability, Event, Intent, Journal, JournalError,
-    Operation, Outcome, Receipt, Result as Settled,
+    Answer, Approval, Attempt, Conclusion, Context, Decided, Durability, Event, Intent, Journal,
+    JournalError, Operation, Outcome, Receipt,
 };
 use crate::registry::Record;
 
@@ -205,7 +205,7 @@ impl Action {
         }
         let facts = self.facts();
         let execution = &facts.execution;
-        let outcome = Settled {
+        let outcome = Conclusion {
             status: ending.status.to_owned(),
             code: ending.code,
             message: ending.message,

@@ -20,9 +20,12 @@ use crate::engine::Engine;
 use crate::engine::contract::{
     AuthKind, Failure, FailureCode, Report, Rulebook, Scope, Server,
 };
-use crate::journal::{Context, Durability, Intent};
+use crate::journal::{Context, Durability, Intent, JournalError};
 use crate::registry;
 use crate::ssh::Connection;
+
+/// Tools whose repetition can change a server.
+const CHANGING: [&str; 3] = ["remote_exec", "remote_write_file", "remote_patch_file"];
 
 /// A tool call in progress.
 pub struct Call {
@@ -67,6 +70,11 @@ impl Call {
 
     pub(super) fn cancel(&self) -> &CancellationToken {
         &self.request.cancel
+    }
+
+    /// Whether a repetition of this call could change a server.
+    pub(super) fn can_change(&self) -> bool {
+        CHANGING.contains(&self.request.tool.as_str())
     }
 
     pub(super) fn payload(&self) -> String {
@@ -134,10 +142,28 @@ impl Call {
             arguments: self.arguments.clone(),
             verdict: None,
             component: Some(Engine::component_digest().to_owned()),
-            key: self.request.key.clone(),
+            // Reads may be repeated freely, so their keys claim nothing.
+            key: self.request.key.clone().filter(|_| self.can_change()),
             payload: Some(self.payload()),
         };
-        let action = Action::open(journal, record, intent).await?;
+        let action = match Action::open(journal, record, intent).await {
+            Ok(action) => action,
+            Err(JournalError::Duplicate(earlier)) => {
+                return Err(failure(
+                    FailureCode::OutcomeUnknown,
+                    format!(
+                        "A call with this idempotency key is on record as action {}; it is not \
+                         run again.",
+                        earlier.action
+                    ),
+                    "Find out what the state is before doing anything again.",
+                ));
+            }
+            Err(error) => {
+                self.resources().forget_journal();
+                return Err(error.into());
+            }
+        };
         self.lock_actions().push(action.clone());
         Ok(action)
     }
@@ -279,7 +305,7 @@ impl Call {
                 .into_iter()
                 .flatten()
             {
-                *text = redactor.scrub(text);
+                *text = redactor.scrub(text).into_owned();
             }
             if let Some(data) = &mut envelope.data {
                 scrub(data, &redactor);
@@ -291,7 +317,7 @@ impl Call {
 
 fn scrub(value: &mut Value, redactor: &crate::journal::Redactor) {
     match value {
-        Value::String(text) => *text = redactor.scrub(text),
+        Value::String(text) => *text = redactor.scrub(text).into_owned(),
         Value::Array(items) => items.iter_mut().for_each(|item| scrub(item, redactor)),
         Value::Object(map) => map.values_mut().for_each(|item| scrub(item, redactor)),
         _ => {}

@@ -131,3 +131,19 @@ impl Supervisor {
         }
     }
 }
+
+impl Supervisor {
+    /// Resolves a registered server with its credential, for what a person does
+    /// beside the tools: testing a connection, enrolling a host behind it.
+    ///
+    /// # Errors
+    /// A failure when the server is unknown or the registry cannot be unlocked.
+    pub async fn target(
+        &self,
+        server: &str,
+    ) -> Result<crate::ssh::Target, crate::engine::contract::Failure> {
+        let id = Resources::server_id(server)?;
+        let record = self.resources().registry()?.get(&id)?.clone();
+        self.resources().target(&record).await
+    }
+}

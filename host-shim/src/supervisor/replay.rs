@@ -13,32 +13,34 @@ use super::call::Call;
 use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 use super::failure::failure;
 use crate::engine::contract::FailureCode;
-use crate::journal::KeyState;
-
-/// Tools whose repetition can change a server.
-const CHANGING: [&str; 3] = ["remote_exec", "remote_write_file", "remote_patch_file"];
+use crate::journal::{Conclusion, KeyStage, KeyState};
 
 /// Answers a call from the record, where its key is on record.
 pub(super) async fn answer(call: &Arc<Call>) -> Option<Envelope> {
     let key = call.request().key.clone()?;
-    if !CHANGING.contains(&call.request().tool.as_str()) {
+    if !call.can_change() {
         return None;
     }
-    let resources = Arc::clone(call);
-    let found = super::write::blocking(move || {
-        let journal = resources.resources().journal()?;
-        journal.find_key(&key)
-    })
-    .await;
-    match found {
-        // A journal that cannot be read cannot be written either; the call itself
-        // says so, with nothing done.
-        Err(_) | Ok(Err(_)) | Ok(Ok(None)) => None,
-        Ok(Ok(Some(state))) => Some(replay(call, state).await),
+    // A journal that cannot be read cannot be written either; the call itself
+    // says so, with nothing done.
+    let journal = {
+        let call = Arc::clone(call);
+        super::write::blocking(move || call.resources().journal())
+    }
+    .await
+    .ok()?
+    .ok()?;
+    let state = journal.find_key(&key).await.ok()??;
+    match state.stage.clone() {
+        KeyStage::NotAttempted => None,
+        KeyStage::Settled(outcome) => Some(replay(call, state, Some(outcome)).await),
+        KeyStage::Open | KeyStage::Attempted | KeyStage::Unknown => {
+            Some(replay(call, state, None).await)
+        }
     }
 }
 
-async fn replay(call: &Arc<Call>, state: KeyState) -> Envelope {
+async fn replay(call: &Arc<Call>, state: KeyState, outcome: Option<Conclusion>) -> Envelope {
     if state.payload.as_deref() != Some(call.payload().as_str()) {
         let reused = failure(
             FailureCode::Conflict,
@@ -47,7 +49,7 @@ async fn replay(call: &Arc<Call>, state: KeyState) -> Envelope {
         );
         return call.finish_failed(&reused).await;
     }
-    let Some(outcome) = state.outcome else {
+    let Some(outcome) = outcome else {
         let unknown = failure(
             FailureCode::OutcomeUnknown,
             "A call with this key is on record and its outcome is not; it is not run again.",
@@ -63,7 +65,11 @@ async fn replay(call: &Arc<Call>, state: KeyState) -> Envelope {
             _ => Status::Error,
         },
         tool: call.request().tool.clone(),
-        server: state.server,
+        server: call
+            .arguments()
+            .get("server")
+            .and_then(serde_json::Value::as_str)
+            .map(str::to_owned),
         code: outcome.code,
         message: Some(outcome.message.unwrap_or_else(|| {
             "This call was made before; this is its recorded outcome, without its output."
@@ -75,7 +81,7 @@ async fn replay(call: &Arc<Call>, state: KeyState) -> Envelope {
             .map(|sha256| serde_json::json!({ "sha256": sha256 })),
         replayed: true,
         execution: Execution {
-            attempted: state.attempted,
+            attempted: state.operation.is_some(),
             completed: ok,
             exit_code: outcome.exit_code,
             stdout_bytes: outcome.stdout_bytes,

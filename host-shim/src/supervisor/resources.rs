@@ -94,14 +94,31 @@ impl Resources {
     /// [`JournalError`] with the path and the reason.
     pub fn journal(&self) -> Result<Journal, JournalError> {
         let mut slot = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(journal) = slot.as_ref().filter(|journal| journal.is_usable()) {
+        if let Some(journal) = slot.as_ref() {
             return Ok(journal.clone());
         }
-        // A journal that stopped is dropped first: its lock must be free.
-        *slot = None;
         let journal = Journal::open(&self.paths.audit_dir(), self.redactor()?)?;
         *slot = Some(journal.clone());
         Ok(journal)
+    }
+
+    /// Lets go of a journal that failed, so that the next call opens it anew and
+    /// has its end verified.
+    pub(super) fn forget_journal(&self) {
+        *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Closes connections and makes the journal durable. Blocks for the last
+    /// fsync.
+    pub async fn close(&self) {
+        self.pool.close().await;
+        let journal = self
+            .journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Dropping the last handle waits until everything is on disk.
+        let _ = tokio::task::spawn_blocking(move || drop(journal)).await;
     }
 
     /// Returns the redactor, which knows the secrets unlocked so far.
@@ -110,7 +127,11 @@ impl Resources {
         if let Some(redactor) = slot.as_ref() {
             return Ok(redactor.clone());
         }
-        let redactor = Redactor::open(&self.paths.audit_dir())?;
+        let dir = self.paths.audit_dir();
+        let redactor = Redactor::open(&dir).map_err(|error| JournalError::Unavailable {
+            path: dir,
+            reason: error.to_string(),
+        })?;
         *slot = Some(redactor.clone());
         Ok(redactor)
     }
