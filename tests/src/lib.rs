@@ -1,1 +1,10 @@
-//! Skeleton.
+//! Fixtures that start the real counterparts of openshell for its suites.
+//!
+//! Invariant: a fixture listens on 127.0.0.1 only, keeps everything it makes in
+//! a directory of its own, generates its secrets at run time and ends the
+//! processes it started when it is dropped. It never stands in for the part of
+//! openshell under test.
+
+mod sshd;
+
+pub use sshd::{Sshd, SshdOptions, ssh_keygen};
