@@ -5,6 +5,10 @@
 //! processes it started when it is dropped. It never stands in for the part of
 //! openshell under test.
 
+mod model;
+mod opencode;
 mod sshd;
 
+pub use model::{ScriptedModel, Step};
+pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
