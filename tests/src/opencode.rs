@@ -179,7 +179,7 @@ impl OpenCode {
         self.scratch.path().join("home")
     }
 
-    /// What OpenCode wrote to its log and terminal, for a failure message.
+    /// The end of what OpenCode wrote to its log and terminal, for a failure message.
     #[must_use]
     pub fn log(&self) -> String {
         let mut text =
@@ -188,7 +188,8 @@ impl OpenCode {
         for entry in fs::read_dir(logs).into_iter().flatten().flatten() {
             text += &fs::read_to_string(entry.path()).unwrap_or_default();
         }
-        text
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
     /// Opens a session.
@@ -357,7 +358,9 @@ impl OpenCode {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("OpenCode ended ({status}) while starting:\n{}", self.log());
             }
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            // The port is open before requests are served; one that comes too
+            // early is never answered.
+            if self.log().contains("server listening on") {
                 return;
             }
             assert!(

@@ -93,8 +93,10 @@ function notes({ mode, created, notAtomic }) {
   return said.length ? ` (${said.join(", ")})` : ""
 }
 
+// OpenCode cannot list its pending questions once the metadata of one holds
+// an undefined, which is no JSON.
 function facts({ server, host, user, labels, scope, reason, rule, cwd, timeoutMs, digest }) {
-  return { openshell: { server, host, user, labels, scope, reason, rule, cwd, timeoutMs, digest } }
+  return JSON.parse(JSON.stringify({ openshell: { server, host, user, labels, scope, reason, rule, cwd, timeoutMs, digest } }))
 }
 
 // An editor that speaks ACP applies an approved diff to the local file of
