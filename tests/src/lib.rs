@@ -1,1 +1,14 @@
-//! Skeleton.
+//! Fixtures that start the real counterparts of openshell for its suites.
+//!
+//! Invariant: a fixture listens on 127.0.0.1 only, keeps everything it makes in
+//! a directory of its own, generates its secrets at run time and ends the
+//! processes it started when it is dropped. It never stands in for the part of
+//! openshell under test.
+
+mod model;
+mod opencode;
+mod sshd;
+
+pub use model::{ScriptedModel, Step};
+pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
+pub use sshd::{Sshd, SshdOptions, ssh_keygen};

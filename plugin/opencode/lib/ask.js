@@ -1,0 +1,165 @@
+//! Puts questions to the person through OpenCode, and finds out who answered.
+//!
+//! Owns the watching of OpenCode's permission events. Invariant: an operation
+//! counts as granted only if the question was seen to be shown and its own
+//! answer was seen, or the person's rule outside the workspace grants it, or
+//! the person said "always" to this very text. OpenCode passes a request
+//! silently when any earlier "always" or foreign rule covers it; such a
+//! silence is not an answer here.
+
+import { confirmKey, remoteVerdict } from "./rules.js"
+import { fitsTitle, plainWording, subjectOf, wording } from "./question.js"
+
+/** How long an event may lag behind the end of its request, in ms. */
+const EVENT_GRACE = 300
+/** No person reads a question and answers it within this time, in ms. */
+const FASTER_THAN_PEOPLE = 40
+
+const AUTO_FLAGS = ["--auto", "--yolo", "--dangerously-skip-permissions"]
+
+export class Asker {
+  #nonce
+  #trusted
+  #merged
+  #watches = new Set()
+  #open = new Map()
+  #remembered = new Set()
+  #auto = process.argv.some((word) => AUTO_FLAGS.includes(word))
+
+  /** @param nonce see `addFloors`. @param trusted returns the person's own configuration. */
+  constructor({ nonce, trusted }) {
+    this.#nonce = nonce
+    this.#trusted = trusted
+  }
+
+  /** Takes note of the merged configuration as it was before any floor. */
+  useConfig(merged) {
+    this.#merged = merged
+  }
+
+  /** Feeds an event of OpenCode's bus. */
+  event({ type, properties }) {
+    if (type === "permission.asked") this.#asked(properties)
+    if (type === "permission.replied") this.#replied(properties)
+  }
+
+  #asked({ id, sessionID, permission, tool }) {
+    this.#open.set(id, permission)
+    for (const watch of this.#watches) {
+      const ours = watch.sessionID === sessionID && watch.callID === tool?.callID && watch.permission === permission
+      if (ours && !watch.requestID) Object.assign(watch, { requestID: id, askedAt: performance.now() })
+    }
+  }
+
+  #replied({ requestID, reply }) {
+    const permission = this.#open.get(requestID)
+    this.#open.delete(requestID)
+    for (const watch of this.#watches) {
+      if (watch.requestID === requestID) {
+        watch.reply = reply
+        watch.repliedAfter = performance.now() - watch.askedAt
+        watch.settle?.()
+      } else if (reply === "always" && permission === watch.permission && watch.requestID && !watch.reply) {
+        // OpenCode answers whatever else an "always" covers in the same breath.
+        watch.swept = true
+      }
+    }
+  }
+
+  /**
+   * Answers a question of the helper.
+   * @returns {{answer: "granted"|"rejected"|"denied", by: string, feedback?: string, error?: unknown}}
+   *   `error` is what OpenCode threw, to be thrown on once the call is settled.
+   */
+  async answer(question, { ctx, planning }) {
+    if (planning && question.kind !== "read") {
+      return denied("rule", "This session is in plan mode, in which nothing on a server may be changed.")
+    }
+    const verdict = remoteVerdict({
+      kind: question.kind,
+      subject: subjectOf(question),
+      agent: ctx.agent,
+      merged: this.#merged,
+      trusted: this.#trusted(),
+    })
+    if (verdict.decision === "deny") {
+      return denied("rule", `The permission rule "${verdict.rule.key}": {"${verdict.rule.pattern}": "deny"} forbids this.`)
+    }
+    // A pattern such as `staging: git pull*` also covers `git pull; rm -rf /`.
+    if (verdict.decision === "allow" && question.simple) return { answer: "granted", by: "rule" }
+
+    const request = wording(question)
+    if (request.permission !== "edit" && !fitsTitle(request.permission)) return tooLong(question)
+    const first = await this.#put(ctx, request)
+    if (first.answer) return first
+
+    const plain = plainWording(question)
+    const permission = confirmKey(plain.permission, this.#nonce)
+    if (!fitsTitle(permission)) {
+      return denied(
+        "unknown",
+        'An earlier "Allow always" covers every edit, so OpenCode would not show this change, and it is too long for a plain question. ' +
+          "Restarting OpenCode forgets that answer.",
+      )
+    }
+    const second = await this.#put(ctx, { ...plain, permission, always: [] })
+    if (second.answer) return second
+    return denied("unknown", "OpenCode passed the question without showing it to anyone.")
+  }
+
+  // Resolves without `answer` when nobody can be said to have answered.
+  async #put(ctx, request) {
+    const { permission, patterns, always } = request
+    const memory = JSON.stringify([permission, patterns])
+    const watch = { sessionID: ctx.sessionID, callID: ctx.callID, permission }
+    this.#watches.add(watch)
+    try {
+      await aborting(ctx.abort, ctx.ask(request))
+      if (!watch.reply && !this.#remembered.has(memory)) await this.#grace(watch)
+    } catch (error) {
+      return { ...rejection(error), error }
+    } finally {
+      this.#watches.delete(watch)
+    }
+    if (!watch.requestID) return this.#remembered.has(memory) ? { answer: "granted", by: "always" } : {}
+    if (!watch.reply || watch.reply === "reject" || watch.swept) return {}
+    if (watch.reply === "always" && always.length > 0) this.#remembered.add(memory)
+    return { answer: "granted", by: this.#auto || watch.repliedAfter < FASTER_THAN_PEOPLE ? "auto" : "person" }
+  }
+
+  #grace(watch) {
+    return new Promise((resolve) => {
+      watch.settle = resolve
+      setTimeout(resolve, EVENT_GRACE).unref?.()
+    })
+  }
+}
+
+function denied(by, feedback) {
+  return { answer: "denied", by, feedback }
+}
+
+function tooLong({ kind }) {
+  const instead = kind === "exec" ? " Write it into a file on the server, then run that file." : ""
+  return denied("unknown", `The question is too long to be shown whole, and nothing is granted unseen.${instead}`)
+}
+
+/** What an error of `ctx.ask` says. OpenCode's own classes cannot be imported. */
+function rejection(error) {
+  const tag = String(error?._tag ?? error?.name ?? "")
+  if (tag.includes("Corrected")) return { answer: "rejected", by: "person", feedback: String(error.feedback ?? error.message) }
+  if (tag.includes("Rejected")) return { answer: "rejected", by: "person" }
+  if (tag.includes("Denied")) return { answer: "denied", by: "rule", feedback: String(error.message) }
+  return { answer: "rejected", by: "unknown", feedback: String(error?.message ?? error) }
+}
+
+// OpenCode leaves a request pending when the session is interrupted.
+function aborting(signal, promise) {
+  if (!signal) return promise
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new Error("The session was interrupted before anyone answered."))
+    if (signal.aborted) return stop()
+    signal.addEventListener("abort", stop, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop))
+  })
+}

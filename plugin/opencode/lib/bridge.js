@@ -1,0 +1,131 @@
+//! Tool calls over a helper that may die.
+//!
+//! Owns the helper's life and what every call must echo: which registry and
+//! policy it was made under, and how far the journal was last seen.
+//! Invariant: a call is sent a second time only if no answer came and the
+//! helper that was asked is gone, under the same key, so that the helper
+//! answers from its record instead of acting twice.
+
+import { Helper, HelperGone } from "./helper.js"
+
+const PROTOCOL = { min: 1, max: 1 }
+
+export class Bridge {
+  #locate
+  #hello
+  #answer
+  #helper
+  #calls = new Map()
+  #stamps = new WeakMap()
+  #journalMark
+
+  /**
+   * @param locate returns the helper's argv or throws what to tell the person.
+   * @param answer answers a question put during a call: (question, call) -> answer.
+   */
+  constructor({ locate, client, workspace, answer }) {
+    this.#locate = locate
+    this.#hello = { client, protocol: PROTOCOL, workspace, host: { name: "opencode" } }
+    this.#answer = answer
+  }
+
+  /** Starts the helper ahead of its first use; what goes wrong shows in the first call. */
+  warm() {
+    try {
+      this.#current()
+    } catch {
+      // Tried again, and reported, by the call.
+    }
+  }
+
+  /** The helper's own tool definitions, once it has introduced itself. */
+  definitions
+
+  /** Ends the helper, which records how its work ended. */
+  close() {
+    this.#helper?.close()
+  }
+
+  /**
+   * Runs a tool call.
+   * @param call `{name, arguments, session, agent, key, readOnly, signal, ...}`;
+   *   passed to `answer` as it is.
+   * @returns {{result: object, note?: string}} `note` tells of a restart.
+   * @throws Error whose message is meant for the model and the person.
+   */
+  async run(call) {
+    const first = this.#current()
+    await first.ready
+    const stamp = this.#stamp(first)
+    try {
+      return { result: await this.#send(first, call, stamp) }
+    } catch (error) {
+      if (!(error instanceof HelperGone) || call.signal?.aborted) throw error
+      return this.#again(call, stamp, error)
+    }
+  }
+
+  async #again(call, stamp, cause) {
+    const helper = this.#current()
+    try {
+      await helper.ready
+      const result = await this.#send(helper, call, call.readOnly ? this.#stamp(helper) : stamp)
+      return { result, note: `[openshell] ${cause.message} It was started again and answered under the same key.` }
+    } catch (error) {
+      if (!(error instanceof HelperGone)) throw error
+      const outcome = call.readOnly ? "" : " Whether the server was changed is not known: look before you repeat anything."
+      throw new Error(`${error.message} It had been started again once for this call.${outcome}`, { cause: error })
+    }
+  }
+
+  #current() {
+    if (this.#helper?.alive) return this.#helper
+    const helper = new Helper(this.#locate(), this.#hello, {
+      "approvals/ask": (question) => this.#ask(question),
+      "tools/progress": () => {},
+    })
+    this.#helper = helper
+    helper.ready.then(
+      (hello) => {
+        if (hello.tools?.length) this.definitions = hello.tools
+        this.#stamps.set(helper, pick(hello))
+        // What a helper says after a restart does not lower what was seen.
+        this.#journalMark ??= hello.journalMark
+      },
+      () => {},
+    )
+    return helper
+  }
+
+  #stamp(helper) {
+    return { ...this.#stamps.get(helper), journalMark: this.#journalMark }
+  }
+
+  async #send(helper, call, stamp) {
+    const { name, session, agent, key, signal } = call
+    const { id, answer } = helper.request("tools/call", { name, arguments: call.arguments, session, agent, key, ...stamp })
+    const cancel = () => helper.notify("$/cancel", { id })
+    this.#calls.set(id, call)
+    signal?.addEventListener("abort", cancel, { once: true })
+    if (signal?.aborted) cancel()
+    try {
+      const result = await answer
+      if (result?.journalMark !== undefined) this.#journalMark = result.journalMark
+      if (result?.behaviorFingerprint !== undefined) this.#stamps.set(helper, pick(result))
+      return result
+    } finally {
+      signal?.removeEventListener("abort", cancel)
+      this.#calls.delete(id)
+    }
+  }
+
+  async #ask(question) {
+    const call = this.#calls.get(question.call)
+    if (!call) throw new Error(`no call ${question.call} is running`)
+    return this.#answer(question, call)
+  }
+}
+
+function pick({ capabilitySnapshotId, behaviorFingerprint }) {
+  return { capabilitySnapshotId, behaviorFingerprint }
+}

@@ -1,0 +1,113 @@
+//! The wording of a question: from what the helper wants to do to what
+//! OpenCode shows.
+//!
+//! Owns the permission keys, patterns and metadata. Invariants: a question
+//! that cannot be shown whole is not asked, no local rule's key or path can
+//! mean a remote thing, and "always" remembers nothing but this exact text.
+//! It decides nothing.
+
+/** Rows a terminal of 80 columns shows before OpenCode clips the title. */
+const MAX_ROWS = 8
+const COLUMNS = 76
+
+// Besides control characters: everything that changes the order or the look
+// of its neighbours without being seen itself.
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u115f\u1160\u2800\u3164\uffa0\ufe00-\ufe0f]|[^\S ]/gu
+
+/** Makes unseen characters visible as `\u{hex}`. */
+export function visible(text) {
+  return String(text).replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`)
+}
+
+/** Whether a terminal shows the whole text as the title of a question. */
+export function fitsTitle(text) {
+  const rows = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / COLUMNS)), 0)
+  return rows <= MAX_ROWS
+}
+
+/**
+ * What the operation is called in rules and in the record, without any
+ * escaping: `<server>: <command>`, `<server>:<path>` or `ssh://<server><path>`.
+ */
+export function subjectOf(question) {
+  const { kind, server, rawCommand, command, path } = question
+  if (kind === "exec") return `${server}: ${rawCommand ?? command}`
+  return kind === "read" ? `${server}:${path}` : `ssh://${server}${path}`
+}
+
+/**
+ * The request to put before the person.
+ * @returns {{permission: string, patterns: string[], always: string[], metadata: object}}
+ */
+export function wording(question) {
+  return question.kind === "write" && question.diff ? editWording(question) : titleWording(question)
+}
+
+/**
+ * The same question under a key of our own, for when the first one was passed
+ * silently. It has no diff view, so the diff is part of the text.
+ */
+export function plainWording(question) {
+  return titleWording(question, question.diff ? hunksOf(question.diff) : undefined)
+}
+
+// OpenCode shows a coloured diff for its own `edit` key only. The path is
+// never bare: what OpenCode believes to be a local path it may read or patch.
+function editWording(question) {
+  const { server, path, diff, created } = question
+  return {
+    permission: "edit",
+    patterns: [visible(subjectOf(question))],
+    always: [],
+    metadata: {
+      filepath: visible(`${server}:${path}`) + notes(question),
+      diff: created ? unappliable(diff) : diff,
+      ...facts(question),
+    },
+  }
+}
+
+function titleWording(question, details) {
+  const { kind, server, command, path, simple } = question
+  const head = kind === "exec" ? `remote_exec ${server}$ ${command}` : `remote_${kind} ${visible(`${server}:${path}`)}${notes(question)}`
+  const permission = [head, circumstances(question), details].filter(Boolean).join("\n")
+  const pattern = kind === "exec" ? `${server}: ${command}` : visible(subjectOf(question))
+  return {
+    permission,
+    patterns: [pattern],
+    // OpenCode remembers key and pattern as wildcards, in which these
+    // characters would mean more than themselves.
+    always: simple && kind !== "write" && !/[*?\\]/.test(permission + pattern) ? [pattern] : [],
+    metadata: facts(question),
+  }
+}
+
+function circumstances({ host, user, labels, cwd, reason }) {
+  const where = [user && host ? `${user}@${host}` : host, cwd && `in ${cwd}`, labels?.length && `labels: ${labels.join(", ")}`]
+  return visible([where.filter(Boolean).join(", "), reason].filter(Boolean).join(" | "))
+}
+
+function notes({ mode, created, notAtomic }) {
+  const octal = typeof mode === "number" ? mode.toString(8).padStart(4, "0") : mode
+  const said = [created && "new file", octal && `mode ${octal}`, notAtomic && "NOT ATOMIC"].filter(Boolean)
+  return said.length ? ` (${said.join(", ")})` : ""
+}
+
+// OpenCode cannot list its pending questions once the metadata of one holds
+// an undefined, which is no JSON.
+function facts({ server, host, user, labels, scope, reason, rule, cwd, timeoutMs, digest }) {
+  return JSON.parse(JSON.stringify({ openshell: { server, host, user, labels, scope, reason, rule, cwd, timeoutMs, digest } }))
+}
+
+// An editor that speaks ACP applies an approved diff to the local file of
+// that name. A context line that no empty file has makes that fail.
+function unappliable(diff) {
+  return diff.replace(/^@@ -0,0 \+1(?:,(\d+))? @@.*$/m, (_, count = "1") => `@@ -1,1 +1,${Number(count) + 1} @@\n (new file)`)
+}
+
+function hunksOf(diff) {
+  return diff
+    .split("\n")
+    .filter((line) => line && !/^(---|\+\+\+) /.test(line))
+    .join("\n")
+}

@@ -1,0 +1,5 @@
+//! The suites that drive real counterparts, as one test binary.
+//!
+//! It owns nothing but the list: each module tests one part of openshell.
+
+mod opencode_adapter;
