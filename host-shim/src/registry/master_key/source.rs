@@ -124,7 +124,9 @@ impl MasterKey {
     /// neither a register nor a key.
     ///
     /// It blocks: reading the keychain can wait for a dialog (30 s at most),
-    /// and deriving a key from a passphrase takes a noticeable time.
+    /// and deriving a key from a passphrase takes a noticeable time. Warnings
+    /// about permissions are those of [`Registry::open`](crate::registry::Registry::open),
+    /// to be called before this.
     ///
     /// # Errors
     /// [`KeyError`]; no other source is tried then.

@@ -140,12 +140,16 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Waits until a process is gone; the test runner limits how long.
+/// Waits until a process is gone; the bound only turns a hang into a failure.
 async fn gone(pid: i32) {
-    let pid = Pid::from_raw(pid).unwrap();
-    while test_kill_process(pid).is_ok() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let process = Pid::from_raw(pid).unwrap();
+    let wait = async {
+        while test_kill_process(process).is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    assert!(waited.is_ok(), "process {pid} is still there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
