@@ -1,2 +1,125 @@
-//! Skeleton.
-fn main() {}
+//! Everything a contributor runs: `cargo xtask demo|test|bench|lint`.
+//!
+//! Invariant: each task does the set-up it needs, says what it does, and says
+//! exactly what to run where it may not do it itself. Nothing outside the
+//! workspace is changed but by package managers, and by those only where they
+//! are named here.
+
+mod setup;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+cargo xtask demo            set up what the demo needs and run it
+cargo xtask test [FILTER…]  set up what the tests need and run every test
+cargo xtask bench           measure warm calls beside OpenSSH's ControlMaster
+cargo xtask lint            formatting and clippy, as CI runs them";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let result = match task.as_str() {
+        "demo" => demo(&rest),
+        "test" => test(&rest),
+        "bench" => bench(&rest),
+        "lint" => lint(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Root of the workspace.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    command
+}
+
+/// Runs a command and fails when it does.
+fn run(command: &mut Command) -> Result<(), String> {
+    let shown = format!("{command:?}");
+    let status = command
+        .status()
+        .map_err(|error| format!("{shown} could not be run: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{shown} ended with {status}"))
+    }
+}
+
+fn demo(rest: &[String]) -> Result<(), String> {
+    setup::wasm_target()?;
+    run(cargo()
+        .args(["run", "--quiet", "--package", "openshell", "--", "demo"])
+        .args(rest))
+}
+
+fn test(filters: &[String]) -> Result<(), String> {
+    setup::wasm_target()?;
+    setup::debian_packages();
+    let opencode = setup::opencode()?;
+    setup::report(opencode.as_deref());
+    run(cargo().args(["build", "--package", "openshell"]))?;
+    if filters.is_empty() {
+        adapter_tests()?;
+    }
+    let nextest = cargo()
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    let mut command = cargo();
+    if nextest {
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    } else {
+        command.args(["test", "--workspace", "--no-fail-fast", "--"]);
+    }
+    run(command.args(filters))
+}
+
+/// The adapter's own tests need node, which OpenCode's users need not have.
+fn adapter_tests() -> Result<(), String> {
+    let node = Command::new("node")
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !node {
+        println!("skipped: the adapter's own tests, because node is not installed");
+        return Ok(());
+    }
+    let folder = workspace().join("plugin/opencode");
+    run(Command::new("node").current_dir(folder).arg("--test"))
+}
+
+fn bench(rest: &[String]) -> Result<(), String> {
+    setup::wasm_target()?;
+    setup::debian_packages();
+    run(cargo().args(["build", "--release", "--package", "openshell"]))?;
+    run(cargo()
+        .args(["run", "--quiet", "--release", "--package", "openshell-tests"])
+        .args(["--bin", "bench", "--"])
+        .args(rest))
+}
+
+fn lint() -> Result<(), String> {
+    setup::wasm_target()?;
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
