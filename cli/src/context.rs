@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use openshell_host::engine::Engine;
-use openshell_host::registry::Paths;
+use openshell_host::registry::{MasterKey, Paths};
 use openshell_host::supervisor::{Resources, Supervisor};
 use tokio::runtime::Runtime;
 
@@ -60,6 +60,12 @@ impl Context {
         self.supervisor
             .get()
             .ok_or_else(|| CliError::internal("the supervisor was not kept"))
+    }
+
+    /// Uses this key instead of looking for one.
+    pub(crate) fn use_key(&self, key: MasterKey) -> Result<(), CliError> {
+        self.supervisor()?.resources().use_key(key);
+        Ok(())
     }
 
     /// Closes connections and makes the journal durable.

@@ -17,6 +17,8 @@ mod undo;
 
 use std::process::ExitCode;
 
+pub(crate) use server::server_id;
+
 use clap::Subcommand;
 
 use crate::context::Context;

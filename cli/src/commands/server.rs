@@ -52,7 +52,7 @@ pub(crate) fn run(
     }
 }
 
-pub(super) fn server_id(text: &str) -> Result<ServerId, CliError> {
+pub(crate) fn server_id(text: &str) -> Result<ServerId, CliError> {
     ServerId::new(text).map_err(|error| CliError::usage(format!("server id {text:?}: {error}")))
 }
 

@@ -5,7 +5,7 @@
 //! call for everything else); later attempts to settle do nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ulid::Ulid;
 
@@ -17,6 +17,7 @@ use crate::journal::{
     JournalError, Operation, Outcome, Receipt,
 };
 use crate::registry::Record;
+use crate::ssh::Target;
 
 /// An action that is on record.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Action {
 struct Inner {
     context: Context,
     record: Record,
+    /// Set once the record was proven; it holds the credential.
+    target: OnceLock<Target>,
     journal: Journal,
     settled: AtomicBool,
     /// Whether a change was begun, after which no other may be.
@@ -94,6 +97,7 @@ impl Action {
             inner: Arc::new(Inner {
                 context,
                 record,
+                target: OnceLock::new(),
                 journal,
                 settled: AtomicBool::new(false),
                 changing: AtomicBool::new(false),
@@ -109,6 +113,16 @@ impl Action {
 
     pub(super) fn record(&self) -> &Record {
         &self.inner.record
+    }
+
+    /// Keeps the proven way to the server.
+    pub(super) fn prove(&self, target: Target) {
+        // An action is proven once, right after it was opened.
+        let _ = self.inner.target.set(target);
+    }
+
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.inner.target.get()
     }
 
     pub(super) fn server(&self) -> &str {

@@ -165,6 +165,9 @@ impl Call {
             }
         };
         self.lock_actions().push(action.clone());
+        // Host, labels and the rest of a record are claims until it is unlocked;
+        // nothing is judged by them before.
+        action.prove(self.resources().target(action.record()).await?);
         Ok(action)
     }
 
@@ -187,8 +190,10 @@ impl Call {
 
     /// Connects to the action's server, or returns the connection there is.
     pub(super) async fn connection(&self, action: &Action) -> Result<Arc<Connection>, Failure> {
-        let target = self.resources().target(action.record()).await?;
-        let dial = self.resources().pool().connection(&target);
+        let target = action
+            .target()
+            .ok_or_else(|| failure(FailureCode::Internal, "The server was not resolved.", ""))?;
+        let dial = self.resources().pool().connection(target);
         tokio::select! {
             connection = dial => Ok(connection?),
             () = self.cancel().cancelled() => Err(failure(

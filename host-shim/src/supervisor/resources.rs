@@ -153,6 +153,11 @@ impl Resources {
         Ok(snapshots)
     }
 
+    /// Uses a key the caller holds already; has no effect once one was unlocked.
+    pub fn use_key(&self, key: MasterKey) {
+        let _ = self.key.set(Arc::new(key));
+    }
+
     /// Returns the master key, unlocking it once.
     ///
     /// # Errors
