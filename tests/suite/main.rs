@@ -1,3 +1,6 @@
 //! The suites that drive real counterparts, as one test binary.
 //!
 //! It owns nothing but the list: each module tests one part of openshell.
+
+mod ssh_exec;
+mod ssh_support;
