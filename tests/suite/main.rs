@@ -3,3 +3,5 @@
 //! It owns nothing but the list: each module tests one part of openshell.
 
 mod opencode_adapter;
+mod ssh_exec;
+mod ssh_support;

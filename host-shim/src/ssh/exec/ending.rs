@@ -1,0 +1,71 @@
+//! Ending a command early, and finding out whether it is gone.
+//!
+//! Invariant: [`Ended::GroupGone`] is said only if the process group was seen
+//! to be empty and the command's output was let go by everybody. It
+//! deliberately sends no SSH signal: OpenSSH refuses those on root logins
+//! ("session signalling requires privilege separation").
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::ssh::connection::Connection;
+
+use super::run::{Event, Running};
+use super::shell::Shell;
+use super::{End, Ended, ExecOutcome, script};
+
+/// How long the channel may take to close once the command's lifeline is cut.
+const CLOSE_LIMIT: Duration = Duration::from_millis(1500);
+
+/// How long finding out may take after that.
+const REAP_LIMIT: Duration = Duration::from_secs(4);
+
+/// Why a command is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    TimedOut,
+    Cancelled,
+}
+
+/// Cuts the lifeline of a command and waits for the consequence.
+pub(super) async fn end_early(
+    mut running: Running,
+    connection: &Connection,
+    cause: Cause,
+) -> ExecOutcome {
+    let ended_at = Instant::now();
+    // If even this cannot be sent, the connection is gone, and with it the lifeline.
+    let _ = running.shell.channel.eof().await;
+    let limit = ended_at + CLOSE_LIMIT;
+    let closing = async { while running.advance().await != Event::Closed {} };
+    let released = timeout_at(limit, closing).await.is_ok() && !connection.is_closed();
+    let group = running.shell.group;
+    let end = match cause {
+        Cause::TimedOut => End::TimedOut,
+        Cause::Cancelled => End::Cancelled,
+    };
+    let mut outcome = running.outcome(end(Ended::MayRun), ended_at, None);
+    let gone = matches!(
+        tokio::time::timeout(REAP_LIMIT, reap(connection, group)).await,
+        Ok(true)
+    );
+    if gone && released {
+        outcome.end = end(Ended::GroupGone);
+    } else if gone {
+        outcome.note = Some(
+            "the command's process group is gone, but a process that left it still holds the output"
+                .to_owned(),
+        );
+    }
+    outcome
+}
+
+/// Makes sure over a second channel that a process group is gone.
+async fn reap(connection: &Connection, group: u32) -> bool {
+    let Ok(shell) = Shell::open(connection).await else {
+        return false;
+    };
+    let script = script::reap(&shell.nonce, group);
+    matches!(shell.ask(script, REAP_LIMIT).await, Ok(word) if word == "gone")
+}

@@ -1,0 +1,82 @@
+//! Running a command on a server, at most once, and knowing what became of it.
+//!
+//! Invariant: the login shell reads one constant line; the command reaches
+//! `/bin/sh` over standard input only after that shell has proved itself; and
+//! standard input stays open for as long as the command may run, because its
+//! end is what ends the command. It deliberately does not judge commands.
+
+mod bounded;
+mod ending;
+mod run;
+mod script;
+mod shell;
+
+use std::time::Duration;
+
+pub use bounded::Printed;
+pub(super) use run::run;
+
+/// One command.
+#[derive(Clone, Debug)]
+pub struct ExecRequest {
+    /// What runs.
+    pub program: Program,
+    /// Absolute directory to run in; none means the login directory.
+    pub cwd: Option<String>,
+    /// How long the command may run, from its start.
+    pub timeout: Duration,
+    /// Bytes kept from the beginning of each output stream.
+    pub head_limit: usize,
+    /// Bytes kept from the end of each output stream.
+    pub tail_limit: usize,
+}
+
+/// What runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Words for a program, which no shell interprets: never a builtin, a
+    /// function or an alias, in an environment of our own.
+    Argv(Vec<String>),
+    /// A text for the target's shell, in the login environment.
+    Script(String),
+}
+
+/// What became of a command that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecOutcome {
+    /// Standard output.
+    pub stdout: Printed,
+    /// Standard error.
+    pub stderr: Printed,
+    /// How it ended.
+    pub end: End,
+    /// Wall time from the start to the end.
+    pub duration: Duration,
+    /// What a reader should know besides.
+    pub note: Option<String>,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With this status. A shell reports death by signal N as 128 + N.
+    Exit(u32),
+    /// By this signal, named without `SIG` (RFC 4254 section 6.10).
+    Signal(String),
+    /// The time-out passed, and the command was ended.
+    TimedOut(Ended),
+    /// The caller cancelled, and the command was ended.
+    Cancelled(Ended),
+    /// The connection was lost; nobody knows how it ended. The server ends the
+    /// command when it notices.
+    Lost,
+}
+
+/// What is known of a command that was ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its whole process group is gone, and nothing else holds its output.
+    GroupGone,
+    /// Something of it may still run.
+    MayRun,
+}

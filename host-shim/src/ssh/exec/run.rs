@@ -1,0 +1,264 @@
+//! One command from its start to its end.
+//!
+//! Invariant: the program is sent exactly once, and from that moment every way
+//! out is an [`ExecOutcome`] or says that it may have run; output is always
+//! read, so no command can block the connection. It deliberately waits for no
+//! process that was left in the background.
+
+use std::time::Duration;
+
+use russh::{ChannelMsg, Sig};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::ssh::connection::Connection;
+use crate::ssh::error::SshError;
+
+use super::bounded::Collector;
+use super::ending::{self, Cause};
+use super::shell::{Shell, marked_line};
+use super::{End, ExecOutcome, ExecRequest, script};
+
+/// How long the output may stay silent after the command ended before whoever
+/// still holds it is left behind.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Bytes of output accepted after the command ended. Pipes and windows hold
+/// less; more can only come from something that still runs.
+const AFTERMATH_LIMIT: u64 = 32 << 20;
+
+/// How much may come before our own first line on a stream.
+const PREAMBLE_LIMIT: usize = 256 << 10;
+
+/// Runs a command over a connection.
+pub(in crate::ssh) async fn run(
+    connection: &Connection,
+    request: ExecRequest,
+    cancel: CancellationToken,
+) -> Result<ExecOutcome, SshError> {
+    // Refused before anything is opened.
+    script::command(
+        "",
+        &request.program,
+        request.cwd.as_deref(),
+        &connection.target().shell,
+    )?;
+    let shell = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Err(SshError::Cancelled),
+        shell = Shell::open(connection) => shell?,
+        () = tokio::time::sleep(request.timeout) => return Err(SshError::TimedOut),
+    };
+    let text = script::command(
+        &shell.nonce,
+        &request.program,
+        request.cwd.as_deref(),
+        &connection.target().shell,
+    )?;
+    let mut running = Running::new(shell, &request);
+    if running.shell.channel.send(text.into_bytes()).await.is_err() {
+        return Err(SshError::ConnectionLost { started: true });
+    }
+    running.follow(connection, &request, &cancel).await
+}
+
+/// A stream whose first marked line is ours, and whose rest is the command's.
+#[derive(Debug)]
+enum Output {
+    Before(Vec<u8>, Collector),
+    Since(Collector),
+}
+
+impl Output {
+    /// Takes bytes; returns our line when it has just come.
+    fn push(&mut self, bytes: &[u8], nonce: &str) -> Option<String> {
+        match self {
+            Self::Since(collector) => {
+                collector.push(bytes);
+                None
+            }
+            Self::Before(pending, collector) => {
+                pending.extend_from_slice(bytes);
+                let Some((line, rest)) = marked_line(pending, nonce) else {
+                    let excess = pending.len().saturating_sub(PREAMBLE_LIMIT);
+                    pending.drain(..excess);
+                    return None;
+                };
+                let line = line.to_owned();
+                collector.push(rest);
+                let taken = std::mem::replace(collector, Collector::new(0, 0));
+                *self = Self::Since(taken);
+                Some(line)
+            }
+        }
+    }
+
+    fn total(&self) -> u64 {
+        match self {
+            Self::Before(..) => 0,
+            Self::Since(collector) => collector.total(),
+        }
+    }
+
+    fn finish(self) -> super::Printed {
+        match self {
+            // What came before our line is not the command's.
+            Self::Before(_, collector) | Self::Since(collector) => collector.finish(),
+        }
+    }
+}
+
+/// A command that may have started.
+pub(super) struct Running {
+    pub(super) shell: Shell,
+    stdout: Output,
+    stderr: Output,
+    started_at: Instant,
+    /// Our line on standard output.
+    line: Option<String>,
+    status: Option<End>,
+}
+
+/// What a message from the channel means for the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Output,
+    Status,
+    Closed,
+    Other,
+}
+
+impl Running {
+    fn new(shell: Shell, request: &ExecRequest) -> Self {
+        let output = || {
+            Output::Before(
+                Vec::new(),
+                Collector::new(request.head_limit, request.tail_limit),
+            )
+        };
+        Self {
+            shell,
+            stdout: output(),
+            stderr: output(),
+            started_at: Instant::now(),
+            line: None,
+            status: None,
+        }
+    }
+
+    /// Takes in the next message.
+    pub(super) async fn advance(&mut self) -> Event {
+        match self.shell.channel.wait().await {
+            None | Some(ChannelMsg::Close) => Event::Closed,
+            Some(ChannelMsg::Data { data }) => {
+                if let Some(line) = self.stdout.push(&data, &self.shell.nonce) {
+                    self.line = Some(line);
+                }
+                Event::Output
+            }
+            Some(ChannelMsg::ExtendedData { data, .. }) => {
+                self.stderr.push(&data, &self.shell.nonce);
+                Event::Output
+            }
+            Some(ChannelMsg::ExitStatus { exit_status }) => {
+                self.status = Some(End::Exit(exit_status));
+                Event::Status
+            }
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                self.status = Some(End::Signal(signal_text(&signal_name)));
+                Event::Status
+            }
+            Some(_) => Event::Other,
+        }
+    }
+
+    async fn follow(
+        mut self,
+        connection: &Connection,
+        request: &ExecRequest,
+        cancel: &CancellationToken,
+    ) -> Result<ExecOutcome, SshError> {
+        let deadline = self.started_at + request.timeout;
+        let cause = loop {
+            // Limits come first: a command that prints without pause must not
+            // keep them from being looked at.
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break Some(Cause::Cancelled),
+                () = sleep_until(deadline) => break Some(Cause::TimedOut),
+                event = self.advance() => match event {
+                    Event::Status | Event::Closed => break None,
+                    Event::Output | Event::Other => {}
+                },
+            }
+        };
+        match cause {
+            Some(cause) => Ok(ending::end_early(self, connection, cause).await),
+            None => self.wind_up(request).await,
+        }
+    }
+
+    /// The command ended, or its channel did: collects the last of its output.
+    async fn wind_up(mut self, request: &ExecRequest) -> Result<ExecOutcome, SshError> {
+        let ended_at = Instant::now();
+        let mut note = None;
+        let most = self.printed() + AFTERMATH_LIMIT;
+        while !self.shell.channel.is_closed() {
+            let silence = Instant::now() + GRACE;
+            tokio::select! {
+                biased;
+                event = self.advance() => {
+                    if event == Event::Closed || self.printed() <= most {
+                        continue;
+                    }
+                }
+                () = sleep_until(silence) => {}
+            }
+            note = Some(
+                "the command ended but left a process in the background that holds its output; \
+                 it was not waited for"
+                    .to_owned(),
+            );
+            break;
+        }
+        match self.line.as_deref() {
+            Some("run") => {}
+            Some("cwd") => {
+                return Err(SshError::NoSuchDirectory {
+                    cwd: request.cwd.clone().unwrap_or_default(),
+                });
+            }
+            _ if self.status.is_some() => {
+                // The shell says it is done, yet never came to the command.
+                return Err(SshError::NoPosixShell {
+                    detail: "it ended before the command".to_owned(),
+                });
+            }
+            _ => return Err(SshError::ConnectionLost { started: true }),
+        }
+        let end = self.status.take().unwrap_or(End::Lost);
+        Ok(self.outcome(end, ended_at, note))
+    }
+
+    pub(super) fn outcome(self, end: End, ended_at: Instant, note: Option<String>) -> ExecOutcome {
+        ExecOutcome {
+            duration: ended_at.duration_since(self.started_at),
+            stdout: self.stdout.finish(),
+            stderr: self.stderr.finish(),
+            end,
+            note,
+        }
+    }
+
+    fn printed(&self) -> u64 {
+        self.stdout.total() + self.stderr.total()
+    }
+}
+
+fn signal_text(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => name.clone(),
+        // Derived Debug of the unit variants is their RFC 4254 name.
+        known => format!("{known:?}"),
+    }
+}

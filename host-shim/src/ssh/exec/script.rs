@@ -1,0 +1,196 @@
+//! The text that goes to `/bin/sh`, written for every POSIX shell we know.
+//!
+//! Invariant: each part is one compound command, so the shell has parsed all of
+//! it before anything it starts could read standard input; every foreign word
+//! is quoted. It holds for dash, bash, busybox ash, ksh93, mksh, yash and zsh
+//! as sh. It deliberately uses `kill -TERM -$$`, the one spelling for a process
+//! group that all of them take.
+//!
+//! sshd makes each session a process group of its own, whose leader our shell
+//! is, having replaced the login shell. Standard input is never read by the
+//! command; a watcher in the background holds it, and when it ends (time-out,
+//! cancel, lost connection, dead helper) ends the group, politely and then not.
+
+use crate::ssh::error::SshError;
+
+use super::Program;
+
+/// The only thing a login shell of ours ever reads. Every known one agrees on
+/// its meaning: POSIX shells, fish, csh and tcsh, zsh.
+pub(super) const EXEC: &str = "exec /bin/sh";
+
+/// Search path of commands that run without a person's look at them. It must
+/// not hold a directory that others than root can write to.
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Seconds between the polite and the last signal, for `sleep(1)`s that know
+/// fractions and for those that do not.
+const PATIENCE: &str = "sleep 0.3 || sleep 1";
+
+/// First part: gets rid of what the environment smuggled in, and proves the
+/// shell by the line `NONCE ready PID`.
+///
+/// Functions come in by the environment where sh is bash; POSIX makes special
+/// builtins win over them, and `unset` is one. Shell options come the same way.
+/// `PATH` is ours from here on because yash runs some builtins only if the path
+/// has a program of their name.
+pub(super) fn opening(nonce: &str) -> String {
+    format!(
+        "{{ unset -f echo cd kill read sleep env command\n\
+         set +e +u +x +v +m\n\
+         openshell_path=${{PATH-/usr/bin:/bin}}\n\
+         PATH=/usr/bin:/bin\n\
+         if kill -0 -$$; then echo {nonce} ready $$; else echo {nonce} no-group; exit 1; fi; \
+         }} 2>/dev/null\n"
+    )
+}
+
+/// Second part: runs the program and ends with its status. Prints `NONCE run`
+/// on both streams first, or `NONCE cwd` if the directory cannot be entered.
+///
+/// # Errors
+/// [`SshError::InvalidRequest`] for words no server could run.
+pub(super) fn command(
+    nonce: &str,
+    program: &Program,
+    cwd: Option<&str>,
+    shell: &str,
+) -> Result<String, SshError> {
+    let run = match program {
+        Program::Argv(argv) => argv_line(argv)?,
+        Program::Script(text) => script_line(text, shell)?,
+    };
+    let enter = match cwd {
+        Some(cwd) => {
+            if !cwd.starts_with('/') {
+                return Err(invalid(format!(
+                    "the working directory {cwd:?} is not absolute"
+                )));
+            }
+            let cwd = quote(cwd, "the working directory")?;
+            format!("cd -- {cwd} || {{ echo {nonce} cwd; exit 126; }}\n")
+        }
+        None => String::new(),
+    };
+    Ok(format!(
+        "{{ exec 3<&0 4>&2 2>/dev/null\n\
+         {enter}\
+         ( trap '' HUP INT QUIT TERM PIPE\n\
+         while read -r openshell_x; do :; done\n\
+         kill -TERM -$$\n\
+         {PATIENCE}\n\
+         kill -KILL -$$ ) <&3 >/dev/null 3<&- 4>&- &\n\
+         openshell_w=$!\n\
+         echo {nonce} run >&4\n\
+         echo {nonce} run\n\
+         ( {run} ) </dev/null 2>&4 3<&- 4>&-\n\
+         openshell_s=$?\n\
+         kill -KILL \"$openshell_w\"\n\
+         exit \"$openshell_s\"\n\
+         }}\n"
+    ))
+}
+
+/// Second part for another purpose: ends a process group and says by `NONCE
+/// gone` or `NONCE alive` what became of it. Gives it some 1.5 s.
+pub(super) fn reap(nonce: &str, group: u32) -> String {
+    format!(
+        "{{ exec 2>/dev/null\n\
+         openshell_n=0\n\
+         while kill -0 -{group}; do\n\
+         openshell_n=$((openshell_n + 1))\n\
+         case $openshell_n in\n\
+         6|10) kill -KILL -{group} ;;\n\
+         15) echo {nonce} alive; exit ;;\n\
+         esac\n\
+         sleep 0.1 || sleep 1\n\
+         done\n\
+         echo {nonce} gone\n\
+         exit\n\
+         }}\n"
+    )
+}
+
+/// `exec` knows neither builtins nor functions, and `env -i` leaves nothing of
+/// the login environment. What steers the dynamic linker goes before `env` runs.
+fn argv_line(argv: &[String]) -> Result<String, SshError> {
+    let Some(program) = argv.first() else {
+        return Err(invalid("there is no program to run".to_owned()));
+    };
+    if program.is_empty() || program.contains('=') {
+        // env(1) would take NAME=VALUE for a variable.
+        return Err(invalid(format!(
+            "{program:?} cannot be the name of a program"
+        )));
+    }
+    let mut words = String::new();
+    for word in argv {
+        words.push(' ');
+        words.push_str(&quote(word, "an argument")?);
+    }
+    Ok(format!(
+        "unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT DYLD_INSERT_LIBRARIES DYLD_LIBRARY_PATH\n\
+         exec env -i -- PATH={SYSTEM_PATH} HOME=\"${{HOME-/}}\" USER=\"${{USER-}}\" \
+         LOGNAME=\"${{LOGNAME-}}\" LC_ALL=C TERM=dumb{words}"
+    ))
+}
+
+fn script_line(text: &str, shell: &str) -> Result<String, SshError> {
+    if !shell.starts_with('/') {
+        return Err(invalid(format!(
+            "the shell {shell:?} is not an absolute path"
+        )));
+    }
+    let shell = quote(shell, "the shell")?;
+    // A text that looks like an option would be one.
+    let text = if text.starts_with(['-', '+']) {
+        quote(&format!(" {text}"), "the command")?
+    } else {
+        quote(text, "the command")?
+    };
+    Ok(format!("PATH=$openshell_path\nexec {shell} -c {text}"))
+}
+
+fn quote(word: &str, what: &str) -> Result<String, SshError> {
+    if word.contains('\0') {
+        return Err(invalid(format!("{what} contains a NUL byte")));
+    }
+    Ok(shell_escape::unix::escape(word.into()).into_owned())
+}
+
+fn invalid(reason: String) -> SshError {
+    SshError::InvalidRequest { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_server_could_run_is_refused() {
+        let argv = |words: &[&str]| Program::Argv(words.iter().map(ToString::to_string).collect());
+        let table = [
+            (argv(&[]), None, "/bin/sh"),
+            (argv(&[""]), None, "/bin/sh"),
+            (argv(&["A=b", "ls"]), None, "/bin/sh"),
+            (argv(&["ls", "a\0b"]), None, "/bin/sh"),
+            (argv(&["ls"]), Some("etc"), "/bin/sh"),
+            (argv(&["ls"]), Some("/a\0"), "/bin/sh"),
+            (Program::Script("a\0b".to_owned()), None, "/bin/sh"),
+            (Program::Script("ls".to_owned()), None, "sh"),
+        ];
+        for (program, cwd, shell) in table {
+            let refused = command("n", &program, cwd, shell);
+            assert!(
+                matches!(refused, Err(SshError::InvalidRequest { .. })),
+                "{program:?} {cwd:?} {shell}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_is_never_an_option() {
+        let text = command("n", &Program::Script("-x; id".to_owned()), None, "/bin/sh");
+        assert!(text.is_ok_and(|text| text.contains("exec /bin/sh -c ' -x; id'")));
+    }
+}

@@ -1,0 +1,189 @@
+//! A `/bin/sh` on the server that has proved itself and waits for one command.
+//!
+//! Invariant: until the second part is sent nothing of the caller's runs, so
+//! every failure here is known to have started nothing. It deliberately serves
+//! once: a shell is never used for two commands.
+
+use std::time::Duration;
+
+use russh::ChannelMsg;
+
+use crate::ssh::channel::SessionChannel;
+use crate::ssh::connection::Connection;
+use crate::ssh::error::SshError;
+
+use super::script;
+
+/// What rc files may print before the shell is ready.
+const NOISE_LIMIT: usize = 256 << 10;
+
+/// Bytes of that noise shown when the shell never comes.
+const DETAIL_LIMIT: usize = 300;
+
+/// A shell that is ready.
+#[derive(Debug)]
+pub(super) struct Shell {
+    pub(super) channel: SessionChannel,
+    /// Random word that marks our lines in the output.
+    pub(super) nonce: String,
+    /// Process group of everything the shell will run.
+    pub(super) group: u32,
+}
+
+impl Shell {
+    /// Opens a channel and waits until the shell in it is ready.
+    pub(super) async fn open(connection: &Connection) -> Result<Self, SshError> {
+        let channel = connection.open_channel().await?;
+        let limit = connection.target().connect_timeout;
+        match tokio::time::timeout(limit, Self::prove(channel, connection)).await {
+            Ok(result) => result,
+            Err(_) => Err(SshError::NoPosixShell {
+                detail: format!("nothing within {} ms", limit.as_millis()),
+            }),
+        }
+    }
+
+    async fn prove(mut channel: SessionChannel, connection: &Connection) -> Result<Self, SshError> {
+        let nonce = nonce()?;
+        channel.exec(script::EXEC).await?;
+        // Sent ahead of the answer: it saves a round trip, and a server that
+        // refuses the request discards it.
+        channel.send(script::opening(&nonce).into_bytes()).await?;
+        let mut noise = Noise::default();
+        loop {
+            match channel.wait().await {
+                Some(ChannelMsg::Data { data }) => {
+                    noise.out.extend_from_slice(&data);
+                    if let Some(group) = ready(&noise.out, &nonce) {
+                        // Such as behind a ForceCommand that wraps the shell.
+                        let group = group.ok_or_else(|| {
+                            noise.refusal("its commands have no process group of their own")
+                        })?;
+                        return Ok(Self {
+                            channel,
+                            nonce,
+                            group,
+                        });
+                    }
+                    if noise.out.len() > NOISE_LIMIT {
+                        return Err(noise.refusal("endless output"));
+                    }
+                }
+                Some(ChannelMsg::ExtendedData { data, .. }) => {
+                    if noise.err.len() < NOISE_LIMIT {
+                        noise.err.extend_from_slice(&data);
+                    }
+                }
+                Some(ChannelMsg::Failure) => {
+                    return Err(noise.refusal("it runs no commands"));
+                }
+                None | Some(ChannelMsg::Close) if connection.is_closed() => {
+                    return Err(SshError::ConnectionLost { started: false });
+                }
+                None | Some(ChannelMsg::Close) => {
+                    return Err(noise.refusal("it ended at once"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Runs a short script of ours and returns the word it prints after the nonce.
+    pub(super) async fn ask(mut self, script: String, limit: Duration) -> Result<String, SshError> {
+        let conversation = async {
+            self.channel.send(script.into_bytes()).await?;
+            let mut out = Vec::new();
+            while let Some(message) = self.channel.wait().await {
+                if let ChannelMsg::Data { data } = message {
+                    out.extend_from_slice(&data);
+                    if let Some((word, _)) = marked_line(&out, &self.nonce) {
+                        return Ok(word.to_owned());
+                    }
+                }
+            }
+            Err(SshError::ConnectionLost { started: true })
+        };
+        tokio::time::timeout(limit, conversation)
+            .await
+            .unwrap_or(Err(SshError::ConnectionLost { started: true }))
+    }
+}
+
+/// Output before the shell was ready.
+#[derive(Default)]
+struct Noise {
+    out: Vec<u8>,
+    err: Vec<u8>,
+}
+
+impl Noise {
+    fn refusal(&self, what: &str) -> SshError {
+        let printed = [&self.out[..], &self.err[..]].concat();
+        let text = String::from_utf8_lossy(&printed);
+        let text: String = text.trim().chars().take(DETAIL_LIMIT).collect();
+        SshError::NoPosixShell {
+            detail: if text.is_empty() {
+                what.to_owned()
+            } else {
+                format!("{what}, after {text:?}")
+            },
+        }
+    }
+}
+
+/// The line that begins with the nonce, without it, and what follows the line.
+pub(super) fn marked_line<'a>(bytes: &'a [u8], nonce: &str) -> Option<(&'a str, &'a [u8])> {
+    let mark = nonce.as_bytes();
+    let start = bytes
+        .windows(mark.len())
+        .position(|window| window == mark)?
+        + mark.len();
+    let rest = &bytes[start..];
+    let end = rest.iter().position(|&byte| byte == b'\n')?;
+    let line = std::str::from_utf8(&rest[..end]).unwrap_or_default();
+    Some((line.trim(), &rest[end + 1..]))
+}
+
+/// The process group in the line `NONCE ready PID`, once the line is complete.
+fn ready(bytes: &[u8], nonce: &str) -> Option<Option<u32>> {
+    let (line, _) = marked_line(bytes, nonce)?;
+    let group = line
+        .strip_prefix("ready ")
+        .and_then(|number| number.parse().ok())
+        // Groups 0 and 1 would be ours and the whole system's.
+        .filter(|&group| group > 1);
+    Some(group)
+}
+
+/// 128 random bits in hexadecimal.
+fn nonce() -> Result<String, SshError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| SshError::Local(error.to_string()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_line_is_found_in_noise() {
+        let table: [(&str, Option<Option<u32>>); 8] = [
+            ("", None),
+            ("motd\n", None),
+            ("N ready 12", None),
+            ("N ready 12\n", Some(Some(12))),
+            ("motd without end N ready 12\n", Some(Some(12))),
+            ("N ready x\n", Some(None)),
+            ("N ready 1\n", Some(None)),
+            ("N other\n", Some(None)),
+        ];
+        for (text, expected) in table {
+            assert_eq!(ready(text.as_bytes(), "N"), expected, "{text:?}");
+        }
+        assert_eq!(
+            marked_line(b"x\nN run\nrest", "N"),
+            Some(("run", &b"rest"[..]))
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! Why a file operation failed.
+//!
+//! Invariant: an error says whether the server's state may have changed only
+//! where the operation could change it. It deliberately maps no error to
+//! success, `SSH_FX_EOF` included, which the readers take out before.
+
+use russh_sftp::client::error::Error as Raw;
+use russh_sftp::protocol::StatusCode;
+
+/// Why a file operation failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SftpError {
+    /// `SSH_FX_NO_SUCH_FILE`: the path, or a directory on it, does not exist.
+    #[error("{path}: no such file")]
+    NoSuchFile {
+        /// The path as it was sent.
+        path: String,
+    },
+    /// `SSH_FX_PERMISSION_DENIED`.
+    #[error("{path}: permission denied")]
+    PermissionDenied {
+        /// The path as it was sent.
+        path: String,
+    },
+    /// `SSH_FX_FAILURE` and other codes; the server says little more.
+    #[error("{path}: the server answered {message:?}")]
+    Failure {
+        /// The path as it was sent.
+        path: String,
+        /// The server's words.
+        message: String,
+    },
+    /// It is a directory, a device, a pipe or a socket.
+    #[error("{path}: not a regular file")]
+    NotAFile {
+        /// The path as it was sent.
+        path: String,
+    },
+    /// It is not a directory.
+    #[error("{path}: not a directory")]
+    NotADirectory {
+        /// The path as it was sent.
+        path: String,
+    },
+    /// The file is larger than the caller wants to hold.
+    #[error("{path}: {size} bytes are more than the {limit} allowed")]
+    TooLarge {
+        /// The path as it was sent.
+        path: String,
+        /// Size in bytes, at least.
+        size: u64,
+        /// Limit in bytes.
+        limit: u64,
+    },
+    /// The file is not what the write was made for; nothing was written.
+    #[error("{path}: changed meanwhile ({found})")]
+    Conflict {
+        /// The path as it was sent.
+        path: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// Replacing the file as planned is impossible; nothing was written.
+    #[error("{path}: cannot be replaced as planned: {reason}")]
+    NotAsPlanned {
+        /// The path as it was sent.
+        path: String,
+        /// Which step failed.
+        reason: String,
+    },
+    /// The file may hold old, new or mixed content.
+    #[error("{path}: the write may be incomplete: {reason}")]
+    Incomplete {
+        /// The path as it was sent.
+        path: String,
+        /// Which step failed.
+        reason: String,
+    },
+    /// A path that SFTP cannot carry, or that is not what the operation takes.
+    #[error("{path:?}: {reason}")]
+    InvalidPath {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The server listed a name that no directory can hold; the listing is not used.
+    #[error("{path}: the server lists the impossible name {name:?}")]
+    HostileName {
+        /// The directory.
+        path: String,
+        /// The name.
+        name: String,
+    },
+    /// The server offers no SFTP.
+    #[error("no SFTP on this server: {reason}")]
+    Unavailable {
+        /// What it said.
+        reason: String,
+    },
+    /// The channel or the connection ended, or the server stopped answering.
+    #[error("the SFTP channel was lost{}", if *.changed { "; what was under way may have happened" } else { "" })]
+    Lost {
+        /// Whether the server's state may have been changed.
+        changed: bool,
+    },
+}
+
+impl SftpError {
+    /// Gives an error of the library its path.
+    pub(super) fn from_raw(error: Raw, path: &str) -> Self {
+        let path = path.to_owned();
+        match error {
+            Raw::Status(status) => match status.status_code {
+                StatusCode::NoSuchFile => Self::NoSuchFile { path },
+                StatusCode::PermissionDenied => Self::PermissionDenied { path },
+                StatusCode::NoConnection | StatusCode::ConnectionLost => {
+                    Self::Lost { changed: false }
+                }
+                code if status.error_message.is_empty() => Self::Failure {
+                    path,
+                    message: code.to_string(),
+                },
+                _ => Self::Failure {
+                    path,
+                    message: status.error_message,
+                },
+            },
+            Raw::Limited(message) => Self::Failure { path, message },
+            // Everything else is the channel's end, or a server out of step.
+            Raw::IO(_) | Raw::Timeout | Raw::UnexpectedPacket | Raw::UnexpectedBehavior(_) => {
+                Self::Lost { changed: false }
+            }
+        }
+    }
+}

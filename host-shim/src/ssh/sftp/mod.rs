@@ -1,0 +1,24 @@
+//! Files on a server, over one long-lived SFTP channel (version 3).
+//!
+//! Invariant: nothing but regular files is opened, names that a server lists
+//! are checked before they are used, and a file is replaced by renaming a
+//! complete one over it, or not without saying so. It deliberately follows no
+//! symbolic link by itself: callers resolve a path, have it judged, and pass
+//! the resolved name.
+
+mod attrs;
+mod error;
+mod list;
+mod plan;
+mod read;
+mod session;
+mod walk;
+mod write;
+
+pub use attrs::{Attrs, FileKind};
+pub use error::SftpError;
+pub use list::DirEntry;
+pub use plan::{Expect, WriteKind, WritePlan};
+pub use session::Sftp;
+pub use walk::{Walk, WalkEntry};
+pub use write::{Drift, WriteOutcome};

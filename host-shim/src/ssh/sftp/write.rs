@@ -1,0 +1,402 @@
+//! Replacing and creating files.
+//!
+//! Invariant: until the rename the target is untouched, and a failure leaves no
+//! temporary file behind while the channel lives; the content is compared with
+//! what was expected right before the change and read back right after it. SFTP
+//! version 3 has no compare-and-swap, so a change in between cannot be refused;
+//! it is kept and reported. It deliberately changes no directory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use russh_sftp::protocol::{FileAttributes, OpenFlags};
+use sha2::{Digest, Sha256};
+
+use super::attrs::{Attrs, FileKind};
+use super::error::SftpError;
+use super::plan::{Expect, WriteKind, WritePlan, split};
+use super::session::{Handle, Sftp};
+use crate::ssh::error::SshError;
+
+/// Bytes per write request.
+const CHUNK: usize = 32 << 10;
+
+/// Write requests under way at once.
+const DEPTH: usize = 64;
+
+/// Largest content written or compared, in bytes.
+const MAX_CONTENT: u64 = 32 << 20;
+
+/// What a write did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteOutcome {
+    /// Whether the file was renamed into place.
+    pub atomic: bool,
+    /// SHA-256 of the content written, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Whether the file did not exist before.
+    pub created: bool,
+    /// Content of somebody else that met ours.
+    pub drift: Option<Drift>,
+    /// Whether the server confirmed that the content is on its disk.
+    pub synced: bool,
+}
+
+/// A change by somebody else between our last look and our next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// It was there before the rename, and the rename replaced it.
+    Overwritten(Vec<u8>),
+    /// It came after, and is what the file holds now.
+    Replaced(Vec<u8>),
+    /// The file cannot be read back; the reason.
+    Unreadable(String),
+}
+
+impl Sftp {
+    /// Carries out a plan.
+    ///
+    /// # Errors
+    /// [`SftpError::Conflict`] and [`SftpError::NotAsPlanned`] with nothing
+    /// written; [`SftpError::Incomplete`] and [`SftpError::Lost`] with `changed`
+    /// where something may have been; anything else before anything was.
+    pub async fn write_atomic(&self, plan: &WritePlan) -> Result<WriteOutcome, SshError> {
+        split(&plan.path)?;
+        if plan.content.len() as u64 > MAX_CONTENT {
+            return Err(SftpError::TooLarge {
+                path: plan.path.clone(),
+                size: plan.content.len() as u64,
+                limit: MAX_CONTENT,
+            }
+            .into());
+        }
+        let outcome = match plan.kind {
+            WriteKind::Atomic => self.replace(plan).await?,
+            WriteKind::InPlace => self.rewrite(plan).await?,
+        };
+        Ok(outcome)
+    }
+
+    async fn replace(&self, plan: &WritePlan) -> Result<WriteOutcome, SftpError> {
+        let (parent, _) = split(&plan.path)?;
+        let temporary = Temporary::new(self, parent)?;
+        let synced = self.fill(&temporary, plan).await?;
+        // Kept open over the rename, so that what it replaces can still be read.
+        let old = self.compare(plan).await?;
+        self.rename(&temporary, plan).await?;
+        temporary.keep();
+        let sha256 = hex_sha256(&plan.content);
+        let mut drift = self.read_back(plan, &sha256).await;
+        if drift.is_none()
+            && let (Some(old), Expect::Sha256(expected)) = (old, &plan.expect)
+        {
+            drift = self.overwritten(&old, plan, expected).await;
+        }
+        Ok(WriteOutcome {
+            atomic: true,
+            sha256,
+            created: plan.expect == Expect::Absent,
+            drift,
+            synced,
+        })
+    }
+
+    /// Writes the temporary file with the final owner and mode.
+    async fn fill(&self, temporary: &Temporary<'_>, plan: &WritePlan) -> Result<bool, SftpError> {
+        let path = temporary.path.as_str();
+        let as_planned = |error: SftpError, step: &str| match error {
+            lost @ SftpError::Lost { .. } => lost,
+            error => SftpError::NotAsPlanned {
+                path: plan.path.clone(),
+                reason: format!("{step}: {error}"),
+            },
+        };
+        let handle = self
+            .open_raw(
+                path,
+                OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE,
+                mode_only(0o600),
+            )
+            .await
+            .map_err(|error| match error {
+                lost @ SftpError::Lost { .. } => lost,
+                error => as_planned(error, "creating a file beside it"),
+            })?;
+        temporary.exists.store(true, Ordering::Relaxed);
+        self.push(&handle, path, &plan.content).await?;
+        if let Some((uid, gid)) = plan.owner {
+            let reply = self.raw().fstat(handle.name.as_str()).await;
+            let now = Attrs::from(&reply.map_err(|error| self.fail(error, path))?.attrs);
+            if (now.uid, now.gid) != (uid, gid) {
+                let attrs = FileAttributes {
+                    uid: Some(uid),
+                    gid: Some(gid),
+                    ..FileAttributes::empty()
+                };
+                self.set(&handle, path, attrs)
+                    .await
+                    .map_err(|error| as_planned(error, "keeping owner and group"))?;
+            }
+        }
+        // After the owner: changing that clears set-id bits.
+        self.set(&handle, path, mode_only(plan.mode))
+            .await
+            .map_err(|error| as_planned(error, "setting the mode"))?;
+        let synced = self.sync(&handle, path).await?;
+        handle.close(path).await?;
+        Ok(synced)
+    }
+
+    /// Looks once more at what is about to be replaced.
+    async fn compare(&self, plan: &WritePlan) -> Result<Option<Handle<'_>>, SftpError> {
+        let conflict = |found: String| SftpError::Conflict {
+            path: plan.path.clone(),
+            found,
+        };
+        // A link put in place of a directory would lead the rename elsewhere.
+        let (parent, _) = split(&plan.path)?;
+        let resolved = match self.realpath(parent).await {
+            Ok(resolved) => resolved,
+            Err(SshError::Sftp(error)) => return Err(error),
+            Err(error) => return Err(conflict(error.to_string())),
+        };
+        if resolved != parent {
+            return Err(conflict(format!("its directory is now {resolved}")));
+        }
+        let now = self.lstat_plain(&plan.path).await?;
+        match (&plan.expect, now) {
+            (Expect::Absent, None) => Ok(None),
+            (Expect::Absent, Some(_)) => Err(conflict("it exists now".to_owned())),
+            (Expect::Sha256(_), None) => Err(conflict("it is gone".to_owned())),
+            (Expect::Sha256(_), Some(now)) if now.kind != FileKind::File => {
+                Err(conflict("it is no regular file any more".to_owned()))
+            }
+            (Expect::Sha256(expected), Some(_)) => {
+                let (handle, attrs) = self.open_file(&plan.path).await?;
+                if attrs.size > MAX_CONTENT {
+                    return Err(conflict(format!("it has {} bytes now", attrs.size)));
+                }
+                let content = self.pull(&handle, &plan.path, 0, MAX_CONTENT + 1).await?;
+                let found = hex_sha256(&content);
+                if found != *expected {
+                    return Err(conflict(format!("its SHA-256 is {found}")));
+                }
+                if plan
+                    .owner
+                    .is_some_and(|owner| owner != (attrs.uid, attrs.gid))
+                {
+                    return Err(conflict("its owner or group is another".to_owned()));
+                }
+                Ok(Some(handle))
+            }
+        }
+    }
+
+    async fn rename(&self, temporary: &Temporary<'_>, plan: &WritePlan) -> Result<(), SftpError> {
+        const POSIX_RENAME: &str = "posix-rename@openssh.com";
+        let changed = |error: SftpError| match error {
+            SftpError::Lost { .. } => SftpError::Lost { changed: true },
+            error => error,
+        };
+        if plan.expect == Expect::Absent {
+            // SSH_FXP_RENAME fails if the new name exists: OpenSSH makes a hard
+            // link, which is as exclusive as it gets.
+            let reply = self
+                .raw()
+                .rename(temporary.path.as_str(), plan.path.as_str())
+                .await;
+            return match reply.map_err(|error| changed(self.fail(error, &plan.path))) {
+                Ok(_) => Ok(()),
+                Err(SftpError::Failure { .. })
+                    if matches!(self.lstat_plain(&plan.path).await, Ok(Some(_))) =>
+                {
+                    Err(SftpError::Conflict {
+                        path: plan.path.clone(),
+                        found: "it exists now".to_owned(),
+                    })
+                }
+                Err(error) => Err(error),
+            };
+        }
+        if !self.offers(POSIX_RENAME) {
+            return Err(SftpError::NotAsPlanned {
+                path: plan.path.clone(),
+                reason: format!("the server does not offer {POSIX_RENAME}"),
+            });
+        }
+        let names = [temporary.path.as_str(), plan.path.as_str()];
+        self.extended_status(POSIX_RENAME, &names, &plan.path)
+            .await
+            .map_err(changed)
+    }
+
+    /// What the file holds now, if it is not what was written.
+    async fn read_back(&self, plan: &WritePlan, sha256: &str) -> Option<Drift> {
+        match self.read_whole_plain(&plan.path, MAX_CONTENT).await {
+            Ok((content, _)) if hex_sha256(&content) == sha256 => None,
+            Ok((content, _)) => Some(Drift::Replaced(content)),
+            Err(error) => Some(Drift::Unreadable(error.to_string())),
+        }
+    }
+
+    /// What the replaced file held, if it changed after it was compared.
+    async fn overwritten(
+        &self,
+        old: &Handle<'_>,
+        plan: &WritePlan,
+        expected: &str,
+    ) -> Option<Drift> {
+        match self.pull(old, &plan.path, 0, MAX_CONTENT).await {
+            Ok(content) if hex_sha256(&content) == *expected => None,
+            Ok(content) => Some(Drift::Overwritten(content)),
+            Err(error) => Some(Drift::Unreadable(error.to_string())),
+        }
+    }
+
+    /// Rewrites the file where it is.
+    async fn rewrite(&self, plan: &WritePlan) -> Result<WriteOutcome, SftpError> {
+        if plan.expect == Expect::Absent {
+            return Err(SftpError::NotAsPlanned {
+                path: plan.path.clone(),
+                reason: "a new file is never written in place".to_owned(),
+            });
+        }
+        self.compare(plan).await?;
+        let handle = self
+            .open_raw(&plan.path, OpenFlags::WRITE, FileAttributes::empty())
+            .await?;
+        let incomplete = |error: SftpError| match error {
+            SftpError::Lost { .. } => SftpError::Lost { changed: true },
+            error => SftpError::Incomplete {
+                path: plan.path.clone(),
+                reason: error.to_string(),
+            },
+        };
+        // Content first and the length after it: a reader in between finds a
+        // mixture, but never an empty file.
+        self.push(&handle, &plan.path, &plan.content)
+            .await
+            .map_err(incomplete)?;
+        let length = FileAttributes {
+            size: Some(plan.content.len() as u64),
+            ..FileAttributes::empty()
+        };
+        self.set(&handle, &plan.path, length)
+            .await
+            .map_err(incomplete)?;
+        let reply = self.raw().fstat(handle.name.as_str()).await;
+        let now = Attrs::from(
+            &reply
+                .map_err(|error| incomplete(self.fail(error, &plan.path)))?
+                .attrs,
+        );
+        if now.mode != plan.mode {
+            self.set(&handle, &plan.path, mode_only(plan.mode))
+                .await
+                .map_err(incomplete)?;
+        }
+        let synced = self.sync(&handle, &plan.path).await.map_err(incomplete)?;
+        handle.close(&plan.path).await.map_err(incomplete)?;
+        let sha256 = hex_sha256(&plan.content);
+        Ok(WriteOutcome {
+            atomic: false,
+            drift: self.read_back(plan, &sha256).await,
+            sha256,
+            created: false,
+            synced,
+        })
+    }
+
+    /// Writes content from the beginning of an open file.
+    async fn push(&self, handle: &Handle<'_>, path: &str, content: &[u8]) -> Result<(), SftpError> {
+        let mut pieces = content.chunks(CHUNK).enumerate();
+        let mut pending = FuturesUnordered::new();
+        loop {
+            while pending.len() < DEPTH
+                && let Some((index, piece)) = pieces.next()
+            {
+                let offset = (index * CHUNK) as u64;
+                pending.push(
+                    self.raw()
+                        .write(handle.name.as_str(), offset, piece.to_vec()),
+                );
+            }
+            match pending.next().await {
+                None => return Ok(()),
+                Some(reply) => reply.map_err(|error| self.fail(error, path))?,
+            };
+        }
+    }
+
+    async fn set(
+        &self,
+        handle: &Handle<'_>,
+        path: &str,
+        attrs: FileAttributes,
+    ) -> Result<(), SftpError> {
+        let reply = self.raw().fsetstat(handle.name.as_str(), attrs).await;
+        reply.map_err(|error| self.fail(error, path)).map(|_| ())
+    }
+
+    /// `fsync@openssh.com` where it is offered; whether it was done.
+    async fn sync(&self, handle: &Handle<'_>, path: &str) -> Result<bool, SftpError> {
+        if !self.offers("fsync@openssh.com") {
+            return Ok(false);
+        }
+        let reply = self.raw().fsync(handle.name.as_str()).await;
+        reply.map_err(|error| self.fail(error, path)).map(|_| true)
+    }
+}
+
+/// The temporary file, removed unless it was renamed.
+struct Temporary<'a> {
+    sftp: &'a Sftp,
+    path: String,
+    exists: AtomicBool,
+}
+
+impl<'a> Temporary<'a> {
+    fn new(sftp: &'a Sftp, parent: &str) -> Result<Self, SftpError> {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).map_err(|error| SftpError::Unavailable {
+            reason: error.to_string(),
+        })?;
+        let random = u64::from_ne_bytes(bytes);
+        Ok(Self {
+            sftp,
+            path: format!(
+                "{}/.openshell-{random:016x}.tmp",
+                parent.trim_end_matches('/')
+            ),
+            exists: AtomicBool::new(false),
+        })
+    }
+
+    fn keep(&self) {
+        self.exists.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if self.exists.load(Ordering::Relaxed) {
+            // The request is queued by the first poll; nobody needs the answer.
+            use futures::FutureExt;
+            let _ = self.sftp.raw().remove(self.path.as_str()).now_or_never();
+        }
+    }
+}
+
+fn mode_only(mode: u32) -> FileAttributes {
+    FileAttributes {
+        permissions: Some(mode & 0o7777),
+        ..FileAttributes::empty()
+    }
+}
+
+fn hex_sha256(content: &[u8]) -> String {
+    Sha256::digest(content)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
