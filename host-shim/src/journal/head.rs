@@ -186,7 +186,7 @@ mod tests {
         }
         assert_eq!(head.furthest().unwrap(), Some(at(5)));
         let (slots, beyond) = head.slots().unwrap();
-        assert_eq!(slots, [Some(at(2)), Some(at(5))].map(|slot| slot));
+        assert_eq!(slots, [Some(at(5)), Some(at(2))]);
         assert_eq!(beyond, 0);
     }
 

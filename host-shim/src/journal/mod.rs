@@ -42,4 +42,4 @@ pub use verify::{Broken, Verification};
 pub use writer::{Durability, Journal, Options, Receipt};
 
 pub(crate) use digest::sha256_hex;
-pub(crate) use lock::{FileLock, LockError};
+pub(crate) use lock::{FileLock, LockError, LockGuard};

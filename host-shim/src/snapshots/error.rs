@@ -1,0 +1,96 @@
+//! Why a state could not be kept or found.
+
+use std::path::{Path, PathBuf};
+
+use crate::journal::LockError;
+
+/// What can go wrong with a snapshot. None of them leaves half a state: it is
+/// in the history or it is not.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The repository cannot be used.
+    #[error("the snapshots at {} cannot be used: {reason}", path.display())]
+    Unavailable {
+        /// The repository, or the file in it.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// git refused an object or a reference.
+    #[error("the snapshot repository refused: {0}")]
+    Git(#[from] git2::Error),
+    /// Another process held the repository longer than a snapshot can take.
+    #[error("the snapshots are held by another process for more than {waited_ms} ms")]
+    Busy {
+        /// How long it was waited for, in ms.
+        waited_ms: u64,
+    },
+    /// The content is larger than is kept.
+    #[error("the content of {path} has {bytes} bytes; snapshots keep at most {limit}")]
+    TooLarge {
+        /// Remote path.
+        path: String,
+        /// Its size, in bytes.
+        bytes: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// A path that is not absolute, or a name that is empty or holds a NUL.
+    #[error("{name:?} cannot be kept in the history: {reason}")]
+    Name {
+        /// The path or server id.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is no such revision of the file.
+    #[error("{server}:{path} has no revision {rev:?}")]
+    NotFound {
+        /// Logical server id.
+        server: String,
+        /// Remote path.
+        path: String,
+        /// The revision asked for.
+        rev: String,
+    },
+    /// What is in the repository is not what was written.
+    #[error("revision {commit} is damaged: {what}")]
+    Corrupt {
+        /// The commit.
+        commit: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Secret content without the means to seal it, or the sealing failed.
+    #[error("the secret content of {path} cannot be kept: {reason}")]
+    Seal {
+        /// Remote path.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Somebody else kept changing the branch.
+    #[error("the history of {server} kept changing while a snapshot was added")]
+    Contended {
+        /// Logical server id.
+        server: String,
+    },
+}
+
+impl SnapshotError {
+    /// Wraps a failed lock on a file.
+    pub(super) fn lock(path: &Path, error: LockError) -> Self {
+        match error {
+            LockError::Busy { waited_ms } => Self::Busy { waited_ms },
+            LockError::Io(error) => Self::io(path, &error),
+        }
+    }
+
+    /// Wraps an I/O error with the path it happened on.
+    pub(super) fn io(path: &Path, error: &std::io::Error) -> Self {
+        Self::Unavailable {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        }
+    }
+}
