@@ -365,8 +365,8 @@ impl Call {
         match (stages.next(), stages.next()) {
             (Some(argv), None) => Ok(Ok(Program::Argv(argv))),
             (Some(first), Some(second)) => {
-                let all = [first, second].into_iter().chain(stages).collect();
-                Ok(Ok(Program::Pipeline(all)))
+                let all = [first, second].into_iter().chain(stages);
+                Ok(Ok(Program::Script(pipeline(all))))
             }
             (None, _) => Err(failure(
                 FailureCode::Internal,
@@ -520,6 +520,23 @@ impl Call {
         };
         self.consent(action, verdict, matter, operation).await
     }
+}
+
+/// A pipeline of literal commands as a script: every word quoted, every command
+/// found by `env` in a fixed path, so that nothing of an account's shell set-up
+/// takes its place.
+fn pipeline(stages: impl Iterator<Item = Vec<String>>) -> String {
+    const ENVIRONMENT: &str = "env -i -- PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C";
+    let stages: Vec<String> = stages
+        .map(|argv| {
+            let words: Vec<String> = argv
+                .into_iter()
+                .map(|word| shell_escape::unix::escape(word.into()).into_owned())
+                .collect();
+            format!("{ENVIRONMENT} {}", words.join(" "))
+        })
+        .collect();
+    stages.join(" | ")
 }
 
 /// An operation on a path, for the journal.
