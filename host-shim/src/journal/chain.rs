@@ -145,7 +145,7 @@ impl Chain {
         let mut batch = Batch::after(&self.at);
         // Torn bytes stay where they are; the new text goes after them.
         let mut kept = 0;
-        match std::mem::replace(&mut self.repair, Repair::None) {
+        match self.repair.clone() {
             Repair::None => {}
             Repair::Newline => batch.text.push('\n'),
             Repair::Torn { newline, torn } => {
@@ -182,6 +182,7 @@ impl Chain {
         self.at.end += kept + batch.text.len() as u64;
         self.at.seq = batch.seq;
         self.at.last = batch.last;
+        self.repair = Repair::None;
         if sync {
             self.sync_locked()?;
         }
@@ -292,7 +293,7 @@ impl Chain {
         let length = meta.as_ref().map(fs::Metadata::len);
         let identity = meta.map(|meta| (meta.dev(), meta.ino()));
         if identity == Some(self.current.identity) && length == Some(self.at.end) {
-            self.repair = Repair::None;
+            // A newline that is missing is still missing.
             return Ok(());
         }
         let mut follower = Follower::after(self.at.clone());

@@ -43,3 +43,6 @@ pub use writer::{Durability, Journal, Options, Receipt};
 
 pub(crate) use digest::sha256_hex;
 pub(crate) use lock::{FileLock, LockError, LockGuard};
+
+#[cfg(test)]
+mod tests;

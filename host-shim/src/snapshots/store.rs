@@ -354,7 +354,13 @@ impl Snapshots {
             None => repo.reference(branch, commit, false, subject),
         };
         match moved.map(|_| commit) {
-            Ok(commit) => Ok(Some(commit)),
+            Ok(commit) => {
+                if tip.is_none() && repo.head().is_err() {
+                    // Only so that git without a branch name shows something.
+                    let _ = repo.set_head(branch);
+                }
+                Ok(Some(commit))
+            }
             Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {
                 Ok(None)
             }

@@ -69,7 +69,9 @@ fn fields(text: &str, out: &mut Vec<Span>) {
         let Some(name) = Name::before(text, at) else {
             continue;
         };
-        let Some(kind) = names::kind(name.text) else {
+        // Options are a matter of the words of a command line.
+        let option = name.text.starts_with('-');
+        let Some(kind) = names::kind(name.text).filter(|_| !option) else {
             continue;
         };
         let mut from = at + 1;
@@ -89,15 +91,19 @@ fn fields(text: &str, out: &mut Vec<Span>) {
             continue;
         }
         // In a sentence a colon announces a remark more often than a value.
-        let remark = colon
-            && !value.quoted
-            && !name.starts_line(text)
-            && (gap > 0 || name.follows_path(text))
-            && !strong(&text[value.start..value.end]);
+        let sentence = (!name.starts_line(text) && (gap > 0 || name.follows_path(text)))
+            || goes_on(&text[value.end..]);
+        let remark = colon && !value.quoted && sentence && !strong(&text[value.start..value.end]);
         if !remark {
             out.push(Span::plain(value.start, value.end, kind));
         }
     }
+}
+
+/// Whether more words follow on the line.
+fn goes_on(rest: &str) -> bool {
+    rest.strip_prefix([' ', '\t'])
+        .is_some_and(|rest| rest.trim_start().starts_with(|c: char| c.is_alphanumeric()))
 }
 
 /// Whether a word could hardly be a word of a language.
@@ -270,8 +276,10 @@ fn headers(text: &str, lower: &str, out: &mut Vec<Span>) {
                 .chars()
                 .next_back()
                 .filter(|c| matches!(c, '"' | '\''));
+            let opens = text[start..].starts_with(['"', '\'']);
             let end = start
                 + match (own_quote, frame) {
+                    (None, None) if opens => quoted_value(&text[start..]),
                     (None, Some(frame)) => until(&text[start..], &[frame, '\n']),
                     (Some(_), _) => quoted_value(&text[start..]),
                     (None, None) if start == from => {
@@ -423,13 +431,26 @@ fn sql(text: &str, lower: &str, out: &mut Vec<Span>) {
     if !STATEMENTS.iter().any(|words| lower.contains(words)) {
         return;
     }
-    for keyword in ["identified by", "password", "password for", " as", "passwd"] {
+    for keyword in [
+        "identified by",
+        "password",
+        "password for",
+        " by",
+        " as",
+        "passwd",
+    ] {
         for (at, _) in lower.match_indices(keyword) {
-            // Only in MySQL's `IDENTIFIED WITH plugin AS '…'` does AS lead to one.
-            if keyword == " as" && !lower[..at].contains("identified with") {
-                continue;
+            let mut from = at + keyword.len();
+            match keyword {
+                // `IDENTIFIED WITH plugin BY '…'`, or AS.
+                " by" | " as" if !lower[..at].contains("identified with") => continue,
+                // `SET PASSWORD FOR 'user'@'host' = '…'`.
+                "password for" => match text[from..].find('=') {
+                    Some(mark) => from += mark,
+                    None => continue,
+                },
+                _ => {}
             }
-            let from = at + keyword.len();
             let bare = text[from..].trim_start_matches([' ', '\t', '\n', '(', '=']);
             let gap = text[from..].len() - bare.len();
             if gap == 0 {

@@ -380,3 +380,6 @@ fn make_key(data_dir: &Path, path: &Path) -> io::Result<()> {
         Err(error) => Err(error.error),
     }
 }
+
+#[cfg(test)]
+mod tests;

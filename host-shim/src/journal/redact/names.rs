@@ -263,8 +263,12 @@ pub(super) fn harmless(kind: &str, value: &str) -> bool {
 
 /// Whether a value only says where a secret is to be taken from.
 fn reference(value: &str) -> bool {
+    // A variable is written in one case; `$eCret` is rather a password.
     let name = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && !(text.bytes().any(|b| b.is_ascii_lowercase())
+                && text.bytes().any(|b| b.is_ascii_uppercase()))
     };
     if let Some(rest) = value.strip_prefix('$') {
         let inner = rest
