@@ -63,9 +63,17 @@ test("metadata is plain JSON", () => {
 })
 
 test("what a terminal would clip does not fit", () => {
-  assert.ok(fitsTitle("x".repeat(76 * 8)))
-  assert.ok(!fitsTitle("x".repeat(76 * 8 + 1)))
-  assert.ok(!fitsTitle("x\n".repeat(8)))
+  const table = [
+    ["x".repeat(66 * 8), true],
+    ["x".repeat(66 * 9), false],
+    ["x\n".repeat(8), true],
+    ["x\n".repeat(9), false],
+    // Words of half a row and a bit: one to a row, the first beside the prefix.
+    [`${"y".repeat(40)} `.repeat(9), true],
+    [`${"y".repeat(40)} `.repeat(10), false],
+    ["", true],
+  ]
+  for (const [text, expected] of table) assert.equal(fitsTitle(text), expected, text.slice(0, 50))
 })
 
 test("rules see the command as it is, not as it is shown", () => {
