@@ -422,7 +422,7 @@ impl Call {
 
     async fn permit_read(&self, action: &Action, spec: ReadSpec) -> Result<Permit, Failure> {
         let (connection, verdict, resolved) = self
-            .permit_path(action, &spec.path, Request::ReadPath, "content")
+            .permit_path(action, &spec.path, Request::ReadPath)
             .await?;
         let mut operation = path_operation("read", &resolved);
         operation.digest = self
@@ -442,7 +442,7 @@ impl Call {
 
     async fn permit_stat(&self, action: &Action, path: String) -> Result<Permit, Failure> {
         let (connection, verdict, resolved) = self
-            .permit_path(action, &path, Request::StatPath, "metadata")
+            .permit_path(action, &path, Request::StatPath)
             .await?;
         let mut operation = path_operation("stat", &path);
         operation.digest = self
@@ -462,7 +462,7 @@ impl Call {
 
     async fn permit_walk(&self, action: &Action, spec: WalkSpec) -> Result<Permit, Failure> {
         let (connection, verdict, resolved) = self
-            .permit_path(action, &spec.path, Request::ListPath, "names")
+            .permit_path(action, &spec.path, Request::ListPath)
             .await?;
         let mut operation = path_operation("walk", &resolved);
         operation.digest = self
@@ -486,7 +486,6 @@ impl Call {
         action: &Action,
         path: &str,
         request: fn(String) -> Request,
-        _what: &'static str,
     ) -> Result<(Arc<Connection>, Verdict, String), Failure> {
         let verdict = self.judge(action, request(path.to_owned()), None, None)?;
         self.require_asker(action, &verdict).await?;
