@@ -21,7 +21,7 @@ const SCHEMES: [&str; 9] = [
 ];
 
 /// How far a URL is looked at, in bytes.
-const LONGEST_URL: usize = 8 * 1024;
+const LONGEST_URL: usize = 2 * 1024;
 
 /// Finds credentials of HTTP and of URLs.
 pub(super) fn find(text: &str, out: &mut Vec<Span>) {
