@@ -16,6 +16,7 @@ mod digest;
 mod effects;
 mod envelope;
 mod failure;
+mod names;
 mod permit;
 mod resources;
 mod restore;

@@ -12,6 +12,7 @@ use super::action::Action;
 use super::call::Call;
 use super::digest::Digester;
 use super::failure::{failure, not_granted};
+use super::names::Names;
 use super::write::WritePlan;
 use crate::approvals::{
     Answer, Answerer, Matter, Question, SHOWN_CHARS_MAX, SHOWN_LINES_MAX, escape_line, escape_text,
@@ -348,17 +349,17 @@ impl Call {
         connection: &Connection,
     ) -> Result<Result<Program, Verdict>, Failure> {
         let mut stages = verdict.stages.clone();
+        let named = Names::new(connection, spec.cwd.as_deref());
         if !verdict.globs.is_empty() {
-            let sftp = connection.sftp().await?;
-            let home = connection.home().await?;
-            let cwd = spec.cwd.as_deref().unwrap_or(&home);
-            stages = super::effects::expand_globs(&sftp, cwd, &verdict.stages, &verdict.globs).await?;
-            for stage in &stages {
-                let judged =
-                    self.judge(action, Request::Argv(stage.clone()), spec.cwd.as_deref(), None)?;
-                if judged.decision != Decision::AutoAllow {
-                    return Ok(Err(judged));
-                }
+            stages = named.expand(&verdict.stages, &verdict.globs).await?;
+        }
+        let resolved = named.resolve(&stages).await?;
+        let expanded = (!verdict.globs.is_empty()).then_some(&stages);
+        for stage in expanded.into_iter().flatten().chain(&resolved) {
+            let judged =
+                self.judge(action, Request::Argv(stage.clone()), spec.cwd.as_deref(), None)?;
+            if judged.decision != Decision::AutoAllow {
+                return Ok(Err(judged));
             }
         }
         let mut stages = stages.into_iter();
