@@ -310,8 +310,7 @@ fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
     execution.stderr_bytes = Some(outcome.stderr.total);
     execution.stdout_truncated = Some(is_cut(&outcome.stdout));
     execution.stderr_truncated = Some(is_cut(&outcome.stderr));
-    execution.duration_ms =
-        Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
+    execution.duration_ms = Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
     facts.note.clone_from(&outcome.note);
     facts.ended = match &outcome.end {
         End::TimedOut(ssh::Ended::GroupGone) | End::Cancelled(ssh::Ended::GroupGone) => {

@@ -18,9 +18,9 @@ mod envelope;
 mod failure;
 mod names;
 mod permit;
+mod replay;
 mod resources;
 mod restore;
-mod replay;
 mod write;
 
 use std::path::PathBuf;

@@ -188,7 +188,10 @@ async fn expand_glob(sftp: &Arc<Sftp>, cwd: &str, pattern: &str) -> Result<Vec<S
         for (shown, place) in candidates {
             if !part.contains(['*', '?', '[']) {
                 let slash = if last { "" } else { "/" };
-                next.push((format!("{shown}{part}{slash}"), format!("{place}{part}{slash}")));
+                next.push((
+                    format!("{shown}{part}{slash}"),
+                    format!("{place}{part}{slash}"),
+                ));
                 continue;
             }
             let matcher = matcher(part)?;
@@ -205,7 +208,10 @@ async fn expand_glob(sftp: &Arc<Sftp>, cwd: &str, pattern: &str) -> Result<Vec<S
             names.sort();
             for name in names {
                 let slash = if last { "" } else { "/" };
-                next.push((format!("{shown}{name}{slash}"), format!("{place}{name}{slash}")));
+                next.push((
+                    format!("{shown}{name}{slash}"),
+                    format!("{place}{name}{slash}"),
+                ));
             }
         }
         if next.len() > GLOB_NAMES_MAX {
