@@ -2,4 +2,6 @@
 //!
 //! It owns nothing but the list: each module tests one part of openshell.
 
-mod opencode_adapter;
+mod opencode_helper;
+mod opencode_questions;
+mod opencode_rig;
