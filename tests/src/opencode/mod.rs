@@ -370,18 +370,23 @@ impl OpenCode {
     }
 
     fn get(&self, path: &str) -> Value {
-        let mut response = ureq::get(self.url(path))
-            .call()
-            .unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()));
-        response.body_mut().read_json().unwrap_or(Value::Null)
+        self.json(&format!("GET {path}"), ureq::get(self.url(path)).call())
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
-        let mut response = ureq::post(self.url(path))
-            .send_json(body)
-            .unwrap_or_else(|error| panic!("POST {path}: {error}\n{}", self.log()));
-        // Some routes answer with nothing.
-        response.body_mut().read_json().unwrap_or(Value::Null)
+        let request = ureq::post(self.url(path)).header("content-type", "application/json");
+        self.json(&format!("POST {path}"), request.send(body.to_string()))
+    }
+
+    // Some routes answer with nothing, which is null.
+    fn json(
+        &self,
+        what: &str,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Value {
+        let mut response = answer.unwrap_or_else(|error| panic!("{what}: {error}\n{}", self.log()));
+        let text = response.body_mut().read_to_string().unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 }
 
