@@ -2,9 +2,12 @@
 //!
 //! It owns nothing but the list: each module tests one part of openshell.
 
-mod opencode_adapter;
 #![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
 
+mod opencode_adapter;
+mod opencode_helper;
+mod opencode_questions;
+mod opencode_rig;
 mod ssh_auth;
 mod ssh_ending;
 mod ssh_exec;
