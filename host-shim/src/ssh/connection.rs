@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{Handle, Msg};
-use russh::{Channel, ChannelOpenFailure, Disconnect};
+use russh::client::Handle;
+use russh::{ChannelOpenFailure, Disconnect};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{Activity, SessionChannel, Slot, Slots, Stream};
+use super::channel::{Activity, SessionChannel, Slots, Tunnel};
 use super::client::Client;
 use super::dial::{Dialled, dial};
 use super::error::SshError;
@@ -20,6 +20,10 @@ use super::exec::{self, End, ExecOutcome, ExecRequest, Program};
 use super::host_key::HostKey;
 use super::sftp::{Sftp, SftpError};
 use super::target::Target;
+
+/// How often a refused last session is tried again, and how long after.
+const LAST_SLOT_TRIES: u32 = 10;
+const LAST_SLOT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An authenticated connection. It is closed when the last user drops it.
 pub struct Connection {
@@ -136,10 +140,10 @@ impl Connection {
     }
 
     async fn open_sftp(&self) -> Result<Arc<Sftp>, SshError> {
-        let (channel, slot) = self.open_raw(false).await?;
+        let channel = self.open_session(false).await?;
         let sftp = tokio::time::timeout(
             self.target.connect_timeout,
-            Sftp::open(channel, slot, self.activity.clone()),
+            Sftp::open(channel, self.activity.clone()),
         )
         .await
         .map_err(|_| SftpError::Unavailable {
@@ -259,7 +263,7 @@ impl Connection {
         self: &Arc<Self>,
         host: &str,
         port: u16,
-    ) -> Result<Stream<Arc<Self>>, SshError> {
+    ) -> Result<Tunnel<Arc<Self>>, SshError> {
         self.activity.touch();
         let channel = self
             .session
@@ -273,46 +277,48 @@ impl Connection {
                 },
                 other => other.into(),
             })?;
-        Ok(Stream::new(channel, Arc::clone(self)))
+        Ok(Tunnel::new(channel, Arc::clone(self)))
     }
 
     /// Opens a session channel for one command.
     pub(super) async fn open_channel(&self) -> Result<SessionChannel, SshError> {
-        let (channel, slot) = self.open_raw(true).await?;
-        Ok(SessionChannel::new(channel, slot))
+        self.open_session(true).await
     }
 
     /// Opens a session channel, waiting for a slot. A refusal lowers the limit,
     /// and the opening, in which nothing has run yet, is tried again.
-    async fn open_raw(&self, evict_sftp: bool) -> Result<(Channel<Msg>, Slot), SshError> {
+    async fn open_session(&self, evict_sftp: bool) -> Result<SessionChannel, SshError> {
+        let mut patience = LAST_SLOT_TRIES;
         loop {
             let slot = self.slots.acquire().await?;
-            match self.session.channel_open_session().await {
-                Ok(channel) => return Ok((channel, slot)),
-                Err(russh::Error::ChannelOpenFailure(reason)) if teaches(&reason) => {
-                    let left = self.slots.retire(slot);
-                    if left == 0 {
-                        return Err(SshError::ChannelRefused {
-                            reason: refusal_text(&reason),
-                        });
-                    }
-                    if left == 1 {
-                        if !evict_sftp {
-                            return Err(SshError::ChannelRefused {
-                                reason: refusal_text(&reason),
-                            });
-                        }
-                        // The one session may be held by SFTP for as long as we
-                        // live: it moves to a connection of its own.
-                        self.sftp.lock().await.take();
-                    }
-                }
-                Err(russh::Error::ChannelOpenFailure(reason)) => {
+            let reason = match self.session.channel_open_session().await {
+                Ok(channel) => return Ok(SessionChannel::new(channel, slot)),
+                Err(russh::Error::ChannelOpenFailure(reason)) => reason,
+                Err(error) => return Err(error.into()),
+            };
+            let left = if teaches(&reason) {
+                self.slots.retire(slot)
+            } else {
+                0
+            };
+            if left == 0 {
+                // The server may still be clearing away the session before.
+                patience -= 1;
+                if patience == 0 || !teaches(&reason) {
                     return Err(SshError::ChannelRefused {
                         reason: refusal_text(&reason),
                     });
                 }
-                Err(error) => return Err(error.into()),
+                tokio::time::sleep(LAST_SLOT_PAUSE).await;
+            } else if left == 1 {
+                if !evict_sftp {
+                    return Err(SshError::ChannelRefused {
+                        reason: refusal_text(&reason),
+                    });
+                }
+                // The one session may be held by SFTP for as long as we live:
+                // it moves to a connection of its own.
+                self.sftp.lock().await.take();
             }
         }
     }

@@ -40,6 +40,7 @@ pub(super) async fn end_early(
     let limit = ended_at + CLOSE_LIMIT;
     let closing = async { while running.advance().await != Event::Closed {} };
     let released = timeout_at(limit, closing).await.is_ok() && !connection.is_closed();
+    running.shell.channel.abandon();
     let group = running.shell.group;
     let end = match cause {
         Cause::TimedOut => End::TimedOut,

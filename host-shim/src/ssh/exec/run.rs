@@ -214,6 +214,7 @@ impl Running {
                 }
                 () = sleep_until(silence) => {}
             }
+            self.shell.channel.abandon();
             note = Some(
                 "the command ended but left a process in the background that holds its output; \
                  it was not waited for"

@@ -93,12 +93,29 @@ pub(super) fn command(
 
 /// Second part for another purpose: ends a process group and says by `NONCE
 /// gone` or `NONCE alive` what became of it. Gives it some 1.5 s.
+///
+/// The dead stay members of their group until somebody collects them, which
+/// the first process of a container may do late or never; so `ps(1)` is asked
+/// whether only such are left, and believed if it shows our own group as well.
 pub(super) fn reap(nonce: &str, group: u32) -> String {
     format!(
         "{{ exec 2>/dev/null\n\
          openshell_n=0\n\
          while kill -0 -{group}; do\n\
          openshell_n=$((openshell_n + 1))\n\
+         case $openshell_n in\n\
+         1|2|3) ;;\n\
+         *) if ps -A -o pgid= -o stat= | (\n\
+         openshell_us=no\n\
+         while read -r openshell_g openshell_z; do\n\
+         case $openshell_g in\n\
+         $$) openshell_us=yes ;;\n\
+         {group}) case $openshell_z in Z*|X*) ;; *) exit 1 ;; esac ;;\n\
+         esac\n\
+         done\n\
+         case $openshell_us in yes) exit 0 ;; esac\n\
+         exit 1 ); then break; fi ;;\n\
+         esac\n\
          case $openshell_n in\n\
          6|10) kill -KILL -{group} ;;\n\
          15) echo {nonce} alive; exit ;;\n\

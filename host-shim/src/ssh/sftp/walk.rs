@@ -83,6 +83,7 @@ impl Sftp {
         walk: &mut Walk,
     ) -> Result<Vec<String>, SftpError> {
         let mut next = Vec::new();
+        let mut unread = level.len();
         let mut listings =
             stream::iter(level)
                 .map(|directory| async move {
@@ -90,6 +91,7 @@ impl Sftp {
                 })
                 .buffered(PARALLEL_DIRS);
         while let Some((directory, listing)) = listings.next().await {
+            unread -= 1;
             match listing {
                 Ok(entries) => next.extend(walk.take_level(directory, entries, limit)),
                 Err(lost @ SftpError::Lost { .. }) => return Err(lost),
@@ -98,7 +100,7 @@ impl Sftp {
                     .push((directory.clone(), short_reason(&error))),
             }
             if walk.entries.len() >= limit {
-                walk.cut = true;
+                walk.cut |= unread > 0;
                 break;
             }
         }
