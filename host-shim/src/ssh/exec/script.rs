@@ -48,6 +48,9 @@ pub(super) fn opening(nonce: &str) -> String {
 /// Second part: runs the program and ends with its status. Prints `NONCE run`
 /// on both streams first, or `NONCE cwd` if the directory cannot be entered.
 ///
+/// Death by signal N is 128 + N in most shells, 256 + N in ksh93 and 384 + N in
+/// yash; the latter two would be cut to N on exit, so they are made 128 + N.
+///
 /// # Errors
 /// [`SshError::InvalidRequest`] for words no server could run.
 pub(super) fn command(
@@ -86,7 +89,7 @@ pub(super) fn command(
          ( {run} ) </dev/null 2>&4 3<&- 4>&-\n\
          openshell_s=$?\n\
          kill -KILL \"$openshell_w\"\n\
-         exit \"$openshell_s\"\n\
+         exit $((openshell_s > 255 ? openshell_s % 128 + 128 : openshell_s))\n\
          }}\n"
     ))
 }
@@ -178,6 +181,10 @@ fn quote(word: &str, what: &str) -> Result<String, SshError> {
 fn invalid(reason: String) -> SshError {
     SshError::InvalidRequest { reason }
 }
+
+#[cfg(test)]
+#[path = "script_tests.rs"]
+mod in_real_shells;
 
 #[cfg(test)]
 mod tests {
