@@ -102,6 +102,11 @@ impl Slots {
         }
     }
 
+    /// How many sessions could be opened right now.
+    pub(super) fn free(&self) -> usize {
+        self.permits.available_permits()
+    }
+
     /// How many sessions the server is believed to allow.
     pub(super) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)

@@ -4,7 +4,7 @@
 //! It deliberately does not dial again when it is lost: that is for the pool,
 //! before the next use.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use russh::client::Handle;
@@ -16,7 +16,7 @@ use super::channel::{Activity, SessionChannel, Slots, Tunnel};
 use super::client::Client;
 use super::dial::{Dialled, dial};
 use super::error::SshError;
-use super::exec::{self, End, ExecOutcome, ExecRequest, Program};
+use super::exec::{self, End, ExecOutcome, ExecRequest, Program, Spare};
 use super::host_key::HostKey;
 use super::sftp::{Sftp, SftpError};
 use super::target::Target;
@@ -27,12 +27,15 @@ const LAST_SLOT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An authenticated connection. It is closed when the last user drops it.
 pub struct Connection {
+    /// Ourselves, for work that goes on after a call.
+    shared: Weak<Connection>,
     session: Handle<Client>,
     host_key: HostKey,
     target: Target,
     via: Option<Arc<Connection>>,
     slots: Slots,
     activity: Activity,
+    spare: Spare,
     sftp: Mutex<Option<Arc<Sftp>>>,
     /// A second connection for SFTP, where the server allows one session each.
     sibling: Mutex<Option<Arc<Connection>>>,
@@ -68,13 +71,15 @@ impl Connection {
         via: Option<Arc<Connection>>,
     ) -> Result<Arc<Self>, SshError> {
         let Dialled { session, host_key } = dial(target, via.as_ref()).await?;
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|shared| Self {
+            shared: Weak::clone(shared),
             session,
             host_key,
             target: target.clone(),
             via,
             slots: Slots::new(),
             activity: Activity::new(),
+            spare: Spare::default(),
             sftp: Mutex::new(None),
             sibling: Mutex::new(None),
             home: OnceCell::new(),
@@ -228,6 +233,7 @@ impl Connection {
     /// Ends the connection for everyone who uses it.
     pub async fn close(&self) {
         self.slots.close();
+        self.spare.clear();
         if let Some(sibling) = self.sibling.lock().await.take() {
             Box::pin(sibling.close()).await;
         }
@@ -252,6 +258,19 @@ impl Connection {
             self.activity.touch();
         }
         alive
+    }
+
+    pub(super) fn spare(&self) -> &Spare {
+        &self.spare
+    }
+
+    /// Sessions the server allows, and how many of them are free.
+    pub(super) fn slots(&self) -> (usize, usize) {
+        (self.slots.limit(), self.slots.free())
+    }
+
+    pub(super) fn shared(&self) -> Option<Arc<Self>> {
+        self.shared.upgrade()
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -290,6 +309,9 @@ impl Connection {
     async fn open_session(&self, evict_sftp: bool) -> Result<SessionChannel, SshError> {
         let mut patience = LAST_SLOT_TRIES;
         loop {
+            if self.slots.free() == 0 {
+                self.spare.clear();
+            }
             let slot = self.slots.acquire().await?;
             let reason = match self.session.channel_open_session().await {
                 Ok(channel) => return Ok(SessionChannel::new(channel, slot)),

@@ -64,7 +64,7 @@ pub(super) async fn end_early(
 
 /// Makes sure over a second channel that a process group is gone.
 async fn reap(connection: &Connection, group: u32) -> bool {
-    let Ok(shell) = Shell::open(connection).await else {
+    let Ok(shell) = Shell::obtain(connection).await else {
         return false;
     };
     let script = script::reap(&shell.nonce, group);
