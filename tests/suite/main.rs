@@ -12,6 +12,7 @@ mod ssh_auth;
 mod ssh_ending;
 mod ssh_exec;
 mod ssh_host_keys;
+mod ssh_hostile;
 mod ssh_pool;
 mod ssh_sftp;
 mod ssh_shells;
