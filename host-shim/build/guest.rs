@@ -13,21 +13,21 @@ mod settings;
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// What a build yields.
-pub struct Guest {
+pub(crate) struct Guest {
     /// The component, as any component tool reads it.
-    pub component: Vec<u8>,
+    pub(crate) component: Vec<u8>,
     /// The same, compiled for the target of this build.
-    pub precompiled: Vec<u8>,
+    pub(crate) precompiled: Vec<u8>,
 }
 
 /// Builds the crate `package` of the workspace at `workspace`, below `out`.
-pub fn build(workspace: &Path, package: &str, out: &Path) -> Guest {
+pub(crate) fn build(workspace: &Path, package: &str, out: &Path) -> Guest {
     require_target();
     let module = compile(workspace, package, out);
     let component = wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .unwrap_or_else(|error| fail(&format!("{package} is not a valid component: {error:#}")));
     let target = std::env::var("TARGET").unwrap_or_else(|_| fail("cargo did not set TARGET"));
     let mut config = settings::config();

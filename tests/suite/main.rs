@@ -3,5 +3,13 @@
 //! It owns nothing but the list: each module tests one part of openshell.
 
 mod opencode_adapter;
+#![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
+
+mod ssh_auth;
+mod ssh_ending;
 mod ssh_exec;
+mod ssh_host_keys;
+mod ssh_pool;
+mod ssh_sftp;
+mod ssh_shells;
 mod ssh_support;

@@ -72,18 +72,16 @@ pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode
 
 /// The state the newest change started from.
 fn before(revisions: &[Revision]) -> Option<String> {
-    let newest = revisions.first()?;
     revisions
         .iter()
         .skip(1)
-        .find(|revision| revision.action == newest.action)
-        .or_else(|| revisions.get(1))
+        .next()
         .map(|revision| revision.id.clone())
 }
 
-fn side(state: &FileState) -> Option<(&[u8], u32)> {
+fn side<'a>(state: &'a FileState<'_>) -> Option<(&'a [u8], u32)> {
     match state {
         FileState::Absent => None,
-        FileState::Present { content, mode, .. } => Some((content, *mode)),
+        FileState::Present { content, metadata } => Some((content, metadata.mode)),
     }
 }

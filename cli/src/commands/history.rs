@@ -32,14 +32,14 @@ pub(crate) fn run(args: &HistoryArgs, context: &Context, ui: Ui) -> Result<ExitC
             .map(|revision| {
                 [
                     revision.id.clone(),
-                    revision.time.clone(),
+                    revision.time.to_string(),
                     revision.kind.as_str().to_owned(),
                     revision.tool.clone(),
                     format!("{}:{}", revision.server, revision.path),
                     if revision.removed {
                         "absent".to_owned()
                     } else {
-                        format!("{:04o} {} bytes", revision.mode, revision.size)
+                        describe_state(revision)
                     },
                 ]
             })
@@ -52,15 +52,27 @@ pub(crate) fn run(args: &HistoryArgs, context: &Context, ui: Ui) -> Result<ExitC
 fn describe(revision: &Revision) -> Value {
     json!({
         "revision": revision.id,
-        "time": revision.time,
+        "time": revision.time.to_string(),
         "kind": revision.kind.as_str(),
         "tool": revision.tool,
         "action": revision.action,
         "server": revision.server,
         "path": revision.path,
         "sha256": revision.sha256,
-        "mode": format!("{:04o}", revision.mode),
+        "mode": revision.mode.map(|mode| format!("{mode:04o}")),
         "size": revision.size,
         "absent": revision.removed,
+        "sealed": revision.sealed,
     })
+}
+
+fn describe_state(revision: &Revision) -> String {
+    let mode = revision
+        .mode
+        .map(|mode| format!("{mode:04o}"))
+        .unwrap_or_default();
+    match revision.size {
+        Some(size) => format!("{mode} {size} bytes"),
+        None => format!("{mode} sealed"),
+    }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use openshell_host::registry::{Registry, ServerId, ServerView};
-use openshell_host::ssh::known_hosts;
+use openshell_host::ssh::known_hosts::{self, KnownHosts};
 use serde_json::{Value, json};
 
 use crate::consent::require_person;
@@ -149,8 +149,9 @@ fn show(id: &str, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
 /// The host keys on file for a server, as `TYPE SHA256:…`.
 fn known_keys(context: &Context, server: &ServerView) -> Result<Vec<String>, CliError> {
     let files = context.supervisor()?.resources().known_hosts();
-    let keys = known_hosts::keys_of(&files, &server.host, server.port)?;
-    Ok(keys
+    let known = KnownHosts::load(&files)?;
+    Ok(known
+        .keys(&server.host, server.port)
         .iter()
         .map(|key| format!("{} {}", key.key_type(), key.fingerprint()))
         .collect())

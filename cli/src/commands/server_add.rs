@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use clap::Args;
 use openshell_host::registry::{Added, AuthMaterial, NewServer, ServerId};
-use openshell_host::ssh::{HostKey, fetch_host_key, known_hosts};
+use openshell_host::ssh::known_hosts::{self, KnownHosts};
+use openshell_host::ssh::{HostKey, fetch_host_key};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -187,7 +188,7 @@ fn host_keys(
         if !file.is_file() {
             return Err(CliError::failed(format!("{} is not a file", file.display())));
         }
-        let keys = known_hosts::keys_of(std::slice::from_ref(file), &args.host, args.port)?;
+        let keys = KnownHosts::load(std::slice::from_ref(file))?.keys(&args.host, args.port);
         if keys.is_empty() {
             return Err(CliError::failed(format!(
                 "{} has no key for {} port {}",

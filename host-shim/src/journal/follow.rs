@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::digest::hex;
-use super::event::{Entry, FORMAT, Torn};
+use super::entry::{Entry, FORMAT};
+use super::event::Torn;
 use super::head::Position;
 use super::line;
 use super::segments::{self, Lines, RawLine};
@@ -29,6 +30,25 @@ pub(super) enum Stray {
     Short { file: PathBuf },
     /// A segment cannot be read.
     Io { file: PathBuf, error: io::Error },
+}
+
+/// What is wrong with a line, counted from where the walk entered the segment.
+#[derive(Debug)]
+struct Fault {
+    line: u64,
+    what: String,
+    /// Whether records before it are missing.
+    gap: bool,
+}
+
+impl Fault {
+    fn at(line: u64, what: String) -> Self {
+        Self {
+            line,
+            what,
+            gap: false,
+        }
+    }
 }
 
 /// Bytes that are no record, so far unaccounted for.
@@ -81,7 +101,7 @@ impl Follower {
 
     /// Takes the next line. Returns the record in it, or none for a line that
     /// is no record; whether that is a fault shows at the next record.
-    fn feed(&mut self, line: &RawLine) -> Result<Option<Entry>, (u64, String)> {
+    fn feed(&mut self, line: &RawLine) -> Result<Option<Entry>, Fault> {
         self.last_line = line.number;
         let hash = match line::check(&line.bytes) {
             Ok(_) if !line.terminated && self.region.is_some() => {
@@ -95,9 +115,9 @@ impl Follower {
             }
         };
         let entry: Entry = serde_json::from_slice(&line.bytes)
-            .map_err(|error| (line.number, format!("it is not a record: {error}")))?;
+            .map_err(|error| Fault::at(line.number, format!("it is not a record: {error}")))?;
         if entry.v != FORMAT {
-            return Err((
+            return Err(Fault::at(
                 line.number,
                 format!(
                     "it has format {}; this version reads format {FORMAT}",
@@ -108,28 +128,29 @@ impl Follower {
         if let Some(region) = self.region.take() {
             let found = region.torn();
             if entry.torn.as_ref() != Some(&found) {
-                return Err((region.line, region.what));
+                return Err(Fault::at(region.line, region.what));
             }
             self.at.end += found.bytes;
             self.torn += 1;
         } else if entry.torn.is_some() {
-            return Err((
+            return Err(Fault::at(
                 line.number,
                 "the torn bytes it speaks of are gone".to_owned(),
             ));
         }
         let expected = self.at.seq + 1;
         if entry.seq != expected {
-            return Err((
-                line.number,
-                format!(
+            return Err(Fault {
+                gap: entry.seq > expected,
+                line: line.number,
+                what: format!(
                     "record {expected} should stand here, not record {}",
                     entry.seq
                 ),
-            ));
+            });
         }
         if entry.prev != self.at.last {
-            return Err((
+            return Err(Fault::at(
                 line.number,
                 "it does not continue the record before it".to_owned(),
             ));
@@ -212,6 +233,7 @@ pub(super) fn walk(
     stop: Option<Stop>,
     each: &mut dyn FnMut(Entry),
 ) -> Result<(), Stray> {
+    let mut before: Option<(PathBuf, u64)> = None;
     loop {
         let file = segments::locate(dir, follower.at.segment);
         let begun = follower.at.end;
@@ -242,12 +264,20 @@ pub(super) fn walk(
             match follower.feed(&line) {
                 Ok(Some(entry)) => each(entry),
                 Ok(None) => {}
-                Err((line, what)) => {
-                    return Err(Stray::Line {
-                        line: numbered(line),
-                        file,
-                        what,
-                    });
+                Err(fault) => {
+                    // A gap at the start of a segment is the missing end of the
+                    // one before.
+                    let (file, line) = match before {
+                        Some((before, lines)) if fault.gap && fault.line == 1 => {
+                            (before, lines + 1)
+                        }
+                        _ => {
+                            let line = numbered(fault.line);
+                            (file, line)
+                        }
+                    };
+                    let what = fault.what;
+                    return Err(Stray::Line { file, line, what });
                 }
             }
         }
@@ -262,6 +292,7 @@ pub(super) fn walk(
                 what,
             });
         }
+        before = Some((file.clone(), numbered(follower.last_line)));
         follower.at.segment = follower.at.seq + 1;
         follower.at.end = 0;
     }

@@ -5,6 +5,7 @@
 //! not decide whether a key is trusted.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -13,8 +14,8 @@ use sha2::{Digest, Sha256};
 /// A server's public key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HostKey {
-    blob: Vec<u8>,
-    key_type: String,
+    /// Wire encoding, known to begin with a type.
+    blob: Arc<[u8]>,
 }
 
 /// Why a text is not a host key.
@@ -42,8 +43,8 @@ impl HostKey {
     /// # Errors
     /// [`HostKeyError::Form`] when there is no such string.
     pub fn from_blob(blob: Vec<u8>) -> Result<Self, HostKeyError> {
-        let key_type = wire_type(&blob).ok_or(HostKeyError::Form)?.to_owned();
-        Ok(Self { blob, key_type })
+        wire_type(&blob).ok_or(HostKeyError::Form)?;
+        Ok(Self { blob: blob.into() })
     }
 
     /// Parses `TYPE BASE64`, with or without a comment behind it.
@@ -57,10 +58,10 @@ impl HostKey {
         };
         let blob = decode_base64(data).ok_or(HostKeyError::Base64)?;
         let key = Self::from_blob(blob)?;
-        if key.key_type != outer {
+        if key.key_type() != outer {
             return Err(HostKeyError::TypeMismatch {
                 outer: outer.to_owned(),
-                inner: key.key_type,
+                inner: key.key_type().to_owned(),
             });
         }
         Ok(key)
@@ -69,7 +70,7 @@ impl HostKey {
     /// Name of the key type, such as `ssh-ed25519` (RFC 4253 section 6.6).
     #[must_use]
     pub fn key_type(&self) -> &str {
-        &self.key_type
+        wire_type(&self.blob).unwrap_or_default()
     }
 
     /// Wire encoding in base64, as it stands in `known_hosts`.
@@ -90,13 +91,13 @@ impl HostKey {
 
 impl fmt::Display for HostKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.key_type, self.base64())
+        write!(f, "{} {}", self.key_type(), self.base64())
     }
 }
 
 impl fmt::Debug for HostKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HostKey({} {})", self.key_type, self.fingerprint())
+        write!(f, "HostKey({} {})", self.key_type(), self.fingerprint())
     }
 }
 

@@ -87,7 +87,7 @@ impl Action {
         record: Record,
         mut intent: Intent,
     ) -> Result<Self, JournalError> {
-        intent.context.action = Ulid::new().to_string();
+        intent.context.action = Ulid::generate().to_string();
         intent.context.server = Some(record.id.as_str().to_owned());
         let context = intent.context.clone();
         let receipt = journal

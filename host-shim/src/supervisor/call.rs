@@ -206,11 +206,10 @@ impl Call {
 
     /// Ends a call whose guest came to an end.
     pub(super) async fn finish(&self, report: Report) -> Envelope {
-        let failed = report.code.as_ref().map(|_| ());
         self.settle(report.code.as_deref(), report.message.as_deref())
             .await;
         let mut envelope = self.envelope();
-        if failed.is_some() {
+        if report.code.is_some() {
             envelope.status = Status::Error;
         }
         envelope.code = report.code;

@@ -103,8 +103,8 @@ impl Call {
                 ));
             }
         }
-        let bytes = self
-            .until_cancelled(sftp.read_range(&spec.path, spec.offset, spec.length as usize))
+        let (bytes, attributes) = self
+            .until_cancelled(sftp.read_range(&spec.path, spec.offset, u64::from(spec.length)))
             .await?;
         // Files in /proc say 0 and have content all the same; where such a piece is
         // full, more may follow.
@@ -148,7 +148,6 @@ impl Call {
             Ok(_) => Some(sftp.realpath(path).await?),
             Err(_) => None,
         };
-        let (owner, group) = sftp.names(attributes.uid, attributes.gid).await;
         permit
             .action
             .note_facts(|facts| facts.execution.completed = true);
@@ -161,8 +160,8 @@ impl Call {
                 mtime: attributes.mtime,
                 uid: attributes.uid,
                 gid: attributes.gid,
-                owner,
-                group,
+                owner: attributes.owner,
+                group: attributes.group,
                 target,
             },
             resolved,
@@ -200,8 +199,8 @@ impl Call {
                     mtime: entry.attrs.mtime,
                     uid: entry.attrs.uid,
                     gid: entry.attrs.gid,
-                    owner: entry.owner,
-                    group: entry.group,
+                    owner: entry.attrs.owner,
+                    group: entry.attrs.group,
                     target: entry.target,
                 })
                 .collect(),
@@ -313,8 +312,8 @@ fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
     };
     execution.stdout_bytes = Some(outcome.stdout.total);
     execution.stderr_bytes = Some(outcome.stderr.total);
-    execution.stdout_truncated = Some(outcome.stdout.is_cut());
-    execution.stderr_truncated = Some(outcome.stderr.is_cut());
+    execution.stdout_truncated = Some(is_cut(&outcome.stdout));
+    execution.stderr_truncated = Some(is_cut(&outcome.stderr));
     execution.duration_ms =
         Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
     facts.note.clone_from(&outcome.note);
@@ -331,6 +330,10 @@ fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn is_cut(printed: &ssh::Printed) -> bool {
+    printed.total > (printed.head.len() + printed.tail.len()) as u64
 }
 
 fn printed(printed: &ssh::Printed) -> Printed {

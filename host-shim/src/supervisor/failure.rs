@@ -115,7 +115,9 @@ impl From<SshError> for Failure {
                 "A person must check the fingerprint and enrol the server again with \
                  `openshell server add`.",
             ),
-            SshError::HostKeyChanged { .. } | SshError::HostKeyRevoked { .. } => (
+            SshError::HostKeyChanged { .. }
+            | SshError::HostKeyRevoked { .. }
+            | SshError::HostCertificateInvalid { .. } => (
                 FailureCode::HostKeyChanged,
                 "Somebody may be in between, or the server was set up anew. A person must find \
                  out which before anything else happens.",
@@ -135,10 +137,22 @@ impl From<SshError> for Failure {
                 "A person must repair the registered login; `openshell server test` shows each step.",
             ),
             SshError::Sftp(sftp) => return sftp_failure(sftp),
-            SshError::CwdFailed { .. } => (
+            SshError::NoSuchDirectory { .. } => (
                 FailureCode::FileNotFound,
                 "Give an existing directory as `cwd`.",
             ),
+            SshError::InvalidRequest { .. } => (FailureCode::InvalidArgument, ""),
+            SshError::Cancelled => (FailureCode::Cancelled, "Nothing was started."),
+            SshError::TimedOut => (FailureCode::ExecTimeout, "Nothing was started."),
+            SshError::KnownHostsUnreadable { .. } => (
+                FailureCode::HostKeyUnknown,
+                "A person must repair that file; no host key is trusted meanwhile.",
+            ),
+            SshError::Jump { source, .. } => {
+                let mut inner = Failure::from((**source).clone());
+                inner.message = sentence(&error);
+                return inner;
+            }
             SshError::ConnectionLost { started: true } => {
                 return ended(
                     failure(
@@ -172,12 +186,17 @@ pub(super) fn sftp_failure(error: &SftpError) -> Failure {
         SftpError::NotAFile { .. } => FailureCode::NotAFile,
         SftpError::NotADirectory { .. } => FailureCode::NotADirectory,
         SftpError::Conflict { .. } => FailureCode::Conflict,
-        SftpError::ConnectionLost => FailureCode::ConnectionLost,
+        SftpError::Lost { changed: false } => FailureCode::ConnectionLost,
+        SftpError::Lost { changed: true } | SftpError::Incomplete { .. } => {
+            FailureCode::OutcomeUnknown
+        }
+        SftpError::InvalidPath { .. } => FailureCode::InvalidArgument,
         _ => FailureCode::RemoteFailure,
     };
     let next = match code {
         FailureCode::FileNotFound => "Check the path; remote_list_dir shows what is there.",
         FailureCode::PermissionDenied => "The login of this server may not do that.",
+        FailureCode::OutcomeUnknown => "Read the file to see what it holds.",
         FailureCode::Conflict => "Read the file again and decide anew; nothing was written.",
         _ => "",
     };

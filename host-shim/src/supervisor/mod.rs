@@ -32,7 +32,7 @@ pub use call::Call;
 pub use envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 pub use failure::{code_name, failure};
 pub use permit::Permit;
-pub use resources::{Resources, ResourcesError};
+pub use resources::{Prompt, Resources, ResourcesError};
 pub use restore::{RestoreRequest, Restored};
 
 use crate::approvals::Asker;

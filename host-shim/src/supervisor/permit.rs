@@ -365,8 +365,8 @@ impl Call {
         match (stages.next(), stages.next()) {
             (Some(argv), None) => Ok(Ok(Program::Argv(argv))),
             (Some(first), Some(second)) => {
-                let all = [first, second].into_iter().chain(stages).collect();
-                Ok(Ok(Program::Pipeline(all)))
+                let all = [first, second].into_iter().chain(stages);
+                Ok(Ok(Program::Script(pipeline(all))))
             }
             (None, _) => Err(failure(
                 FailureCode::Internal,
@@ -422,7 +422,7 @@ impl Call {
 
     async fn permit_read(&self, action: &Action, spec: ReadSpec) -> Result<Permit, Failure> {
         let (connection, verdict, resolved) = self
-            .permit_path(action, &spec.path, Request::ReadPath, "content")
+            .permit_path(action, &spec.path, Request::ReadPath)
             .await?;
         let mut operation = path_operation("read", &resolved);
         operation.digest = self
@@ -442,7 +442,7 @@ impl Call {
 
     async fn permit_stat(&self, action: &Action, path: String) -> Result<Permit, Failure> {
         let (connection, verdict, resolved) = self
-            .permit_path(action, &path, Request::StatPath, "metadata")
+            .permit_path(action, &path, Request::StatPath)
             .await?;
         let mut operation = path_operation("stat", &path);
         operation.digest = self
@@ -462,7 +462,7 @@ impl Call {
 
     async fn permit_walk(&self, action: &Action, spec: WalkSpec) -> Result<Permit, Failure> {
         let (connection, verdict, resolved) = self
-            .permit_path(action, &spec.path, Request::ListPath, "names")
+            .permit_path(action, &spec.path, Request::ListPath)
             .await?;
         let mut operation = path_operation("walk", &resolved);
         operation.digest = self
@@ -486,7 +486,6 @@ impl Call {
         action: &Action,
         path: &str,
         request: fn(String) -> Request,
-        _what: &'static str,
     ) -> Result<(Arc<Connection>, Verdict, String), Failure> {
         let verdict = self.judge(action, request(path.to_owned()), None, None)?;
         self.require_asker(action, &verdict).await?;
@@ -520,6 +519,23 @@ impl Call {
         };
         self.consent(action, verdict, matter, operation).await
     }
+}
+
+/// A pipeline of literal commands as a script: every word quoted, every command
+/// found by `env` in a fixed path, so that nothing of an account's shell set-up
+/// takes its place.
+fn pipeline(stages: impl Iterator<Item = Vec<String>>) -> String {
+    const ENVIRONMENT: &str = "env -i -- PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C";
+    let stages: Vec<String> = stages
+        .map(|argv| {
+            let words: Vec<String> = argv
+                .into_iter()
+                .map(|word| shell_escape::unix::escape(word.into()).into_owned())
+                .collect();
+            format!("{ENVIRONMENT} {}", words.join(" "))
+        })
+        .collect();
+    stages.join(" | ")
 }
 
 /// An operation on a path, for the journal.

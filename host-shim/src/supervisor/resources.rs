@@ -21,7 +21,7 @@ use crate::registry::{
     AuthMaterial, KeyEnv, KeyError, MasterKey, Paths, Record, Registry, ServerId,
 };
 use crate::rules;
-use crate::snapshots::{SnapshotError, Snapshots};
+use crate::snapshots::{Sealer, SnapshotError, Snapshots};
 use crate::ssh::{Auth, Pool, PoolConfig, Target};
 
 /// Largest file whose content before a change is kept, in bytes.
@@ -43,6 +43,34 @@ pub enum ResourcesError {
     Key(#[from] KeyError),
 }
 
+/// Seals what the policy calls secret before it becomes part of a repository,
+/// with the registry's master key once that is unlocked.
+struct KeySealer(Arc<OnceCell<Arc<MasterKey>>>);
+
+impl KeySealer {
+    fn key(&self) -> Result<&MasterKey, String> {
+        self.0
+            .get()
+            .map(Arc::as_ref)
+            .ok_or_else(|| "the registry is locked".to_owned())
+    }
+}
+
+impl Sealer for KeySealer {
+    fn seal(&self, place: &str, content: &[u8]) -> Result<Vec<u8>, String> {
+        self.key()?
+            .seal(place.as_bytes(), content)
+            .map_err(|error| error.to_string())
+    }
+
+    fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, String> {
+        self.key()?
+            .open(place.as_bytes(), sealed)
+            .map(|plain| plain.to_vec())
+            .map_err(|error| error.to_string())
+    }
+}
+
 /// How a person is asked for the registry's passphrase, where one can be.
 pub type Prompt = Arc<dyn Fn() -> std::io::Result<SecretString> + Send + Sync>;
 
@@ -50,7 +78,7 @@ pub type Prompt = Arc<dyn Fn() -> std::io::Result<SecretString> + Send + Sync>;
 pub struct Resources {
     paths: Paths,
     prompt: Option<Prompt>,
-    key: OnceCell<Arc<MasterKey>>,
+    key: Arc<OnceCell<Arc<MasterKey>>>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
     snapshots: Mutex<Option<Snapshots>>,
@@ -64,7 +92,7 @@ impl Resources {
         Self {
             paths,
             prompt,
-            key: OnceCell::new(),
+            key: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
             snapshots: Mutex::new(None),
@@ -148,7 +176,9 @@ impl Resources {
         if let Some(snapshots) = slot.as_ref() {
             return Ok(snapshots.clone());
         }
-        let snapshots = Snapshots::open(&self.paths.snapshots_dir(), SNAPSHOT_MAX)?;
+        let sealer: Arc<dyn Sealer> = Arc::new(KeySealer(Arc::clone(&self.key)));
+        let snapshots =
+            Snapshots::open_with(&self.paths.snapshots_dir(), Some(sealer), SNAPSHOT_MAX)?;
         *slot = Some(snapshots.clone());
         Ok(snapshots)
     }

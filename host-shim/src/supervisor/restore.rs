@@ -13,11 +13,11 @@ use super::action::Action;
 use super::call::Call;
 use super::envelope::Envelope;
 use super::failure::failure;
-use super::write::{After, blocking, present, resolve};
+use super::write::{After, blocking, file_state, present, resolve};
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::contract::{Failure, FailureCode, Report, Written};
-use crate::snapshots::{FileState, Revision, RevisionKind, Sealer, Snapshots};
+use crate::snapshots::{FileState, Kind, Revision, Snapshots};
 
 /// What is to be undone.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl Supervisor {
         server: &str,
         path: &str,
         revision: &str,
-    ) -> Result<FileState, Failure> {
+    ) -> Result<FileState<'static>, Failure> {
         let snapshots = self.resources().snapshots()?;
         let (server, path, revision) = (server.to_owned(), path.to_owned(), revision.to_owned());
         load(self, snapshots, server, path, revision).await
@@ -134,10 +134,15 @@ impl Call {
             )
         })?;
         let now = present(&sftp, &path).await?;
-        let now_sha256 = now
-            .as_ref()
-            .map(|present| super::digest::sha256(&present.content));
-        if now_sha256 != latest.sha256 && !request.despite_drift {
+        let kept = load(
+            self.supervisor(),
+            snapshots.clone(),
+            request.server.clone(),
+            path.clone(),
+            latest.id.clone(),
+        )
+        .await?;
+        if !kept.same_as(&file_state(now.as_ref())) && !request.despite_drift {
             return Err(failure(
                 FailureCode::Conflict,
                 format!(
@@ -150,7 +155,7 @@ impl Call {
         }
         let target = match &request.to {
             Some(prefix) => prefix.clone(),
-            None => last_before(&history)
+            None => before_last_change(&history)
                 .ok_or_else(|| {
                     failure(
                         FailureCode::FileNotFound,
@@ -173,16 +178,13 @@ impl Call {
             FileState::Absent => (Kept::Absent, None),
             FileState::Present {
                 content,
-                mode,
-                uid,
-                gid,
-                ..
+                metadata,
             } => (
                 Kept::Present,
                 Some(After {
-                    content,
-                    mode,
-                    ids: Some((uid, gid)),
+                    content: content.into_owned(),
+                    mode: metadata.mode,
+                    ids: Some((metadata.uid, metadata.gid)),
                 }),
             ),
         };
@@ -201,13 +203,12 @@ impl Call {
 }
 
 /// The state before the newest change: what "undo" means without a revision.
-fn last_before(history: &[Revision]) -> Option<&Revision> {
-    let newest = history.first()?;
-    history
+/// States that were only found, and changes that never came about, are no changes.
+fn before_last_change(history: &[Revision]) -> Option<&Revision> {
+    let change = history
         .iter()
-        .skip(1)
-        .find(|revision| revision.action == newest.action || revision.kind != RevisionKind::Before)
-        .or_else(|| history.get(1))
+        .position(|revision| matches!(revision.kind, Kind::After | Kind::Undo))?;
+    history.get(change + 1)
 }
 
 async fn load(
@@ -216,27 +217,8 @@ async fn load(
     server: String,
     path: String,
     revision: String,
-) -> Result<FileState, Failure> {
-    // The key is only needed, and so only unlocked, for content that was sealed.
-    let first = {
-        let (snapshots, server, path, revision) = (
-            snapshots.clone(),
-            server.clone(),
-            path.clone(),
-            revision.clone(),
-        );
-        blocking(move || snapshots.load(&server, &path, &revision, None)).await?
-    };
-    match first {
-        Err(error) if error.is_sealed() => {
-            let key = supervisor.resources().master_key().await?;
-            let state = blocking(move || {
-                let sealer = super::write::KeySealer(key);
-                snapshots.load(&server, &path, &revision, Some(&sealer as &dyn Sealer))
-            })
-            .await??;
-            Ok(state)
-        }
-        other => Ok(other?),
-    }
+) -> Result<FileState<'static>, Failure> {
+    // Sealed content needs the key; asking for it is what unlocks it.
+    supervisor.resources().master_key().await?;
+    Ok(blocking(move || snapshots.load(&server, &path, &revision)).await??)
 }

@@ -6,6 +6,7 @@
 //! was compared with, so a file that changed in between is a conflict and stays
 //! as it is.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::action::{Action, Ending};
@@ -20,9 +21,8 @@ use crate::engine::contract::{
     Base, Decision, Failure, FailureCode, Request, Verdict, WriteSpec, Written,
 };
 use crate::journal::{self, Durability};
-use crate::registry::MasterKey;
-use crate::snapshots::{ChangeOf, FileState, SealError, Sealer, Snapshots};
-use crate::ssh::{self, Attrs, Connection, Expected, Sftp, SftpError};
+use crate::snapshots::{Change as SnapshotChange, FileState, Metadata, SnapshotError, Snapshots};
+use crate::ssh::{self, Attrs, Connection, Drift, Expect, Sftp, SftpError, SshError, WriteKind};
 
 /// Mode of a new file when none was asked for.
 const NEW_FILE_MODE: u32 = 0o644;
@@ -46,6 +46,8 @@ pub(super) struct WritePlan {
     pub(super) change: Change,
     /// Whether the policy calls the content secret.
     pub(super) secret: bool,
+    /// How it will be written, as the person was told.
+    pub(super) kind: WriteKind,
     pub(super) before_sha256: Option<String>,
     pub(super) after_sha256: Option<String>,
 }
@@ -84,7 +86,17 @@ impl WritePlan {
             after,
             change,
             secret,
+            kind: WriteKind::Atomic,
         }
+    }
+
+    /// Owner and group the file shall have.
+    fn ids(&self) -> Option<(u32, u32)> {
+        self.after.as_ref()?.ids.or_else(|| {
+            self.before
+                .as_ref()
+                .map(|present| (present.attrs.uid, present.attrs.gid))
+        })
     }
 
     /// Whether the file is already as it should become.
@@ -100,24 +112,6 @@ impl WritePlan {
             (None, None) => true,
             _ => false,
         }
-    }
-}
-
-/// Seals what the policy calls secret before it becomes part of a repository.
-pub(super) struct KeySealer(pub(super) Arc<MasterKey>);
-
-impl Sealer for KeySealer {
-    fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.0
-            .seal(context, plain)
-            .map_err(|error| SealError::new(error.to_string()))
-    }
-
-    fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.0
-            .open(context, sealed)
-            .map(|plain| plain.to_vec())
-            .map_err(|error| SealError::new(error.to_string()))
     }
 }
 
@@ -149,7 +143,7 @@ pub(super) async fn resolve(sftp: &Sftp, path: &str) -> Result<String, Failure> 
         }
         Err(error) => {
             return Err(match error {
-                SftpError::NoSuchFile { .. } => failure(
+                SshError::Sftp(SftpError::NoSuchFile { .. }) => failure(
                     FailureCode::FileNotFound,
                     format!("The directory {directory} does not exist."),
                     "Create it first with remote_exec.",
@@ -166,7 +160,7 @@ pub(super) async fn resolve(sftp: &Sftp, path: &str) -> Result<String, Failure> 
 pub(super) async fn present(sftp: &Sftp, path: &str) -> Result<Option<Present>, Failure> {
     let attrs = match sftp.stat(path).await {
         Ok(attrs) => attrs,
-        Err(SftpError::NoSuchFile { .. }) => return Ok(None),
+        Err(SshError::Sftp(SftpError::NoSuchFile { .. })) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     if attrs.kind != ssh::FileKind::File {
@@ -241,7 +235,7 @@ impl Call {
             .decision
             != Decision::AutoAllow;
         let name = format!("{}:{}", action.server(), escape_line(&path));
-        let plan = WritePlan::new(&name, path, before, after, secret);
+        let mut plan = WritePlan::new(&name, path, before, after, secret);
         let mut operation = path_operation("write", &plan.path);
         operation.base_sha256.clone_from(&plan.before_sha256);
         operation.new_sha256.clone_from(&plan.after_sha256);
@@ -262,11 +256,16 @@ impl Call {
             let plan = Plan::Write(Box::new(plan));
             return Ok(Permit::new(action, connection, plan, &verdict, operation));
         }
-        self.ask_about(action, &connection, &verdict, &plan, &operation)
-            .await?;
-        let sealer = self.sealer(&plan).await?;
-        let commit = self.snapshot_before(action, &plan, sealer).await?;
-        operation.snapshot = Some(commit);
+        if plan.after.is_some() {
+            let account = connection.account().await?;
+            let sftp = connection.sftp().await?;
+            (plan.kind, _) = sftp.write_plan_kind(&plan.path, &account).await?;
+        }
+        self.ask_about(action, &verdict, &plan, &operation).await?;
+        let keeper = self.keeper(action, &plan)?;
+        let state = file_state(plan.before.as_ref());
+        let kept = blocking(move || keeper.before(state)).await??;
+        operation.snapshot = Some(kept);
         let plan = Plan::Write(Box::new(plan));
         Ok(Permit::new(action, connection, plan, &verdict, operation))
     }
@@ -274,67 +273,33 @@ impl Call {
     async fn ask_about(
         &self,
         action: &Action,
-        connection: &Connection,
         verdict: &Verdict,
         plan: &WritePlan,
         operation: &journal::Operation,
     ) -> Result<(), Failure> {
-        let shown = escape_line(&plan.path);
+        let path = escape_line(&plan.path);
+        let change = plan.change.clone();
         let matter = match &plan.after {
-            Some(after) => {
-                let sftp = connection.sftp().await?;
-                let ids = after.ids.or_else(|| {
-                    plan.before
-                        .as_ref()
-                        .map(|present| (present.attrs.uid, present.attrs.gid))
-                });
-                Matter::Write {
-                    path: shown,
-                    change: plan.change.clone(),
-                    not_atomic: !sftp.can_replace(&plan.path, ids).await,
-                }
-            }
-            None => Matter::Remove {
-                path: shown,
-                change: plan.change.clone(),
+            Some(_) => Matter::Write {
+                path,
+                change,
+                not_atomic: plan.kind == WriteKind::InPlace,
             },
+            None => Matter::Remove { path, change },
         };
         self.consent(action, verdict, matter, operation).await
     }
 
-    async fn sealer(&self, plan: &WritePlan) -> Result<Option<KeySealer>, Failure> {
-        Ok(if plan.secret {
-            Some(KeySealer(self.resources().master_key().await?))
-        } else {
-            None
-        })
-    }
-
-    async fn snapshot_before(
-        &self,
-        action: &Action,
-        plan: &WritePlan,
-        sealer: Option<KeySealer>,
-    ) -> Result<String, Failure> {
-        let snapshots = self.resources().snapshots()?;
-        let change = self.change_of(action, plan);
-        let state = file_state(plan.before.as_ref());
-        let kept = blocking(move || {
-            let sealer = sealer.as_ref().map(|sealer| sealer as &dyn Sealer);
-            snapshots.before(&change, &state, sealer)
-        })
-        .await?;
-        Ok(kept?.commit)
-    }
-
-    fn change_of(&self, action: &Action, plan: &WritePlan) -> ChangeOf {
-        ChangeOf {
+    fn keeper(&self, action: &Action, plan: &WritePlan) -> Result<Keeper, Failure> {
+        Ok(Keeper {
+            snapshots: self.resources().snapshots()?,
             server: action.server().to_owned(),
             path: plan.path.clone(),
             tool: self.request().tool.clone(),
             action: action.id().to_owned(),
             session: self.request().session.clone(),
-        }
+            secret: plan.secret,
+        })
     }
 
     /// Writes (or removes) the file a permit is for.
@@ -370,9 +335,7 @@ impl Call {
             });
             return Ok(unchanged(&plan));
         }
-        let sealer = self.sealer(&plan).await?;
-        let snapshots = self.resources().snapshots()?;
-        let change = self.change_of(&action, &plan);
+        let keeper = self.keeper(&action, &plan)?;
         action.attempt(&verdict, &operation, true).await?;
         // As with commands: the task owns the change and its record.
         let owned = tokio::spawn(async move {
@@ -388,8 +351,7 @@ impl Call {
                 Err(failure) => Ending::failed(failure),
             };
             if let Ok(done) = &result {
-                let kept = snapshot_after(snapshots, change, &connection, &plan, sealer, done);
-                let status = match kept.await {
+                let status = match keep_after(keeper, &connection, &plan, done).await {
                     Ok(()) => SnapshotStatus::Written,
                     Err(error) => {
                         action.note_facts(|facts| facts.note = Some(error));
@@ -431,91 +393,161 @@ fn check_base(spec: &WriteSpec, before: Option<&Present>) -> Result<(), Failure>
 /// What the server did.
 struct Done {
     atomic: bool,
-    note: Option<String>,
+    drift: Option<Drift>,
+}
+
+impl Done {
+    fn note(&self) -> Option<String> {
+        let mut notes = Vec::new();
+        if !self.atomic {
+            notes.push("The file was rewritten in place, because it could not be replaced.");
+        }
+        match self.drift {
+            None => {}
+            Some(Drift::Overwritten(_)) => notes.push(
+                "Somebody else changed the file at the same moment; that change was overwritten \
+                 and is kept in the history.",
+            ),
+            Some(Drift::Replaced(_)) => notes.push(
+                "Somebody else changed the file right afterwards; it holds their content now.",
+            ),
+            Some(Drift::Unreadable(_)) => {
+                notes.push("The file could not be read back to check what it holds.");
+            }
+        }
+        (!notes.is_empty()).then(|| notes.join(" "))
+    }
 }
 
 async fn replace(connection: &Arc<Connection>, plan: &WritePlan) -> Result<Done, Failure> {
     let sftp = connection.sftp().await?;
-    let expected = match &plan.before_sha256 {
-        Some(sha256) => Expected::Sha256(sha256.clone()),
-        None => Expected::Absent,
-    };
     let Some(after) = &plan.after else {
-        sftp.remove_expected(&plan.path, &expected).await?;
+        remove(&sftp, plan).await?;
         return Ok(Done {
             atomic: true,
-            note: None,
+            drift: None,
         });
     };
-    let ids = after.ids.or_else(|| {
-        plan.before
-            .as_ref()
-            .map(|present| (present.attrs.uid, present.attrs.gid))
-    });
     let outcome = sftp
-        .write_atomic(ssh::WritePlan {
+        .write_atomic(&ssh::WritePlan {
             path: plan.path.clone(),
             content: after.content.clone(),
             mode: after.mode,
-            ids,
-            expected,
+            owner: plan.ids(),
+            expect: match &plan.before_sha256 {
+                Some(sha256) => Expect::Sha256(sha256.clone()),
+                None => Expect::Absent,
+            },
+            kind: plan.kind,
         })
         .await?;
-    let mut notes = Vec::new();
-    if !outcome.atomic {
-        notes.push("The file was rewritten in place, because its owner or directory did not allow to replace it.");
-    }
-    if outcome.drifted {
-        notes.push("Another change was made at the same moment; it was overwritten.");
-    }
     Ok(Done {
         atomic: outcome.atomic,
-        note: (!notes.is_empty()).then(|| notes.join(" ")),
+        drift: outcome.drift,
     })
 }
 
-async fn snapshot_after(
+/// Removes a file that is still what the person was shown.
+async fn remove(sftp: &Sftp, plan: &WritePlan) -> Result<(), Failure> {
+    let now = present(sftp, &plan.path).await?;
+    let now = now.as_ref().map(|present| sha256(&present.content));
+    if now != plan.before_sha256 {
+        return Err(failure(
+            FailureCode::Conflict,
+            format!("{} has changed in the meantime; it was not removed.", plan.path),
+            "Look at the file and decide anew.",
+        ));
+    }
+    Ok(sftp.remove(&plan.path).await?)
+}
+
+/// Everything a snapshot says besides the state.
+struct Keeper {
     snapshots: Snapshots,
-    change: ChangeOf,
+    server: String,
+    path: String,
+    tool: String,
+    action: String,
+    session: Option<String>,
+    secret: bool,
+}
+
+impl Keeper {
+    fn change(&self, state: FileState<'static>) -> SnapshotChange<'_> {
+        SnapshotChange {
+            server: &self.server,
+            path: &self.path,
+            state,
+            action: &self.action,
+            tool: &self.tool,
+            session: self.session.as_deref(),
+            secret: self.secret,
+            undo: self.tool == "undo",
+        }
+    }
+
+    fn before(&self, state: FileState<'static>) -> Result<String, SnapshotError> {
+        Ok(self.snapshots.before(&self.change(state))?.commit)
+    }
+
+    fn after(&self, state: FileState<'static>) -> Result<(), SnapshotError> {
+        self.snapshots.after(&self.change(state)).map(drop)
+    }
+}
+
+async fn keep_after(
+    keeper: Keeper,
     connection: &Arc<Connection>,
     plan: &WritePlan,
-    sealer: Option<KeySealer>,
-    _done: &Done,
+    done: &Done,
 ) -> Result<(), String> {
-    let state = match &plan.after {
-        None => FileState::Absent,
-        Some(after) => {
-            // The attributes as the server has them now, so that drift is seen
-            // against facts and not against what was asked for.
-            let attrs = match connection.sftp().await {
-                Ok(sftp) => sftp.stat(&plan.path).await.map_err(|error| error.to_string())?,
-                Err(error) => return Err(error.to_string()),
-            };
-            file_state(Some(&Present {
-                content: after.content.clone(),
-                attrs,
-            }))
-        }
+    // The attributes as the server has them now, so that a later comparison is
+    // with facts and not with what was asked for.
+    let attrs = match connection.sftp().await {
+        Ok(sftp) => sftp.stat(&plan.path).await,
+        Err(error) => Err(error),
     };
-    let kept = blocking(move || {
-        let sealer = sealer.as_ref().map(|sealer| sealer as &dyn Sealer);
-        snapshots.after(&change, &state, sealer)
+    let after = match (&plan.after, attrs) {
+        (None, _) => None,
+        (Some(_), Err(error)) => return Err(error.to_string()),
+        (Some(after), Ok(attrs)) => Some(Present {
+            content: after.content.clone(),
+            attrs,
+        }),
+    };
+    let overwritten = match (&done.drift, &after) {
+        (Some(Drift::Overwritten(content)), Some(present)) => Some(file_state(Some(&Present {
+            content: content.clone(),
+            attrs: present.attrs.clone(),
+        }))),
+        _ => None,
+    };
+    let state = file_state(after.as_ref());
+    blocking(move || {
+        if let Some(theirs) = overwritten {
+            keeper.before(theirs)?;
+        }
+        keeper.after(state)
     })
     .await
-    .map_err(|failure| failure.message)?;
-    kept.map(drop).map_err(|error| error.to_string())
+    .map_err(|failure| failure.message)?
+    .map_err(|error| error.to_string())
 }
 
 /// A state as the snapshot store keeps it.
-pub(super) fn file_state(present: Option<&Present>) -> FileState {
+pub(super) fn file_state(present: Option<&Present>) -> FileState<'static> {
     match present {
         None => FileState::Absent,
         Some(present) => FileState::Present {
-            content: present.content.clone(),
-            mode: present.attrs.mode,
-            uid: present.attrs.uid,
-            gid: present.attrs.gid,
-            mtime: present.attrs.mtime,
+            content: Cow::Owned(present.content.clone()),
+            metadata: Metadata {
+                mode: present.attrs.mode,
+                uid: present.attrs.uid,
+                gid: present.attrs.gid,
+                mtime: present.attrs.mtime,
+                owner: present.attrs.owner.clone(),
+                group: present.attrs.group.clone(),
+            },
         },
     }
 }
@@ -538,9 +570,10 @@ fn unchanged(plan: &WritePlan) -> Written {
         plan,
         Done {
             atomic: true,
-            note: Some("The file already is as asked; nothing was written.".to_owned()),
+            drift: None,
         },
     );
+    result.note = Some("The file already is as asked; nothing was written.".to_owned());
     result.unchanged = true;
     result.diff = None;
     result
@@ -566,7 +599,7 @@ fn written(plan: &WritePlan, done: Done) -> Written {
             .diff
             .clone()
             .filter(|diff| !plan.secret && diff.len() <= DIFF_FOR_MODEL),
-        note: done.note,
+        note: done.note(),
     }
 }
 

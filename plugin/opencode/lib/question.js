@@ -6,9 +6,12 @@
 //! mean a remote thing, and "always" remembers nothing but this exact text.
 //! It decides nothing.
 
-/** Rows a terminal of 80 columns shows before OpenCode clips the title. */
-const MAX_ROWS = 8
-const COLUMNS = 76
+/** Rows of a question's title that OpenCode's terminal shows whole. */
+const MAX_ROWS = 9
+/** Width of such a row on a terminal of 80 columns. */
+const COLUMNS = 66
+/** What OpenCode writes before the key. */
+const TITLE_PREFIX = "Call tool "
 
 // Besides control characters: everything that changes the order or the look
 // of its neighbours without being seen itself.
@@ -21,8 +24,27 @@ export function visible(text) {
 
 /** Whether a terminal shows the whole text as the title of a question. */
 export function fitsTitle(text) {
-  const rows = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / COLUMNS)), 0)
-  return rows <= MAX_ROWS
+  const lines = `${TITLE_PREFIX}${text}`.split("\n")
+  // The terminal breaks lines at words, and which characters end a word is
+  // its own affair; the less favourable of two readings is taken.
+  const rows = (words) => lines.reduce((sum, line) => sum + wrappedRows(line.match(words) ?? [""]), 0)
+  return Math.max(rows(/\S+\s*|\s+/g), rows(/\w+\W*|\W+/g)) <= MAX_ROWS
+}
+
+function wrappedRows(words) {
+  let rows = 1
+  let used = 0
+  for (const word of words) {
+    if (used > 0 && used + word.length > COLUMNS) {
+      rows += 1
+      used = 0
+    }
+    used += word.length
+    // A word longer than a row is cut wherever the row ends.
+    rows += Math.ceil(used / COLUMNS) - (used > 0 ? 1 : 0)
+    used -= COLUMNS * (Math.ceil(used / COLUMNS) - 1)
+  }
+  return rows
 }
 
 /**

@@ -93,11 +93,15 @@ fn basename(text: &str) -> &str {
 fn assignment(text: &str) -> Option<(&str, usize)> {
     let (name, _) = text.split_once('=')?;
     let bare = name.trim_start_matches('-');
-    let plain = !bare.is_empty()
-        && bare
+    plain(bare).then_some((name, name.len() + 1))
+}
+
+/// Whether a word can be the name of something.
+fn plain(name: &str) -> bool {
+    !name.is_empty()
+        && name
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    plain.then_some((name, name.len() + 1))
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 impl<'a> Command<'a> {
@@ -164,15 +168,18 @@ impl<'a> Command<'a> {
                 let Some(kind) = names::kind(name) else {
                     continue;
                 };
-                // A list of fields is taken apart elsewhere.
-                let list = ['&', ';']
-                    .iter()
-                    .any(|mark| text.split(*mark).skip(1).any(|part| part.contains('=')));
-                if !list && !names::harmless(kind, text) {
+                // A list of fields is taken apart elsewhere, as is a command.
+                let list = !name.starts_with('-')
+                    && ['&', ';']
+                        .iter()
+                        .any(|mark| text.split(*mark).skip(1).any(|part| part.contains('=')));
+                let code = word.opens_quoted() && self.is_code(at, programs);
+                if !list && !code && !names::harmless(kind, text) {
                     push(word, value, word.text.len(), kind, out);
                 }
             } else if word.text.starts_with('-')
                 && bare.len() > 1
+                && plain(bare)
                 && let Some(kind) = names::kind(bare)
                 && let Some(next) = self.words.get(at + 1)
                 && !option_like(&next.text)
@@ -181,6 +188,22 @@ impl<'a> Command<'a> {
                 push(next, 0, next.text.len(), kind, out);
             }
         }
+    }
+
+    /// Whether a word is a command line for another program.
+    fn is_code(&self, at: usize, programs: &[(usize, &str)]) -> bool {
+        let option = at
+            .checked_sub(1)
+            .and_then(|before| self.words.get(before))
+            .is_some_and(|word| {
+                word.text.starts_with('-')
+                    && !word.text.starts_with("--")
+                    && word.text.ends_with('c')
+            });
+        option
+            || programs
+                .iter()
+                .any(|(_, name)| matches!(*name, "ssh" | "eval" | "watch" | "su"))
     }
 
     /// Whether it runs one of these programs, itself or through another.
@@ -400,6 +423,10 @@ fn pick(spot: Spot, operands: &[&Word], letters: &str, out: &mut Vec<Span>) {
 
 fn push_part(word: &Word, from: usize, part: Part, kind: &'static str, out: &mut Vec<Span>) {
     let value = &word.text[from..];
+    // `file:…` and its like say where the secret is.
+    if names::harmless(kind, value) {
+        return;
+    }
     let range = match part {
         Part::Whole => Some((0, value.len())),
         Part::After(mark) => value

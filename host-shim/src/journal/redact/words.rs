@@ -21,6 +21,13 @@ pub(super) struct Word {
 }
 
 impl Word {
+    /// Whether its first character is a quote.
+    pub(super) fn opens_quoted(&self) -> bool {
+        self.origin
+            .first()
+            .is_some_and(|first| first.0 > self.start)
+    }
+
     /// The place in the original text of `text[from..to]`.
     pub(super) fn place(&self, from: usize, to: usize) -> Option<(usize, usize)> {
         let start = self.origin.get(from)?.0;

@@ -177,6 +177,21 @@ impl KnownHosts {
         types
     }
 
+    /// Keys known for a host, in the order of the files, for showing and for
+    /// copying into another file. Revoked ones are left out.
+    #[must_use]
+    pub fn keys(&self, host: &str, port: u16) -> Vec<HostKey> {
+        let mut keys: Vec<HostKey> = Vec::new();
+        let own = stored_name(host, port);
+        for entry in self.covering(&own, Marker::None) {
+            let key = &entry.content.key;
+            if !keys.contains(key) && self.revocation(&own, key).is_none() {
+                keys.push(key.clone());
+            }
+        }
+        keys
+    }
+
     /// Whether a certificate from this host could be accepted.
     #[must_use]
     pub fn has_authority(&self, host: &str, port: u16) -> bool {

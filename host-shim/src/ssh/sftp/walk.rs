@@ -84,18 +84,19 @@ impl Sftp {
     ) -> Result<Vec<String>, SftpError> {
         let mut next = Vec::new();
         let mut listings =
-            stream::iter(level)
+            stream::iter(level.to_vec())
                 .map(|directory| async move {
-                    (directory, self.list_plain(&join(root, directory)).await)
+                    let listing = self.list_plain(&join(root, &directory)).await;
+                    (directory, listing)
                 })
                 .buffered(PARALLEL_DIRS);
         while let Some((directory, listing)) = listings.next().await {
             match listing {
-                Ok(entries) => next.extend(walk.take_level(directory, entries, limit)),
+                Ok(entries) => next.extend(walk.take_level(&directory, entries, limit)),
                 Err(lost @ SftpError::Lost { .. }) => return Err(lost),
                 Err(error) => walk
                     .unreadable
-                    .push((directory.clone(), short_reason(&error))),
+                    .push((directory, short_reason(&error))),
             }
             if walk.entries.len() >= limit {
                 walk.cut = true;

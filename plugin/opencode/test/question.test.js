@@ -1,0 +1,81 @@
+//! The wording of questions: nothing hidden, nothing local, nothing cut.
+
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { fitsTitle, plainWording, subjectOf, visible, wording } from "../lib/question.js"
+
+const EXEC = { kind: "exec", server: "prod-a", host: "192.0.2.7", user: "deploy", labels: ["production"], command: "touch /tmp/x", rawCommand: "touch /tmp/x", simple: true, cwd: "/srv", reason: "it can change the server" }
+const WRITE = { kind: "write", server: "prod-a", path: "/etc/motd", simple: true, diff: "--- a\n+++ b\n@@ -1 +1 @@\n-one\n+two\n" }
+
+test("a command is the first line, where it runs the second", () => {
+  const { permission, patterns, always } = wording(EXEC)
+  assert.equal(permission, "remote_exec prod-a$ touch /tmp/x\ndeploy@192.0.2.7, in /srv, labels: production | it can change the server")
+  assert.deepEqual(patterns, ["prod-a: touch /tmp/x"])
+  assert.deepEqual(always, ["prod-a: touch /tmp/x"])
+})
+
+test("always is offered only for simple text without wildcards", () => {
+  for (const change of [{ command: "ls *" }, { command: "ls a?" }, { command: "ls a\\ b" }, { simple: false }, { cwd: "/srv/*" }]) {
+    assert.deepEqual(wording({ ...EXEC, ...change }).always, [], JSON.stringify(change))
+  }
+  assert.deepEqual(wording(WRITE).always, [])
+})
+
+test("what nobody could see is made visible", () => {
+  const table = [
+    ["a\u202eb", "a\\u{202e}b"],
+    ["a\u200bb", "a\\u{200b}b"],
+    ["a\u00a0b", "a\\u{a0}b"],
+    ["a\nb\u001b[0m", "a\\u{a}b\\u{1b}[0m"],
+    ["a\u3164b\ufe0f", "a\\u{3164}b\\u{fe0f}"],
+    ["gr\u00fc\u00df dich, \u4f60\u597d", "gr\u00fc\u00df dich, \u4f60\u597d"],
+  ]
+  for (const [text, expected] of table) assert.equal(visible(text), expected)
+  const { permission } = wording({ ...EXEC, cwd: "/srv\nremote_exec staging$ ls" })
+  assert.equal(permission.split("\n").length, 2)
+})
+
+test("a write names no local path, and a new file's diff fits no empty file", () => {
+  const edit = wording(WRITE)
+  assert.equal(edit.permission, "edit")
+  assert.deepEqual(edit.patterns, ["ssh://prod-a/etc/motd"])
+  assert.equal(edit.metadata.filepath, "prod-a:/etc/motd")
+  assert.equal(edit.metadata.diff, WRITE.diff)
+  const created = wording({ ...WRITE, created: true, mode: 0o640, notAtomic: true, diff: "--- a\n+++ b\n@@ -0,0 +1,2 @@\n+x\n+y\n" })
+  assert.equal(created.metadata.filepath, "prod-a:/etc/motd (new file, mode 0640, NOT ATOMIC)")
+  assert.match(created.metadata.diff, /@@ -1,1 \+1,3 @@\n \(new file\)\n\+x\n\+y\n/)
+})
+
+test("the plain form carries the change itself", () => {
+  const { permission, always } = plainWording(WRITE)
+  assert.equal(permission, "remote_write prod-a:/etc/motd\n@@ -1 +1 @@\n-one\n+two")
+  assert.deepEqual(always, [])
+})
+
+test("a write without a diff is asked by name", () => {
+  assert.equal(wording({ ...WRITE, diff: undefined, reason: "binary content" }).permission, "remote_write prod-a:/etc/motd\nbinary content")
+})
+
+test("metadata is plain JSON", () => {
+  const { metadata } = wording({ ...EXEC, labels: undefined })
+  assert.deepEqual(JSON.parse(JSON.stringify(metadata)), metadata)
+  assert.ok(!("labels" in metadata.openshell))
+})
+
+test("what a terminal would clip does not fit", () => {
+  const table = [
+    ["x".repeat(66 * 8), true],
+    ["x".repeat(66 * 9), false],
+    ["x\n".repeat(8), true],
+    ["x\n".repeat(9), false],
+    // Words of half a row and a bit: one to a row, the first beside the prefix.
+    [`${"y".repeat(40)} `.repeat(9), true],
+    [`${"y".repeat(40)} `.repeat(10), false],
+    ["", true],
+  ]
+  for (const [text, expected] of table) assert.equal(fitsTitle(text), expected, text.slice(0, 50))
+})
+
+test("rules see the command as it is, not as it is shown", () => {
+  assert.equal(subjectOf({ ...EXEC, command: "a\\u{a}b", rawCommand: "a\nb" }), "prod-a: a\nb")
+})

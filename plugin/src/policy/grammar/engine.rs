@@ -1,0 +1,417 @@
+//! Sorts the words of a command by its table entry.
+//!
+//! Invariant: every word is accounted for: an option of the entry, the value of
+//! one, or an operand of the right kind. The first word that is not ends the
+//! reading with a refusal. The engine knows no command by name.
+
+use super::super::lex::Word;
+use super::super::paths::Access;
+use super::super::types::shown;
+use super::spec::{
+    Command, Kind, Operands, Outcome, Parsed, Refusal, Style, Touch, is_name, is_number,
+};
+
+/// Judges the words after the command's name.
+pub(super) fn judge(command: &Command, words: &[Word]) -> Outcome {
+    if let Style::Custom(custom) = command.style {
+        return custom(words);
+    }
+    let mut reader = Reader {
+        command,
+        touched: Vec::new(),
+        parsed: Parsed::default(),
+    };
+    reader.read(words)?;
+    reader.operands()?;
+    match command.check.and_then(|check| check(&reader.parsed)) {
+        Some(refusal) => Err(refusal),
+        None => Ok(reader.touched),
+    }
+}
+
+/// Sorts the words into options and operands without judging the operands.
+pub(super) fn parse<'a>(command: &'a Command, words: &'a [Word]) -> Result<Parsed<'a>, Refusal> {
+    let mut reader = Reader {
+        command,
+        touched: Vec::new(),
+        parsed: Parsed::default(),
+    };
+    reader.read(words)?;
+    Ok(reader.parsed)
+}
+
+struct Reader<'a> {
+    command: &'a Command,
+    touched: Vec<Touch>,
+    parsed: Parsed<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn read(&mut self, words: &'a [Word]) -> Result<(), Refusal> {
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            let text = word.text.as_str();
+            if text == "--" {
+                self.parsed.operands.extend(rest);
+                return Ok(());
+            }
+            if !text.starts_with('-') || text == "-" {
+                if matches!(self.command.style, Style::OptionsFirst) {
+                    self.parsed.operands.push(word);
+                    self.parsed.operands.extend(rest.by_ref());
+                    if self
+                        .parsed
+                        .operands
+                        .iter()
+                        .any(|word| word.text.starts_with('-') && word.text != "-")
+                    {
+                        return Err(Refusal::new(
+                            "order",
+                            "an option after an operand is an operand in some versions",
+                        ));
+                    }
+                    return Ok(());
+                }
+                self.parsed.operands.push(word);
+                continue;
+            }
+            if word.glob || word.home {
+                return Err(Refusal::new(
+                    "glob",
+                    format!("{} could become any option", shown(text)),
+                ));
+            }
+            if text.starts_with("--") || matches!(self.command.style, Style::WholeWords) {
+                self.whole(text, &mut rest)?;
+            } else {
+                self.cluster(&text[1..], &mut rest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An option that is a word of its own.
+    fn whole(&mut self, text: &str, rest: &mut std::slice::Iter<'a, Word>) -> Result<(), Refusal> {
+        let (name, attached) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(Word::literal(value))),
+            None => (text, None),
+        };
+        if let Some((_, kind)) = self
+            .command
+            .values
+            .iter()
+            .find(|(option, _)| *option == name)
+        {
+            let value = match attached {
+                Some(value) => value,
+                None => rest.next().ok_or_else(|| missing(name))?.clone(),
+            };
+            return self.option(name, Some((value, *kind)));
+        }
+        if let Some((_, kind)) = self
+            .command
+            .optional
+            .iter()
+            .find(|(option, _)| *option == name)
+        {
+            return self.option(name, attached.map(|value| (value, *kind)));
+        }
+        if attached.is_none() && self.command.long.contains(&name) {
+            return self.option(name, None);
+        }
+        Err(self.refuse(name))
+    }
+
+    /// Letters after one dash.
+    fn cluster(
+        &mut self,
+        letters: &str,
+        rest: &mut std::slice::Iter<'a, Word>,
+    ) -> Result<(), Refusal> {
+        if self.command.number && letters.bytes().all(|byte| byte.is_ascii_digit()) {
+            return self.option("-0", Some((Word::literal(letters), Kind::Number)));
+        }
+        let mut letters = letters.chars();
+        while let Some(letter) = letters.next() {
+            let name = format!("-{letter}");
+            let attached = letters.as_str();
+            if let Some((_, kind)) = self
+                .command
+                .values
+                .iter()
+                .find(|(option, _)| *option == name)
+            {
+                let value = if attached.is_empty() {
+                    rest.next().ok_or_else(|| missing(&name))?.clone()
+                } else {
+                    Word::literal(attached)
+                };
+                return self.option(&name, Some((value, *kind)));
+            }
+            if let Some((_, kind)) = self
+                .command
+                .optional
+                .iter()
+                .find(|(option, _)| *option == name)
+            {
+                let value = (!attached.is_empty()).then(|| (Word::literal(attached), *kind));
+                return self.option(&name, value);
+            }
+            if self.command.flags.contains(letter) {
+                self.option(&name, None)?;
+                continue;
+            }
+            return Err(self.refuse(&name));
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, name: &str, value: Option<(Word, Kind)>) -> Result<(), Refusal> {
+        let value = match value {
+            Some((word, kind)) => {
+                self.accept(&word, kind)?;
+                Some(word)
+            }
+            None => None,
+        };
+        self.parsed.options.push((name.to_owned(), value));
+        Ok(())
+    }
+
+    fn refuse(&self, name: &str) -> Refusal {
+        match self
+            .command
+            .refused
+            .iter()
+            .find(|refused| refused.option == name)
+        {
+            Some(refused) => Refusal::new(refused.id, format!("`{name}` {}", refused.why)),
+            None => Refusal::new(
+                "option",
+                format!(
+                    "{} is not among the options known to only look",
+                    shown(name)
+                ),
+            ),
+        }
+    }
+
+    fn operands(&mut self) -> Result<(), Refusal> {
+        let operands = self.parsed.operands.clone();
+        match self.command.operands {
+            Operands::None => match operands.first() {
+                Some(word) => Err(Refusal::new(
+                    "operand",
+                    format!("{} is one operand too many", shown(&word.text)),
+                )),
+                None => Ok(()),
+            },
+            Operands::UpTo(limit, kind) => {
+                if operands.len() > limit {
+                    return Err(Refusal::new(
+                        "operand",
+                        format!("{} is one operand too many", shown(&operands[limit].text)),
+                    ));
+                }
+                if operands.iter().any(|word| word.glob) {
+                    return Err(Refusal::new(
+                        "glob",
+                        "a pattern could become more operands than it may have",
+                    ));
+                }
+                operands.iter().try_for_each(|word| self.accept(word, kind))
+            }
+            Operands::Any(kind) => operands.iter().try_for_each(|word| self.accept(word, kind)),
+            Operands::FirstThen {
+                first,
+                unless,
+                then,
+            } => {
+                let mut rest = operands.iter();
+                if !self.parsed.has(unless) {
+                    let word = rest
+                        .next()
+                        .ok_or_else(|| Refusal::new("operand", "it has too few operands"))?;
+                    self.accept(word, first)?;
+                }
+                rest.try_for_each(|word| self.accept(word, then))
+            }
+            Operands::Phrases(phrases) => {
+                if operands.iter().any(|word| !word.is_literal()) {
+                    return Err(Refusal::new(
+                        "glob",
+                        "only a shell knows what this pattern becomes",
+                    ));
+                }
+                let words: Vec<&str> = operands.iter().map(|word| word.text.as_str()).collect();
+                if phrases.iter().any(|phrase| is_phrase(phrase, &words)) {
+                    return Ok(());
+                }
+                Err(Refusal::new(
+                    "verb",
+                    format!(
+                        "{} is not among the requests known to only look",
+                        shown(&words.join(" "))
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// Checks one value or operand and notes the path it names.
+    fn accept(&mut self, word: &Word, kind: Kind) -> Result<(), Refusal> {
+        let access = match kind {
+            Kind::Names => Some(Access::Names),
+            Kind::Read => Some(Access::Content),
+            _ => None,
+        };
+        if let Some(access) = access {
+            if word.text == "-" || word.text.is_empty() {
+                return Ok(());
+            }
+            self.touched.push(Touch::new(word, access));
+            return Ok(());
+        }
+        if word.glob || word.home {
+            return Err(Refusal::new(
+                "glob",
+                format!("only a shell knows what {} becomes", shown(&word.text)),
+            ));
+        }
+        let text = word.text.as_str();
+        let fits = match kind {
+            Kind::Text | Kind::Include | Kind::Names | Kind::Read => true,
+            Kind::Number => is_number(text),
+            Kind::Name => is_name(text),
+            Kind::OneOf(words) => words.contains(&text),
+            Kind::Is(accepts) => accepts(text),
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "value",
+            format!("{} is not a value known to be harmless here", shown(text)),
+        ))
+    }
+}
+
+fn missing(name: &str) -> Refusal {
+    Refusal::new("value", format!("`{name}` has no value"))
+}
+
+fn is_phrase(phrase: &str, words: &[&str]) -> bool {
+    let mut words = words.iter();
+    for part in phrase.split_ascii_whitespace() {
+        if part == "..." {
+            return words.all(|word| is_name(word));
+        }
+        let Some(word) = words.next() else {
+            return false;
+        };
+        let fits = if part == "*" {
+            is_name(word)
+        } else {
+            part.split('|').any(|option| option == *word)
+        };
+        if !fits {
+            return false;
+        }
+    }
+    words.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::lex::{Token, lex};
+    use super::super::spec::refused;
+    use super::*;
+
+    const SAMPLE: Command = Command {
+        flags: "ab",
+        long: &["--all"],
+        values: &[
+            ("-n", Kind::Number),
+            ("--lines", Kind::Number),
+            ("-e", Kind::Text),
+        ],
+        optional: &[("--color", Kind::OneOf(&["auto"])), ("-w", Kind::Number)],
+        number: true,
+        refused: &[refused("-o", "output", "writes a file")],
+        operands: Operands::Any(Kind::Read),
+        ..Command::BARE
+    };
+
+    fn outcome(command: &Command, text: &str) -> String {
+        let words: Vec<Word> = lex(text)
+            .tokens
+            .into_iter()
+            .filter_map(|token| match token {
+                Token::Word(word) => Some(word),
+                Token::Operator(_) => None,
+            })
+            .collect();
+        match judge(command, &words) {
+            Ok(touched) => touched
+                .iter()
+                .map(|touch| touch.path.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
+            Err(refusal) => format!("!{}", refusal.id),
+        }
+    }
+
+    #[test]
+    fn reads_options_and_operands() {
+        for (text, expected) in [
+            ("-ab x", "x"),
+            ("x -a y", "x y"),
+            ("-abn5 x", "x"),
+            ("-n 5 x", "x"),
+            ("--lines=5 --lines 6 x", "x"),
+            ("-20 x", "x"),
+            ("-e -a x", "x"),
+            ("-- -o", "-o"),
+            ("- x", "x"),
+            ("--color x", "x"),
+            ("--color=auto -w -w7 x", "x"),
+            ("-o x", "!output"),
+            ("-ao", "!output"),
+            ("-c", "!option"),
+            ("--al", "!option"),
+            ("--all=1", "!option"),
+            ("--line=5", "!option"),
+            ("-n x", "!value"),
+            ("-n", "!value"),
+            ("--color=always", "!value"),
+            ("-*", "!glob"),
+            ("-e *", "!glob"),
+        ] {
+            assert_eq!(outcome(&SAMPLE, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_phrases() {
+        let command = Command {
+            operands: Operands::Phrases(&["show", "a|b *", "c ..."]),
+            ..Command::BARE
+        };
+        for (text, allowed) in [
+            ("show", true),
+            ("show x", false),
+            ("a x", true),
+            ("b x", true),
+            ("b", false),
+            ("c", true),
+            ("c x y", true),
+            ("d", false),
+            ("", false),
+            ("a *", false),
+            ("a '*'", true),
+            ("a 'x y'", false),
+        ] {
+            assert_eq!(outcome(&command, text).is_empty(), allowed, "{text}");
+        }
+    }
+}

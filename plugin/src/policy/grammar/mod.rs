@@ -1,0 +1,162 @@
+//! What is known of each command, as tables.
+//!
+//! Invariant: a command line passes only if the program is in a table, every
+//! option and operand is one that only looks, and the paths it touches are handed
+//! on to be judged. The program must be given by its bare name or by its full name
+//! in a system directory: a file of the same name elsewhere is another program.
+
+mod archive;
+mod condition;
+mod engine;
+mod files;
+mod find;
+mod network;
+mod packages;
+mod process;
+mod programs;
+mod script;
+mod search;
+mod services;
+mod shell;
+mod spec;
+mod system;
+mod text;
+
+use self::spec::Command;
+pub(super) use self::spec::Touch;
+use super::lex::Word;
+use super::types::{Finding, shown};
+
+const TABLES: &[&[Command]] = &[
+    files::COMMANDS,
+    text::COMMANDS,
+    search::COMMANDS,
+    system::COMMANDS,
+    process::COMMANDS,
+    services::COMMANDS,
+    network::COMMANDS,
+    packages::COMMANDS,
+    shell::COMMANDS,
+];
+
+/// Directories that only the system's own package tools write to.
+const SYSTEM_DIRECTORIES: &[&str] = &["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"];
+
+/// The bare name of a program, unless it is a path to elsewhere.
+pub(super) fn program_name(word: &str) -> Option<&str> {
+    if !word.contains('/') {
+        return Some(word);
+    }
+    let name = SYSTEM_DIRECTORIES
+        .iter()
+        .find_map(|directory| word.strip_prefix(directory))?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+/// Judges the words of one command; where it passes, says which paths it touches.
+pub(super) fn judge(words: &[Word]) -> (Finding, Vec<Touch>) {
+    let Some((program, rest)) = words.split_first() else {
+        return (
+            Finding::reject("scan.empty", "the command is empty"),
+            Vec::new(),
+        );
+    };
+    let Some(name) = program_name(&program.text) else {
+        let reason = format!(
+            "{} is not in a directory of the system, so it may be any program",
+            shown(&program.text)
+        );
+        return (Finding::ask("grammar.path", reason), Vec::new());
+    };
+    if let [only] = rest
+        && only.is_literal()
+        && programs::VERSIONS
+            .iter()
+            .any(|(program, words)| *program == name && words.contains(&only.text.as_str()))
+    {
+        return (
+            Finding::allow("grammar.version", format!("`{name}` shows its version")),
+            Vec::new(),
+        );
+    }
+    let Some(command) = TABLES
+        .iter()
+        .copied()
+        .flatten()
+        .find(|command| command.names.contains(&name))
+    else {
+        let (id, why) = programs::why(name);
+        return (
+            Finding::ask(format!("grammar.{id}"), format!("{} {why}", shown(name))),
+            Vec::new(),
+        );
+    };
+    match engine::judge(command, rest) {
+        Ok(touched) => (
+            Finding::allow(
+                format!("grammar.{name}"),
+                format!("`{name}` only {}", command.does),
+            ),
+            touched,
+        ),
+        Err(refusal) => {
+            let rule = format!("grammar.{name}.{}", refusal.id);
+            (
+                Finding::ask(rule, format!("`{name}`: {}", refusal.reason)),
+                Vec::new(),
+            )
+        }
+    }
+}
+
+/// Every example of the tables, with whether it must pass.
+#[cfg(test)]
+pub(super) fn examples() -> impl Iterator<Item = (&'static str, bool)> {
+    TABLES.iter().copied().flatten().flat_map(|command| {
+        let allowed = command.allowed.iter().map(|text| (*text, true));
+        allowed.chain(command.asks.iter().map(|text| (*text, false)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_has_examples_and_no_name_stands_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for command in TABLES.iter().copied().flatten() {
+            assert!(
+                !command.allowed.is_empty() && !command.asks.is_empty(),
+                "{:?}",
+                command.names
+            );
+            assert!(!command.does.is_empty(), "{:?}", command.names);
+            for name in command.names {
+                assert!(seen.insert(name), "{name}");
+            }
+            for refused in command.refused {
+                let listed = match refused.option.strip_prefix('-') {
+                    Some(letter) if letter.chars().count() == 1 => command.flags.contains(letter),
+                    _ => command.long.contains(&refused.option),
+                };
+                assert!(!listed, "{:?} {}", command.names, refused.option);
+            }
+        }
+    }
+
+    #[test]
+    fn trusts_no_name_elsewhere() {
+        for (word, name) in [
+            ("ls", Some("ls")),
+            ("/usr/bin/ls", Some("ls")),
+            ("./ls", None),
+            ("/tmp/ls", None),
+            ("/usr/bin/../../tmp/ls", None),
+            ("/usr/bin/", None),
+            ("bin/ls", None),
+        ] {
+            assert_eq!(program_name(word), name, "{word}");
+        }
+    }
+}

@@ -1,0 +1,640 @@
+//! Commands that show the state of the network.
+//!
+//! Talking to other machines is left to a person, with one exception: a bounded
+//! `ping`, which everyone who looks after servers needs.
+
+use super::super::lex::Word;
+use super::spec::{Command, Kind, Operands, Outcome, Refusal, Style, at_most, is_name, refused};
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["ss"],
+        does: "lists sockets",
+        flags: "046aebHhilmMnOopqrsStTuVwxz",
+        long: &[
+            "--all",
+            "--listening",
+            "--numeric",
+            "--processes",
+            "--tcp",
+            "--udp",
+            "--raw",
+            "--unix",
+            "--ipv4",
+            "--ipv6",
+            "--extended",
+            "--memory",
+            "--info",
+            "--options",
+            "--summary",
+            "--no-header",
+            "--resolve",
+            "--oneline",
+            "--help",
+            "--version",
+            "--packet",
+            "--vsock",
+            "--sctp",
+            "--inet-sockopt",
+            "--cgroup",
+            "--context",
+            "--threads",
+            "--tos",
+        ],
+        values: &[
+            ("-f", Kind::Name),
+            ("--family", Kind::Name),
+            ("-A", Kind::Name),
+            ("--query", Kind::Name),
+            ("--socket", Kind::Name),
+        ],
+        refused: &[
+            refused("-K", "kill", "closes the sockets it finds"),
+            refused("--kill", "kill", "closes the sockets it finds"),
+            refused("-D", "output", "writes a file"),
+            refused("--diag", "output", "writes a file"),
+            refused("-F", "content", "reads another file"),
+            refused("--filter", "content", "reads another file"),
+            refused("-E", "endless", "waits for events and never ends"),
+            refused("--events", "endless", "waits for events and never ends"),
+            refused("-N", "namespace", "enters another network namespace"),
+            refused("--net", "namespace", "enters another network namespace"),
+        ],
+        operands: Operands::Any(Kind::Text),
+        allowed: &[
+            "ss -ltn",
+            "ss -tulpn",
+            "ss -s",
+            "ss state established '( dport = :443 )'",
+            "ss -tan sport = :80",
+            "ss --tcp --listening -n",
+        ],
+        asks: &[
+            "ss -K dst 10.0.0.1",
+            "ss -tK",
+            "ss --kill",
+            "ss -D /srv/x",
+            "ss -F /etc/shadow",
+            "ss --kil",
+            "ss -N x",
+            "ss -E",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["netstat"],
+        does: "lists sockets and routes",
+        flags: "aegilnoprstuvWx46TMwF",
+        long: &[
+            "--all",
+            "--listening",
+            "--numeric",
+            "--programs",
+            "--tcp",
+            "--udp",
+            "--route",
+            "--interfaces",
+            "--statistics",
+            "--inet",
+            "--inet6",
+            "--extend",
+            "--wide",
+        ],
+        refused: &[
+            refused("-c", "endless", "repeats for ever"),
+            refused("--continuous", "endless", "repeats for ever"),
+            refused("-z", "clear", "clears counters in some versions"),
+        ],
+        allowed: &[
+            "netstat -tlnp",
+            "netstat -rn",
+            "netstat -s",
+            "netstat -i",
+            "netstat -antup",
+        ],
+        asks: &["netstat -c", "netstat -nc", "netstat -N x", "netstat -w 1"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ip"],
+        does: "shows addresses, links and routes",
+        style: Style::Custom(ip),
+        allowed: &[
+            "ip a",
+            "ip addr",
+            "ip -br link",
+            "ip r",
+            "ip route show table main",
+            "ip -s link show eth0",
+            "ip -4 addr show dev eth0",
+            "ip route get 1.1.1.1",
+            "ip neigh",
+            "ip rule list",
+            "ip -j -p addr",
+            "ip -details link show type bridge",
+            "ip netns list",
+            "ip link ls up",
+            "ip -6 route",
+            "ip maddr show",
+            "ip -c a",
+            "ip addr show up",
+            "ip route list default",
+            "ip tunnel show",
+            "ip -o -4 a",
+            "ip netns",
+        ],
+        asks: &[
+            "ip addr del 10.1.1.1/24 dev eth1",
+            "ip a d x",
+            "ip link set eth0 down",
+            "ip l s eth0 down",
+            "ip -b /srv/x",
+            "ip -batch x",
+            "ip netns exec a id",
+            "ip -n a addr",
+            "ip -netns a addr",
+            "ip route flush all",
+            "ip monitor",
+            "ip xfrm state",
+            "ip",
+            "ip a save",
+            "ip route save",
+            "ip addr showdump",
+            "ip -force link",
+            "ip link add x type bridge",
+            "ip vrf exec a id",
+            "ip -ba x",
+            "ip macsec show",
+            "ip addr restore",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["bridge"],
+        does: "shows bridges",
+        style: Style::WholeWords,
+        long: &[
+            "-s",
+            "-d",
+            "-j",
+            "-p",
+            "-c",
+            "-o",
+            "-statistics",
+            "-details",
+            "-json",
+        ],
+        operands: Operands::Phrases(&["link|fdb|vlan|mdb", "link|fdb|vlan|mdb show|list ..."]),
+        allowed: &["bridge link", "bridge fdb show dev eth0"],
+        asks: &["bridge fdb add x", "bridge -b x", "bridge monitor"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["tc"],
+        does: "shows traffic control",
+        style: Style::WholeWords,
+        long: &["-s", "-d", "-j", "-p", "-statistics", "-details"],
+        operands: Operands::Phrases(&["qdisc|class|filter", "qdisc|class|filter show|list|ls ..."]),
+        allowed: &["tc -s qdisc show dev eth0", "tc qdisc"],
+        asks: &["tc qdisc add dev eth0 root tbf", "tc -b x", "tc -n a qdisc"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ifconfig"],
+        does: "shows interfaces",
+        flags: "asv",
+        // A second operand changes the interface.
+        operands: Operands::UpTo(1, Kind::Name),
+        allowed: &["ifconfig", "ifconfig -a", "ifconfig eth0"],
+        asks: &[
+            "ifconfig eth0 down",
+            "ifconfig eth0 10.0.0.1",
+            "ifconfig -l x y",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["route"],
+        does: "shows routes",
+        flags: "46evnFV",
+        values: &[("-A", Kind::Name)],
+        refused: &[refused("-C", "form", "is not known to only look")],
+        allowed: &["route", "route -n", "route -A inet6"],
+        asks: &["route add default gw x", "route del x", "route flush"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["arp"],
+        does: "shows neighbours",
+        flags: "aenvD",
+        values: &[("-i", Kind::Name), ("-H", Kind::Name)],
+        refused: &[
+            refused("-d", "delete", "deletes an entry"),
+            refused("-s", "set", "adds an entry"),
+            refused("-f", "set", "adds entries from a file"),
+        ],
+        operands: Operands::UpTo(1, Kind::Name),
+        allowed: &["arp", "arp -an", "arp -n -i eth0"],
+        asks: &["arp -d x", "arp -s x y", "arp -f x", "arp -nd x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ethtool"],
+        does: "shows a network card",
+        flags: "akgiSlcnTP",
+        long: &[
+            "--show-features",
+            "--show-offload",
+            "--show-ring",
+            "--driver",
+            "--statistics",
+            "--show-channels",
+            "--show-coalesce",
+            "--show-pause",
+            "--show-time-stamping",
+            "--version",
+            "--show-permaddr",
+            "--show-fec",
+            "--show-eee",
+        ],
+        refused: &[
+            refused("-s", "set", "changes the card"),
+            refused("-K", "set", "changes the card"),
+            refused("-G", "set", "changes the card"),
+            refused("-r", "restart", "restarts negotiation"),
+            refused("-t", "test", "takes the card down for a test"),
+            refused("-p", "identify", "blinks and waits"),
+        ],
+        operands: Operands::UpTo(1, Kind::Name),
+        allowed: &[
+            "ethtool eth0",
+            "ethtool -i eth0",
+            "ethtool -S eth0",
+            "ethtool -k eth0",
+        ],
+        asks: &[
+            "ethtool -s eth0 speed 100",
+            "ethtool -K eth0 tso off",
+            "ethtool -r eth0",
+            "ethtool --set-ring eth0 rx 1",
+            "ethtool -A eth0",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ping", "ping6"],
+        does: "sends a few test packets",
+        flags: "46nqOvLUD",
+        values: &[
+            ("-c", Kind::Is(|text| at_most(text, 20))),
+            ("-W", Kind::Is(|text| at_most(text, 60))),
+            ("-w", Kind::Is(|text| at_most(text, 60))),
+            (
+                "-i",
+                Kind::Is(|text| {
+                    text.parse::<f32>()
+                        .is_ok_and(|seconds| (0.2..=10.0).contains(&seconds))
+                }),
+            ),
+            ("-s", Kind::Is(|text| at_most(text, 1472))),
+            ("-t", Kind::Is(|text| at_most(text, 255))),
+            ("-I", Kind::Name),
+            ("-M", Kind::OneOf(&["do", "want", "dont"])),
+        ],
+        refused: &[
+            refused("-f", "flood", "floods the network"),
+            refused("-b", "broadcast", "pings every host"),
+            refused("-p", "payload", "chooses what is sent"),
+            refused("-l", "flood", "sends without waiting"),
+        ],
+        operands: Operands::UpTo(1, Kind::Name),
+        check: Some(|parsed| {
+            (!parsed.has(&["-c"])).then(|| Refusal::new("endless", "without `-c` it never ends"))
+        }),
+        allowed: &[
+            "ping -c 3 10.0.0.1",
+            "ping -c1 -W 2 db.example",
+            "ping -nc 2 ::1",
+            "ping6 -c 1 ::1",
+        ],
+        asks: &[
+            "ping 10.0.0.1",
+            "ping -c 100000 x",
+            "ping -f -c 5 x",
+            "ping -c 1 -p ff x",
+            "ping -c 1 -i 0.001 x",
+            "ping -c 1 a b",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["iptables", "ip6tables", "iptables-legacy", "iptables-nft"],
+        does: "lists firewall rules",
+        flags: "nvxLS",
+        long: &[
+            "--list",
+            "--list-rules",
+            "--numeric",
+            "--verbose",
+            "--exact",
+            "--line-numbers",
+            "--version",
+        ],
+        values: &[("-t", Kind::Name), ("--table", Kind::Name)],
+        optional: &[("-w", Kind::Number)],
+        refused: &[
+            refused("-Z", "clear", "clears counters"),
+            refused("-F", "delete", "deletes rules"),
+            refused("-A", "set", "adds a rule"),
+            refused("-D", "delete", "deletes a rule"),
+            refused("-M", "exec", "runs another program to load modules"),
+        ],
+        // A chain after `-L`, and perhaps a number after `-S CHAIN`.
+        operands: Operands::UpTo(2, Kind::Name),
+        check: Some(|parsed| {
+            let lists = parsed.has(&["-L", "--list", "-S", "--list-rules", "--version"]);
+            (!lists).then(|| Refusal::new("form", "only listing is known to only look"))
+        }),
+        allowed: &[
+            "iptables -L -n -v",
+            "iptables -nvL",
+            "iptables -S",
+            "iptables -t nat -L POSTROUTING -n --line-numbers",
+            "ip6tables -L",
+        ],
+        asks: &[
+            "iptables -F",
+            "iptables -L -Z",
+            "iptables -A INPUT -j DROP",
+            "iptables -nvLZ",
+            "iptables -P INPUT DROP",
+            "iptables",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["nft"],
+        does: "lists firewall rules",
+        flags: "anjsy",
+        long: &["--handle", "--json", "--stateless", "--numeric"],
+        refused: &[
+            refused("-f", "set", "runs a file"),
+            refused("-i", "interactive", "waits for commands"),
+        ],
+        operands: Operands::Phrases(&[
+            "list ruleset|tables|chains|sets|maps ...",
+            "list table|chain|set ...",
+        ]),
+        check: Some(|parsed| {
+            let more = parsed
+                .operands
+                .iter()
+                .any(|word| word.text.contains([';', '{', '}']));
+            more.then(|| Refusal::new("form", "the request holds more than one command"))
+        }),
+        allowed: &[
+            "nft list ruleset",
+            "nft -a list table inet filter",
+            "nft list tables",
+        ],
+        asks: &[
+            "nft flush ruleset",
+            "nft -f x",
+            "nft list ruleset ';' flush ruleset",
+            "nft 'list ruleset; flush ruleset'",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ufw"],
+        does: "shows the firewall",
+        operands: Operands::Phrases(&["status", "status verbose|numbered", "version", "app list"]),
+        allowed: &["ufw status", "ufw status verbose"],
+        asks: &[
+            "ufw disable",
+            "ufw allow 22",
+            "ufw --force reset",
+            "ufw show raw",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["firewall-cmd"],
+        does: "shows the firewall",
+        long: &[
+            "--state",
+            "--list-all",
+            "--list-all-zones",
+            "--list-ports",
+            "--list-services",
+            "--list-rich-rules",
+            "--get-zones",
+            "--get-default-zone",
+            "--get-active-zones",
+            "--get-services",
+            "--permanent",
+            "--version",
+        ],
+        values: &[("--zone", Kind::Name)],
+        check: Some(|parsed| {
+            let shows = parsed
+                .options
+                .iter()
+                .any(|(name, _)| !matches!(name.as_str(), "--permanent" | "--zone"));
+            (!shows).then(|| Refusal::new("form", "it names nothing to show"))
+        }),
+        allowed: &[
+            "firewall-cmd --state",
+            "firewall-cmd --list-all --zone=public",
+        ],
+        asks: &[
+            "firewall-cmd --reload",
+            "firewall-cmd --add-port=1/tcp",
+            "firewall-cmd --permanent",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["nmcli"],
+        does: "shows network settings",
+        flags: "tp",
+        long: &["--terse", "--pretty", "--version"],
+        values: &[
+            ("-f", Kind::Name),
+            ("--fields", Kind::Name),
+            ("-g", Kind::Name),
+            ("-m", Kind::Name),
+            ("-c", Kind::Name),
+        ],
+        refused: &[
+            refused("-s", "secrets", "shows passwords"),
+            refused("--show-secrets", "secrets", "shows passwords"),
+            refused("-a", "interactive", "asks for passwords"),
+        ],
+        operands: Operands::Phrases(&[
+            "",
+            "general|g",
+            "general|g status|hostname|permissions",
+            "device|dev|d",
+            "device|dev|d status",
+            "device|dev|d show ...",
+            "connection|con|c",
+            "connection|con|c show ...",
+            "radio",
+        ]),
+        allowed: &[
+            "nmcli",
+            "nmcli device status",
+            "nmcli con show",
+            "nmcli -t -f NAME,UUID con show",
+            "nmcli dev show eth0",
+        ],
+        asks: &[
+            "nmcli con up x",
+            "nmcli -s con show x",
+            "nmcli con show --show-secrets x",
+            "nmcli general hostname x",
+            "nmcli radio wifi off",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["brctl"],
+        does: "shows bridges",
+        operands: Operands::Phrases(&["show ...", "showmacs|showstp *"]),
+        allowed: &["brctl show"],
+        asks: &["brctl addbr x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ipset"],
+        does: "lists address sets",
+        flags: "tn",
+        long: &["-terse", "-name"],
+        operands: Operands::Phrases(&["list ..."]),
+        allowed: &["ipset list", "ipset list blocked"],
+        asks: &["ipset flush", "ipset list -f x", "ipset save"],
+        ..Command::BARE
+    },
+];
+
+/// Objects of `ip` with every spelling that names no other object.
+const OBJECTS: &[&str] = &[
+    "a",
+    "addr",
+    "address",
+    "l",
+    "link",
+    "r",
+    "ro",
+    "route",
+    "n",
+    "neigh",
+    "neighbor",
+    "neighbour",
+    "rule",
+    "ru",
+    "maddr",
+    "maddress",
+    "mroute",
+    "tunnel",
+    "netns",
+    "addrlabel",
+    "netconf",
+    "ntable",
+    "vrf",
+    "nexthop",
+];
+const SHOWS: &[&str] = &["show", "list", "ls", "sh", "lst"];
+const OPTIONS: &[&str] = &[
+    "-4",
+    "-6",
+    "-0",
+    "-s",
+    "-stats",
+    "-statistics",
+    "-d",
+    "-details",
+    "-o",
+    "-oneline",
+    "-r",
+    "-resolve",
+    "-h",
+    "-human",
+    "-br",
+    "-brief",
+    "-j",
+    "-json",
+    "-p",
+    "-pretty",
+    "-c",
+    "-color",
+    "-c=never",
+    "-color=never",
+    "-V",
+    "-Version",
+    "-N",
+    "-t",
+    "-timestamp",
+    "-iec",
+    "-echo",
+];
+
+/// `ip [options] OBJECT [show [selectors]]`, where nothing is abbreviated beyond
+/// what has one meaning: `ip l s` is `ip link set`.
+fn ip(words: &[Word]) -> Outcome {
+    if words.iter().any(|word| !word.is_literal()) {
+        return Err(Refusal::new(
+            "glob",
+            "only a shell knows what this pattern becomes",
+        ));
+    }
+    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    let mut rest = texts.as_slice();
+    loop {
+        rest = match rest {
+            [
+                "-f" | "-family",
+                "inet" | "inet6" | "link" | "bridge" | "mpls",
+                tail @ ..,
+            ] => tail,
+            ["-V" | "-Version"] => return Ok(Vec::new()),
+            [option, tail @ ..] if OPTIONS.contains(option) => tail,
+            [option, ..] if option.starts_with('-') => {
+                let (id, why) = match option.trim_start_matches('-') {
+                    "b" | "ba" | "bat" | "batc" | "batch" => {
+                        ("batch", "runs the commands in a file")
+                    }
+                    "n" | "net" | "netn" | "netns" | "a" | "all" => {
+                        ("namespace", "enters another network namespace")
+                    }
+                    _ => ("option", "is not among the options known to only look"),
+                };
+                return Err(Refusal::new(id, format!("`{option}` {why}")));
+            }
+            _ => break,
+        };
+    }
+    match rest {
+        [object] if OBJECTS.contains(object) => Ok(Vec::new()),
+        [object, show, selectors @ ..] if OBJECTS.contains(object) && SHOWS.contains(show) => {
+            match selectors.iter().all(|word| is_name(word)) {
+                true => Ok(Vec::new()),
+                false => Err(Refusal::new(
+                    "option",
+                    "an option after the request is not known to only look",
+                )),
+            }
+        }
+        ["r" | "ro" | "route", "get", selectors @ ..]
+            if selectors.iter().all(|word| is_name(word)) =>
+        {
+            Ok(Vec::new())
+        }
+        [_, verb, ..] => Err(Refusal::new(
+            "verb",
+            format!("`{verb}` is not known to only look"),
+        )),
+        _ => Err(Refusal::new("verb", "it names nothing known to be shown")),
+    }
+}

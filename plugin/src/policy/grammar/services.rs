@@ -1,0 +1,538 @@
+//! Commands that show services, logs and sessions.
+//!
+//! None of these starts a pager: their output is no terminal, and the
+//! environment they run in names none.
+
+use super::spec::{Command, Kind, Operands, Parsed, Refusal, is_name, refused};
+
+const REMOTE: &str = "connects to another machine";
+const OTHER_ROOT: &str = "looks into another tree or image";
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["systemctl"],
+        does: "shows the state of services",
+        flags: "alqrh",
+        long: &[
+            "--all",
+            "--full",
+            "--no-pager",
+            "--no-legend",
+            "--plain",
+            "--quiet",
+            "--failed",
+            "--recursive",
+            "--reverse",
+            "--after",
+            "--before",
+            "--user",
+            "--system",
+            "--value",
+            "--show-types",
+            "--with-dependencies",
+            "--no-ask-password",
+            "--help",
+            "--version",
+        ],
+        values: &[
+            ("-t", Kind::Name),
+            ("--type", Kind::Name),
+            ("--state", Kind::Name),
+            ("-n", Kind::Number),
+            ("--lines", Kind::Number),
+            ("-o", Kind::Name),
+            ("--output", Kind::Name),
+            ("-p", Kind::Is(is_property)),
+            ("--property", Kind::Is(is_property)),
+            ("-P", Kind::Is(is_property)),
+            ("--legend", Kind::Name),
+            ("--timestamp", Kind::Name),
+        ],
+        refused: &[
+            refused("-H", "remote", REMOTE),
+            refused("--host", "remote", REMOTE),
+            refused("-M", "remote", REMOTE),
+            refused("--machine", "remote", REMOTE),
+            refused("--root", "root", OTHER_ROOT),
+            refused("--image", "root", OTHER_ROOT),
+        ],
+        operands: Operands::Phrases(&[
+            "",
+            "status|cat|is-active|is-enabled|is-failed|list-dependencies ...",
+            "show ...",
+            "list-units|list-unit-files|list-timers|list-sockets|list-jobs|list-paths|list-automounts ...",
+            "is-system-running|get-default|list-machines|whoami",
+        ]),
+        check: Some(systemctl),
+        allowed: &[
+            "systemctl",
+            "systemctl status cron --no-pager",
+            "systemctl is-active nginx sshd",
+            "systemctl list-units --type=service",
+            "systemctl --failed",
+            "systemctl list-timers --all",
+            "systemctl show nginx -p MainPID,ActiveState",
+            "systemctl cat nginx",
+            "systemctl list-unit-files --state=enabled",
+            "systemctl -l status 'nginx*'",
+            "systemctl show -p ActiveState --value nginx",
+        ],
+        asks: &[
+            "systemctl restart php-fpm",
+            "systemctl status --host=ops@db9.example sshd",
+            "systemctl -H a status x",
+            "systemctl stop x",
+            "systemctl daemon-reload",
+            "systemctl show nginx",
+            "systemctl show nginx -p Environment",
+            "systemctl show-environment",
+            "systemctl -M x status y",
+            "systemctl status --hos=x y",
+            "systemctl kill x",
+            "systemctl enable x",
+            "systemctl edit x",
+            "systemctl --root=/x is-enabled y",
+            "systemctl set-property x y=z",
+            "systemctl reboot",
+            "systemctl status -Hx y",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["journalctl"],
+        does: "shows the journal",
+        flags: "abeklmNqrxh",
+        long: &[
+            "--all",
+            "--boot",
+            "--dmesg",
+            "--catalog",
+            "--reverse",
+            "--quiet",
+            "--utc",
+            "--no-hostname",
+            "--no-full",
+            "--full",
+            "--no-pager",
+            "--no-tail",
+            "--pager-end",
+            "--merge",
+            "--list-boots",
+            "--disk-usage",
+            "--fields",
+            "--system",
+            "--user",
+            "--header",
+            "--show-cursor",
+            "--truncate-newline",
+            "--help",
+            "--version",
+        ],
+        values: &[
+            ("-u", Kind::Name),
+            ("--unit", Kind::Name),
+            ("--user-unit", Kind::Name),
+            ("-p", Kind::Name),
+            ("--priority", Kind::Name),
+            ("-S", Kind::Text),
+            ("--since", Kind::Text),
+            ("-U", Kind::Text),
+            ("--until", Kind::Text),
+            ("-o", Kind::Name),
+            ("--output", Kind::Name),
+            ("--output-fields", Kind::Name),
+            ("-t", Kind::Name),
+            ("--identifier", Kind::Name),
+            ("-g", Kind::Text),
+            ("--grep", Kind::Text),
+            ("--case-sensitive", Kind::Name),
+            ("-F", Kind::Name),
+            ("--field", Kind::Name),
+            ("-c", Kind::Name),
+            ("--cursor", Kind::Name),
+            ("--after-cursor", Kind::Name),
+            ("--facility", Kind::Name),
+            ("-T", Kind::Name),
+        ],
+        optional: &[
+            ("-n", Kind::Number),
+            ("--lines", Kind::Number),
+            ("-b", Kind::Name),
+            ("--boot", Kind::Name),
+        ],
+        refused: &[
+            refused("-f", "endless", "waits for messages and never ends"),
+            refused("--follow", "endless", "waits for messages and never ends"),
+            refused("--vacuum-size", "delete", "deletes logs"),
+            refused("--vacuum-time", "delete", "deletes logs"),
+            refused("--vacuum-files", "delete", "deletes logs"),
+            refused("--rotate", "rotate", "rotates the logs"),
+            refused("--flush", "flush", "moves the logs to disk"),
+            refused("--sync", "flush", "writes the logs to disk"),
+            refused("--relinquish-var", "flush", "moves the logs to memory"),
+            refused("--setup-keys", "keys", "makes new keys"),
+            refused("--update-catalog", "output", "writes a file"),
+            refused("--cursor-file", "output", "writes a file"),
+            refused("-D", "root", OTHER_ROOT),
+            refused("--directory", "root", OTHER_ROOT),
+            refused("--file", "root", "reads other files"),
+            refused("-i", "root", "reads other files"),
+            refused("--root", "root", OTHER_ROOT),
+            refused("--image", "root", OTHER_ROOT),
+            refused("-M", "remote", "enters a container"),
+            refused("--machine", "remote", "enters a container"),
+        ],
+        // A boot offset such as `-1`, after `-b`, is a number of lines to us.
+        number: true,
+        operands: Operands::Any(Kind::Name),
+        allowed: &[
+            "journalctl -u cron -n 20 --no-pager",
+            "journalctl -xe",
+            "journalctl --since '1 hour ago' -p err",
+            "journalctl -b -1",
+            "journalctl -k",
+            "journalctl _PID=1",
+            "journalctl --disk-usage",
+            "journalctl -u nginx.service -u php-fpm -o json",
+            "journalctl --list-boots",
+            "journalctl -n100 -r",
+        ],
+        asks: &[
+            "journalctl --vacuum-size=1M",
+            "journalctl --rotate",
+            "journalctl -f",
+            "journalctl -fu nginx",
+            "journalctl --flush",
+            "journalctl --vac=1",
+            "journalctl --cursor-file=/srv/x",
+            "journalctl -D /srv",
+            "journalctl --file=/etc/shadow",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["service"],
+        does: "shows the state of a service",
+        // This runs the service's own script, whose `status` only looks.
+        operands: Operands::Phrases(&["", "* status"]),
+        long: &["--status-all", "--version", "--help"],
+        check: Some(|parsed| {
+            let path = parsed
+                .operands
+                .first()
+                .is_some_and(|word| word.text.contains('/'));
+            path.then(|| Refusal::new("path", "the name of the service is a path"))
+        }),
+        allowed: &["service nginx status", "service --status-all"],
+        asks: &[
+            "service nginx restart",
+            "service ../x status",
+            "service --full-restart x",
+            "service nginx status x",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["rc-service", "rc-status"],
+        does: "shows the state of services",
+        flags: "alrs",
+        long: &["--list", "--all", "--servicelist"],
+        operands: Operands::Phrases(&["", "* status"]),
+        allowed: &["rc-service nginx status", "rc-status", "rc-status --all"],
+        asks: &["rc-service nginx stop"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["timedatectl", "hostnamectl", "localectl"],
+        does: "shows a setting of the system",
+        flags: "al",
+        long: &[
+            "--no-pager",
+            "--all",
+            "--value",
+            "--static",
+            "--transient",
+            "--pretty",
+            "--full",
+            "--help",
+            "--version",
+        ],
+        values: &[
+            ("-p", Kind::Name),
+            ("--property", Kind::Name),
+            ("--json", Kind::Name),
+        ],
+        refused: &[
+            refused("-H", "remote", REMOTE),
+            refused("--host", "remote", REMOTE),
+            refused("-M", "remote", REMOTE),
+            refused("--machine", "remote", REMOTE),
+        ],
+        operands: Operands::Phrases(&[
+            "",
+            "status",
+            "show",
+            "list-timezones",
+            "timesync-status",
+            "show-timesync",
+            "list-locales",
+            "list-keymaps",
+        ]),
+        allowed: &[
+            "timedatectl",
+            "timedatectl status",
+            "hostnamectl",
+            "hostnamectl status",
+            "localectl list-locales",
+            "timedatectl show -p Timezone --value",
+        ],
+        asks: &[
+            "timedatectl set-time x",
+            "timedatectl set-ntp true",
+            "hostnamectl set-hostname x",
+            "hostnamectl hostname x",
+            "timedatectl -H x status",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["loginctl"],
+        does: "shows sessions",
+        flags: "al",
+        long: &[
+            "--no-pager",
+            "--no-legend",
+            "--all",
+            "--full",
+            "--value",
+            "--help",
+            "--version",
+        ],
+        values: &[
+            ("-p", Kind::Name),
+            ("--property", Kind::Name),
+            ("-n", Kind::Number),
+            ("-o", Kind::Name),
+        ],
+        refused: &[
+            refused("-H", "remote", REMOTE),
+            refused("-M", "remote", REMOTE),
+        ],
+        operands: Operands::Phrases(&[
+            "",
+            "list-sessions|list-users|list-seats",
+            "session-status|show-session|user-status|show-user|seat-status|show-seat ...",
+        ]),
+        allowed: &[
+            "loginctl",
+            "loginctl list-sessions",
+            "loginctl show-user deploy",
+            "loginctl session-status 3",
+        ],
+        asks: &[
+            "loginctl terminate-user x",
+            "loginctl kill-session 3",
+            "loginctl enable-linger x",
+            "loginctl -H x list-users",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["networkctl", "resolvectl"],
+        does: "shows network settings",
+        flags: "als46",
+        long: &[
+            "--no-pager",
+            "--no-legend",
+            "--all",
+            "--full",
+            "--stats",
+            "--help",
+            "--version",
+        ],
+        // `resolvectl query` asks servers on the network.
+        operands: Operands::Phrases(&[
+            "",
+            "list|status ...",
+            "statistics|dns|domain|default-route",
+        ]),
+        allowed: &[
+            "networkctl",
+            "networkctl status eth0",
+            "resolvectl status",
+            "resolvectl statistics",
+        ],
+        asks: &[
+            "resolvectl query x",
+            "resolvectl flush-caches",
+            "networkctl reload",
+            "networkctl down eth0",
+            "resolvectl dns eth0 1.1.1.1",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["systemd-analyze"],
+        does: "shows how long starting took",
+        flags: "h",
+        long: &["--no-pager", "--user", "--system", "--version"],
+        operands: Operands::Phrases(&[
+            "",
+            "time|blame",
+            "critical-chain ...",
+            "timestamp|calendar|timespan *",
+        ]),
+        refused: &[
+            refused("-H", "remote", REMOTE),
+            refused("-M", "remote", REMOTE),
+        ],
+        allowed: &[
+            "systemd-analyze",
+            "systemd-analyze blame",
+            "systemd-analyze critical-chain nginx.service",
+        ],
+        asks: &[
+            "systemd-analyze log-level debug",
+            "systemd-analyze -H x blame",
+            "systemd-analyze cat-config x",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["systemd-detect-virt", "systemd-cgls"],
+        does: "describes the system",
+        flags: "cvqral",
+        long: &[
+            "--container",
+            "--vm",
+            "--quiet",
+            "--no-pager",
+            "--all",
+            "--list",
+        ],
+        allowed: &["systemd-detect-virt", "systemd-cgls --no-pager"],
+        asks: &["systemd-cgls -M x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["coredumpctl"],
+        does: "lists crashes",
+        flags: "rq1",
+        long: &["--no-pager", "--no-legend", "--reverse", "--quiet"],
+        values: &[
+            ("-n", Kind::Number),
+            ("-S", Kind::Text),
+            ("--since", Kind::Text),
+            ("-U", Kind::Text),
+            ("--until", Kind::Text),
+        ],
+        operands: Operands::Phrases(&["", "list|info ..."]),
+        refused: &[refused("-o", "output", "writes a file")],
+        allowed: &["coredumpctl", "coredumpctl list", "coredumpctl info 1234"],
+        asks: &[
+            "coredumpctl dump 1",
+            "coredumpctl debug 1",
+            "coredumpctl -o x list",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["chronyc"],
+        does: "shows time synchronisation",
+        flags: "nacv4",
+        operands: Operands::Phrases(&[
+            "tracking",
+            "sources|sourcestats ...",
+            "activity|rtcdata|selectdata|ntpdata|serverstats",
+        ]),
+        check: Some(|parsed| chatty(parsed, &["-v", "-a"])),
+        refused: &[
+            refused("-h", "remote", REMOTE),
+            refused("-f", "content", "reads another file"),
+        ],
+        allowed: &[
+            "chronyc tracking",
+            "chronyc sources -v",
+            "chronyc -n sourcestats",
+        ],
+        asks: &["chronyc makestep", "chronyc -h x tracking", "chronyc"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ntpq"],
+        does: "shows time synchronisation",
+        flags: "np4w",
+        check: Some(|parsed| {
+            (!parsed.has(&["-p"]))
+                .then(|| Refusal::new("interactive", "without `-p` it waits for commands"))
+        }),
+        allowed: &["ntpq -p", "ntpq -pn"],
+        asks: &["ntpq", "ntpq -c 'rv' x", "ntpq -p other.example"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["supervisorctl", "fail2ban-client", "monit"],
+        does: "shows the state of what it watches",
+        operands: Operands::Phrases(&["status ...", "ping|version", "summary"]),
+        refused: &[
+            refused("-c", "config", "reads another configuration"),
+            refused("-s", "remote", REMOTE),
+        ],
+        allowed: &[
+            "supervisorctl status",
+            "fail2ban-client status sshd",
+            "monit summary",
+        ],
+        asks: &[
+            "supervisorctl restart x",
+            "fail2ban-client set sshd unbanip x",
+            "supervisorctl -s http://x status",
+            "supervisorctl",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["logrotate"],
+        does: "shows what it would rotate",
+        flags: "dv",
+        long: &["--debug", "--verbose", "--version"],
+        check: Some(|parsed| {
+            (!parsed.has(&["--version"]))
+                .then(|| Refusal::new("rotate", "it rotates logs and runs their scripts"))
+        }),
+        allowed: &["logrotate --version"],
+        asks: &[
+            "logrotate -f /etc/logrotate.conf",
+            "logrotate -d /etc/logrotate.conf",
+        ],
+        ..Command::BARE
+    },
+];
+
+/// Options that belong after the request and mean nothing elsewhere.
+fn chatty(parsed: &Parsed<'_>, options: &[&str]) -> Option<Refusal> {
+    let alone = parsed.operands.is_empty() && parsed.has(options);
+    alone.then(|| Refusal::new("interactive", "without a request it waits for commands"))
+}
+
+/// `show` without a choice of properties prints the environment of the service.
+fn systemctl(parsed: &Parsed<'_>) -> Option<Refusal> {
+    let shows = parsed
+        .operands
+        .first()
+        .is_some_and(|word| word.text == "show");
+    let chosen = parsed.has(&["-p", "--property", "-P"]);
+    (shows && !chosen).then(|| {
+        Refusal::new(
+            "environment",
+            "without `-p` it shows the environment of the service, which may hold passwords",
+        )
+    })
+}
+
+/// A list of properties without the environment.
+fn is_property(text: &str) -> bool {
+    is_name(text)
+        && !text.to_ascii_lowercase().contains("environment")
+        && !text.to_ascii_lowercase().contains("credential")
+}

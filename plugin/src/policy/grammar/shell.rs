@@ -1,0 +1,265 @@
+//! Small programs that a shell also has as builtins, and text generators.
+//!
+//! What is allowed here runs as a program and never as the builtin, whose `-v`
+//! or array subscripts would evaluate text.
+
+use super::super::lex::Word;
+use super::super::paths::Access;
+use super::spec::{
+    Command, Kind, Operands, Outcome, Refusal, Style, Touch, at_most, is_name, refused,
+};
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["echo"],
+        does: "prints its words",
+        style: Style::Custom(literal_words),
+        allowed: &[
+            "echo",
+            "echo hello world",
+            "echo -n x",
+            "echo 'rm -rf /'",
+            "echo --- done ---",
+        ],
+        asks: &["echo $HOME", "echo *", "echo ~", "echo `id`", "echo a > b"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["printf"],
+        does: "prints its words",
+        style: Style::Custom(|words| match words {
+            [] => Err(Refusal::new("operand", "it has no format")),
+            [first, ..] if first.text.starts_with('-') && first.text != "--" => Err(Refusal::new(
+                "option",
+                "`-v` assigns to a variable in some shells",
+            )),
+            words => literal_words(words),
+        }),
+        allowed: &[r"printf '%s\n' a b", "printf hello"],
+        asks: &["printf -v x y", "printf", "printf %s *"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["true", "false"],
+        does: "does nothing",
+        operands: Operands::Any(Kind::Text),
+        allowed: &["true", "false"],
+        asks: &["true *"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["sleep"],
+        does: "waits",
+        operands: Operands::UpTo(1, Kind::Is(|text| at_most(text.trim_end_matches('s'), 60))),
+        check: Some(|parsed| {
+            parsed
+                .operands
+                .is_empty()
+                .then(|| Refusal::new("operand", "it has no duration"))
+        }),
+        allowed: &["sleep 5", "sleep 2s"],
+        asks: &["sleep 9999", "sleep 1h", "sleep infinity", "sleep"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["seq"],
+        does: "prints numbers",
+        flags: "w",
+        values: &[("-s", Kind::Text), ("--separator", Kind::Text)],
+        operands: Operands::UpTo(3, Kind::Is(|text| at_most(text, 1_000_000))),
+        allowed: &["seq 10", "seq -w 1 2 10"],
+        asks: &["seq inf", "seq 1 99999999999", "seq -f x y"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["expr"],
+        does: "computes",
+        style: Style::Custom(literal_words),
+        allowed: &["expr 1 + 2", r"expr 3 \* 4"],
+        asks: &["expr 3 * 4"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["numfmt"],
+        does: "prints numbers in another form",
+        long: &["--version", "--grouping", "--help"],
+        values: &[
+            ("--to", Kind::Name),
+            ("--from", Kind::Name),
+            ("--suffix", Kind::Name),
+            ("--field", Kind::Name),
+        ],
+        operands: Operands::Any(Kind::Number),
+        allowed: &["numfmt --to=iec 123456"],
+        asks: &["numfmt --invalid=x y"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["command"],
+        does: "looks for a program",
+        flags: "",
+        style: Style::Custom(|words| match words {
+            [option, names @ ..]
+                if matches!(option.text.as_str(), "-v" | "-V") && !names.is_empty() =>
+            {
+                plain_names(names)
+            }
+            _ => Err(Refusal::new("exec", "without `-v` it runs its words")),
+        }),
+        allowed: &["command -v docker", "command -V ls"],
+        asks: &[
+            "command ls",
+            "command -p ls",
+            "command -v",
+            "command -v 'a[$(id)]'",
+            "command -pv x",
+            "command rm x",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["type"],
+        does: "looks for a program",
+        style: Style::Custom(|words| match words {
+            [option, names @ ..]
+                if matches!(option.text.as_str(), "-a" | "-p" | "-t" | "-P")
+                    && !names.is_empty() =>
+            {
+                plain_names(names)
+            }
+            names => plain_names(names),
+        }),
+        allowed: &["type ls", "type -a python3"],
+        asks: &["type -x y", "type 'a b'"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ulimit", "umask"],
+        does: "shows limits",
+        style: Style::Custom(|words| match words {
+            [] => Ok(Vec::new()),
+            [option] if option.is_literal() && limit_letters(&option.text) => Ok(Vec::new()),
+            _ => Err(Refusal::new("set", "with a value it sets the limit")),
+        }),
+        allowed: &["ulimit -a", "ulimit -n", "umask", "umask -S", "ulimit -Hn"],
+        asks: &[
+            "ulimit -n 1024",
+            "umask 022",
+            "ulimit unlimited",
+            "umask u=rwx",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["kill"],
+        does: "lists signals",
+        style: Style::Custom(|words| match words {
+            [option] if matches!(option.text.as_str(), "-l" | "-L") => Ok(Vec::new()),
+            [option, signal]
+                if option.text == "-l" && is_name(&signal.text) && signal.is_literal() =>
+            {
+                Ok(Vec::new())
+            }
+            _ => Err(Refusal::new("signal", "it sends a signal")),
+        }),
+        allowed: &["kill -l", "kill -l 9"],
+        asks: &[
+            "kill 1",
+            "kill -9 1",
+            "kill -0 1",
+            "kill -l x y",
+            "kill -HUP 1",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["mountpoint"],
+        does: "tells whether a directory is a mount point",
+        flags: "qdx",
+        long: &["--quiet", "--fs-devno", "--devno"],
+        operands: Operands::UpTo(1, Kind::Names),
+        allowed: &["mountpoint -q /srv", "mountpoint /"],
+        asks: &["mountpoint -f /srv"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["visudo"],
+        does: "checks the rules of sudo",
+        flags: "cq",
+        check: Some(|parsed| {
+            (!parsed.has(&["-c"])).then(|| Refusal::new("edit", "without `-c` it edits the rules"))
+        }),
+        refused: &[
+            refused("-f", "content", "shows the lines of another file"),
+            refused("-x", "output", "writes a file"),
+        ],
+        allowed: &["visudo -c"],
+        asks: &["visudo", "visudo -cf /etc/shadow", "visudo -x y"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["bash", "sh"],
+        does: "shows its own version, or checks the syntax of a script",
+        style: Style::Custom(|words| match words {
+            [option] if option.text == "--version" => Ok(Vec::new()),
+            // A syntax error shows the line it is in.
+            [option, file] if option.text == "-n" && is_name(&file.text) && !file.glob => {
+                Ok(vec![Touch::new(file, Access::Content)])
+            }
+            _ => Err(Refusal::new(
+                "exec",
+                "it runs a program of its own language",
+            )),
+        }),
+        allowed: &["bash --version", "bash -n /srv/deploy.sh", "sh -n ./x.sh"],
+        asks: &[
+            "bash",
+            "bash -c id",
+            "sh x.sh",
+            "bash -n -c id",
+            "bash -n /etc/shadow",
+            "bash -nc id",
+            "bash --version -c id",
+            "sh -n x y",
+        ],
+        ..Command::BARE
+    },
+];
+
+/// Words that are printed or compared and mean nothing else.
+fn literal_words(words: &[Word]) -> Outcome {
+    match words.iter().find(|word| !word.is_literal()) {
+        Some(_) => Err(Refusal::new(
+            "glob",
+            "only a shell knows what this pattern becomes",
+        )),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Names of programs: a subscript in one would be evaluated by some shells.
+fn plain_names(words: &[Word]) -> Outcome {
+    let plain = |text: &str| {
+        is_name(text)
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._+-/".contains(c))
+    };
+    if !words.is_empty()
+        && words
+            .iter()
+            .all(|word| word.is_literal() && plain(&word.text))
+    {
+        return Ok(Vec::new());
+    }
+    Err(Refusal::new(
+        "value",
+        "only plain names of programs are known to be harmless here",
+    ))
+}
+
+fn limit_letters(text: &str) -> bool {
+    text.strip_prefix('-').is_some_and(|letters| {
+        !letters.is_empty() && letters.chars().all(|c| "aHScdefilmnpqrstuvxS".contains(c))
+    })
+}

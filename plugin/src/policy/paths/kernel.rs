@@ -1,0 +1,179 @@
+//! Files that the kernel makes up: `/proc`, `/dev` and `/sys`.
+//!
+//! Invariant: below `/proc/<pid>` and in `/dev` only what is listed as harmless
+//! may be read, because a new kernel adds files. The content of a device may
+//! block, never end, or be a disk. Names and metadata of all of them are free,
+//! except through the links that lead into the file system of a process.
+
+use super::super::types::Finding;
+use super::pattern::Component;
+
+/// Files about a process that tell no more than `ps` does (see proc(5)).
+const PROCESS_FILES: &[&str] = &[
+    "cgroup",
+    "cmdline",
+    "comm",
+    "coredump_filter",
+    "cpuset",
+    "gid_map",
+    "io",
+    "latency",
+    "limits",
+    "loginuid",
+    "mountinfo",
+    "mounts",
+    "mountstats",
+    "oom_adj",
+    "oom_score",
+    "oom_score_adj",
+    "personality",
+    "projid_map",
+    "sched",
+    "schedstat",
+    "sessionid",
+    "setgroups",
+    "stat",
+    "statm",
+    "status",
+    "timers",
+    "timerslack_ns",
+    "uid_map",
+    "wchan",
+    "fdinfo",
+    "net",
+];
+
+/// Links into the file system, or the open files, of a process.
+const PROCESS_LINKS: &[&str] = &["root", "cwd", "fd"];
+
+/// Files at the top of `/proc` that are memory, keys, addresses or consumed by reading.
+const PROC_REFUSED: &[&str] = &[
+    "kcore",
+    "kmsg",
+    "kallsyms",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "vmcore",
+    "keys",
+    "key-users",
+    "sysrq-trigger",
+];
+
+/// Whether the path leads through a link of a process to somewhere else.
+pub(super) fn leads_elsewhere(path: &[Component]) -> bool {
+    let [proc, _, rest @ ..] = path else {
+        return false;
+    };
+    if proc.text != "proc" {
+        return false;
+    }
+    let rest = match rest {
+        [task, _, rest @ ..] if task.text == "task" => rest,
+        rest => rest,
+    };
+    match rest {
+        // The entry itself is only a link; its metadata says where to.
+        [fd, _] if fd.text == "fd" => false,
+        [link, _, ..] => link.wild || PROCESS_LINKS.contains(&link.text.as_str()),
+        _ => false,
+    }
+}
+
+/// Judges reading the content of a made-up file.
+pub(super) fn content(path: &[Component]) -> Option<Finding> {
+    match path {
+        [dev] if dev.text == "dev" => None,
+        [dev, rest @ ..] if dev.text == "dev" => device(rest),
+        [proc, rest @ ..] if proc.text == "proc" => process(rest),
+        [sys, rest @ ..] if sys.text == "sys" => system(rest),
+        [first, ..] if first.wild => {
+            // `/*/kcore` and its like.
+            Some(Finding::ask(
+                "path.glob",
+                "a pattern in the first directory could reach devices and secrets",
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn device(rest: &[Component]) -> Option<Finding> {
+    match rest {
+        [name] if name.text == "null" => None,
+        _ => Some(Finding::ask(
+            "path.device",
+            "reading a device may never end, take input from it, or show a raw disk",
+        )),
+    }
+}
+
+fn process(rest: &[Component]) -> Option<Finding> {
+    let Some((first, rest)) = rest.split_first() else {
+        return None;
+    };
+    let is_process = first.wild
+        || first.text == "self"
+        || first.text == "thread-self"
+        || first.text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_process {
+        let key = |name: &str| name.ends_with("_secret") || name.ends_with("fastopen_key");
+        if PROC_REFUSED.contains(&first.text.as_str())
+            || rest
+                .iter()
+                .any(|component| component.wild && first.text == "sys" || key(&component.text))
+        {
+            return Some(Finding::ask(
+                "path.proc",
+                "this part of /proc shows memory, keys or raw kernel state",
+            ));
+        }
+        return None;
+    }
+    let rest = match rest {
+        [task, _, rest @ ..] if task.text == "task" => rest,
+        rest => rest,
+    };
+    match rest {
+        [] if first.wild => Some(Finding::ask(
+            "path.proc",
+            "the pattern covers parts of /proc that show memory or keys",
+        )),
+        [] => None,
+        [name, ..] if !name.wild && PROCESS_FILES.contains(&name.text.as_str()) => None,
+        [name, ..] if name.text == "environ" => Some(Finding::ask(
+            "path.proc.environ",
+            "the environment of a process usually holds passwords",
+        )),
+        _ => Some(Finding::ask(
+            "path.proc",
+            "this shows the memory, the environment or the open files of a process",
+        )),
+    }
+}
+
+fn system(rest: &[Component]) -> Option<Finding> {
+    let refused = match rest {
+        [first, ..] if matches!(first.text.as_str(), "firmware" | "power") => true,
+        [kernel, name, ..] if kernel.text == "kernel" => {
+            name.wild
+                || matches!(
+                    name.text.as_str(),
+                    "debug" | "tracing" | "security" | "config"
+                )
+        }
+        // Reading these registers has side effects on some hardware.
+        [.., name] => {
+            ["rom", "vpd", "config"].contains(&name.text.as_str())
+                || name.text.starts_with("resource")
+                    && rest.iter().any(|part| part.text.contains("pci"))
+        }
+        [] => false,
+    };
+    refused.then(|| {
+        Finding::ask(
+            "path.sys",
+            "reading this kernel file can change or block something",
+        )
+    })
+}

@@ -1,0 +1,32 @@
+//! Tests of the policy as a whole.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed test should stop here"
+)]
+
+mod corpus;
+
+use super::types::{Request, Rulebook, Subject, Verdict};
+use super::verdict::classify;
+
+/// A command on a server about which nothing is known.
+fn command(text: &str) -> Subject {
+    request(Request::Command(text.to_owned()))
+}
+
+fn request(request: Request) -> Subject {
+    Subject {
+        request,
+        server: "prod-a".to_owned(),
+        tool: "remote_exec".to_owned(),
+        labels: vec!["prod".to_owned()],
+        cwd: None,
+        home: None,
+        resolved: None,
+    }
+}
+
+fn verdict(text: &str) -> Verdict {
+    classify(&command(text), &Rulebook::default())
+}
