@@ -67,6 +67,7 @@ pub(crate) fn overflow(_: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+#[expect(unconditional_recursion, reason = "that is the attack")]
 fn deeper(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     black_box(deeper(frame[0] + 1)) + frame[1]
