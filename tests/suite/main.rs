@@ -2,9 +2,11 @@
 //!
 //! It owns nothing but the list: each module tests one part of openshell.
 
-mod opencode_adapter;
 #![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
 
+mod component;
+mod hostile_guest;
+mod opencode_adapter;
 mod ssh_auth;
 mod ssh_ending;
 mod ssh_exec;

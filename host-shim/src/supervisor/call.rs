@@ -121,7 +121,12 @@ impl Call {
 
     /// Puts the intent on record.
     pub(crate) async fn open(&self, server: &str) -> Result<Action, Failure> {
-        self.conduct.note(self.check_opening(server))?;
+        let opened = self.open_action(server).await;
+        self.conduct.note(opened)
+    }
+
+    async fn open_action(&self, server: &str) -> Result<Action, Failure> {
+        self.check_opening(server)?;
         // The journal comes first: without it nothing else is even looked at.
         let journal = self.resources().journal()?;
         if self.resources().paths().pause_file().exists() {

@@ -1,8 +1,8 @@
 //! How a guest behaves within one call, and what it may claim at its end.
 //!
 //! Invariant: the first refusal of a call is its result. A guest that was told
-//! no (by the policy, by a person, or because it broke the rules of permits)
-//! gets nothing more in the same call, cannot ask the person again, and cannot
+//! no (by the policy, by a person, because it broke the rules of permits, or
+//! because one of these could not speak) gets nothing more in the same call, cannot ask the person again, and cannot
 //! report another ending.
 
 use std::sync::{Mutex, PoisonError};
@@ -46,15 +46,19 @@ impl Conduct {
 }
 
 /// Whether a failure says no, as opposed to saying that something did not work,
-/// which a tool may make something of.
+/// which a tool may make something of. Whatever keeps the host from judging,
+/// asking or recording says no as well.
 fn is_refusal(code: FailureCode) -> bool {
     matches!(
         code,
         FailureCode::PolicyRejected
+            | FailureCode::PolicyUnreadable
             | FailureCode::ApprovalRequired
             | FailureCode::ApprovalRejected
             | FailureCode::ApprovalExpired
             | FailureCode::PermitMisused
+            | FailureCode::GuestStopped
+            | FailureCode::JournalUnavailable
     )
 }
 

@@ -13,7 +13,7 @@ use crate::{limits, permits, report};
 type Attack = fn(&Arguments) -> Result<(), Failure>;
 
 /// Tool names and what they do.
-const ATTACKS: [(&str, Attack); 21] = [
+const ATTACKS: [(&str, Attack); 24] = [
     ("honest", permits::honest),
     ("forge", permits::forge),
     ("forge-action", permits::forge_action),
@@ -27,7 +27,11 @@ const ATTACKS: [(&str, Attack); 21] = [
     ("many-actions", permits::many_actions),
     ("other-server", permits::other_server),
     ("yes-policy", permits::yes_policy),
+    // The policy below misbehaves for calls of these names.
+    ("judge-spins", permits::yes_policy),
+    ("judge-lists", permits::yes_policy),
     ("nag", permits::nag),
+    ("slow-change", permits::slow_change),
     ("spin", limits::spin),
     ("spin-after-change", limits::spin_after_change),
     ("chatter", limits::chatter),

@@ -1,6 +1,6 @@
 //! Attacks on permits and actions: the right to act, without having it.
 
-use crate::attacks::{Arguments, harmless, spend};
+use crate::attacks::{Arguments, command, harmless, spend};
 use crate::bindings::openshell::host::effects::{self, Action, Operation, Permit, ReadSpec};
 use crate::bindings::openshell::host::types::Failure;
 
@@ -156,4 +156,11 @@ pub(crate) fn nag(arguments: &Arguments) -> Result<(), Failure> {
         failed = failed.or(done.err());
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// Runs a change that takes a while, for a suite that gives the call up meanwhile.
+pub(crate) fn slow_change(arguments: &Arguments) -> Result<(), Failure> {
+    let marker = arguments.marker();
+    let text = format!("echo began >> {marker}; sleep 2; echo ended >> {marker}");
+    effects::run(arguments.open()?.permit(&command(&text))?).map(drop)
 }
