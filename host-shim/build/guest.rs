@@ -50,7 +50,14 @@ fn compile(workspace: &Path, package: &str, out: &Path) -> Vec<u8> {
     let mut command = Command::new(cargo);
     command
         .current_dir(workspace)
-        .args(["build", "--release", "--package", package, "--target", TARGET])
+        .args([
+            "build",
+            "--release",
+            "--package",
+            package,
+            "--target",
+            TARGET,
+        ])
         .arg("--lib")
         .arg("--target-dir")
         .arg(&target_dir)

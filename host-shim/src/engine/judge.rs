@@ -153,7 +153,9 @@ impl Instance {
                 .get_export_index(&mut self.store, Some(&interface), function)
         });
         let index = index.ok_or_else(|| {
-            wasmtime::Error::msg(format!("the component does not export {INTERFACE} {function}"))
+            wasmtime::Error::msg(format!(
+                "the component does not export {INTERFACE} {function}"
+            ))
         })?;
         let function = self
             .instance

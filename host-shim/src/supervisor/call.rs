@@ -4,7 +4,7 @@
 //! The guest's part of the result is its report; everything about execution and
 //! record is put together here from the host's own facts.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -19,11 +19,10 @@ use super::resources::Resources;
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::Engine;
-use crate::engine::contract::{
-    AuthKind, Failure, FailureCode, Report, Rulebook, Scope, Server,
-};
+use crate::engine::contract::{AuthKind, Failure, FailureCode, Report, Scope, Server};
 use crate::journal::{Context, Durability, Intent, JournalError};
 use crate::registry;
+use crate::rules::Rules;
 use crate::ssh::Connection;
 
 /// Tools whose repetition can change a server.
@@ -35,6 +34,7 @@ pub struct Call {
     request: ToolCall,
     arguments: Value,
     asker: Arc<dyn Asker>,
+    rules: OnceLock<Rules>,
     actions: Mutex<Vec<Action>>,
     conduct: Conduct,
 }
@@ -47,6 +47,7 @@ impl Call {
             request,
             arguments,
             asker,
+            rules: OnceLock::new(),
             actions: Mutex::new(Vec::new()),
             conduct: Conduct::default(),
         }
@@ -89,8 +90,15 @@ impl Call {
         digest::payload(&self.request.tool, &self.arguments)
     }
 
-    pub(super) fn rulebook(&self) -> Result<Rulebook, Failure> {
-        self.resources().rulebook(self.supervisor.judge())
+    /// The rules for this call; read once, so that one call has one set of rules.
+    pub(super) fn rules(&self) -> Result<&Rules, Failure> {
+        if let Some(rules) = self.rules.get() {
+            return Ok(rules);
+        }
+        let rules = self
+            .resources()
+            .rules(self.request.workspace.as_deref(), self.supervisor.judge())?;
+        Ok(self.rules.get_or_init(|| rules))
     }
 
     /// Lists the servers as a model may see them.
@@ -340,8 +348,9 @@ impl Call {
         let facts = self.lock_actions().last().map(Action::facts);
         if let Some(facts) = facts {
             let gap = facts.unrecorded.or_else(|| {
-                (facts.snapshot == SnapshotStatus::PartialFailure)
-                    .then(|| "The state after the change could not be kept as a snapshot.".to_owned())
+                (facts.snapshot == SnapshotStatus::PartialFailure).then(|| {
+                    "The state after the change could not be kept as a snapshot.".to_owned()
+                })
             });
             if let Some(gap) = gap
                 && envelope.status == Status::Ok

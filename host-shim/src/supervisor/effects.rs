@@ -7,8 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use globset::GlobBuilder;
-
 use super::action::{Action, Ending, Facts};
 use super::call::Call;
 use super::digest::sha256;
@@ -19,10 +17,8 @@ use crate::engine::contract::{
     StatResult,
 };
 use crate::journal::Durability;
-use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Sftp};
+use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest};
 
-/// Names one file name pattern may stand for; more would not fit a command line.
-const GLOB_NAMES_MAX: usize = 1_000;
 /// Directories below the root that a walk goes down to.
 const WALK_DEPTH_MAX: usize = 64;
 
@@ -306,8 +302,7 @@ fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
     execution.stderr_bytes = Some(outcome.stderr.total);
     execution.stdout_truncated = Some(is_cut(&outcome.stdout));
     execution.stderr_truncated = Some(is_cut(&outcome.stderr));
-    execution.duration_ms =
-        Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
+    execution.duration_ms = Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
     facts.note.clone_from(&outcome.note);
     facts.ended = match &outcome.end {
         End::TimedOut(ssh::Ended::GroupGone) | End::Cancelled(ssh::Ended::GroupGone) => {
@@ -343,110 +338,4 @@ fn kind(kind: ssh::FileKind) -> FileKind {
         ssh::FileKind::Symlink => FileKind::Symlink,
         ssh::FileKind::Other => FileKind::Other,
     }
-}
-
-/// Replaces words that are file name patterns by the names they stand for, in
-/// the order a shell would give them; a pattern without a match stays (POSIX.1
-/// Shell Command Language, 2.13.3).
-pub(super) async fn expand_globs(
-    sftp: &Arc<Sftp>,
-    cwd: &str,
-    stages: &[Vec<String>],
-    globs: &[(u32, u32)],
-) -> Result<Vec<Vec<String>>, Failure> {
-    let mut expanded = Vec::with_capacity(stages.len());
-    for (stage_index, stage) in stages.iter().enumerate() {
-        let mut words = Vec::with_capacity(stage.len());
-        for (word_index, word) in stage.iter().enumerate() {
-            if globs.contains(&(stage_index as u32, word_index as u32)) {
-                words.extend(expand_glob(sftp, cwd, word).await?);
-            } else {
-                words.push(word.clone());
-            }
-        }
-        expanded.push(words);
-    }
-    Ok(expanded)
-}
-
-async fn expand_glob(sftp: &Arc<Sftp>, cwd: &str, pattern: &str) -> Result<Vec<String>, Failure> {
-    // Each candidate is the text the command will see, and where it lies.
-    let (mut candidates, rest) = match pattern.strip_prefix('/') {
-        Some(rest) => (vec![("/".to_owned(), "/".to_owned())], rest),
-        None => (
-            vec![(String::new(), format!("{}/", cwd.trim_end_matches('/')))],
-            pattern,
-        ),
-    };
-    let parts: Vec<&str> = rest.split('/').collect();
-    for (index, part) in parts.iter().enumerate() {
-        let last = index + 1 == parts.len();
-        let mut next = Vec::new();
-        for (shown, place) in candidates {
-            if !part.contains(['*', '?', '[']) {
-                let slash = if last { "" } else { "/" };
-                next.push((format!("{shown}{part}{slash}"), format!("{place}{part}{slash}")));
-                continue;
-            }
-            let matcher = matcher(part)?;
-            // What cannot be listed matches nothing, as in a shell.
-            let mut names: Vec<String> = sftp
-                .list(&place)
-                .await
-                .unwrap_or_default()
-                .into_iter()
-                .map(|entry| entry.name)
-                .filter(|name| !name.starts_with('.') || part.starts_with('.'))
-                .filter(|name| matcher.is_match(name))
-                .collect();
-            names.sort();
-            for name in names {
-                let slash = if last { "" } else { "/" };
-                next.push((format!("{shown}{name}{slash}"), format!("{place}{name}{slash}")));
-            }
-        }
-        if next.len() > GLOB_NAMES_MAX {
-            return Err(failure(
-                FailureCode::TooLarge,
-                format!("The pattern {pattern} stands for more than {GLOB_NAMES_MAX} names."),
-                "Use a narrower pattern, or remote_find.",
-            ));
-        }
-        candidates = next;
-    }
-    let mut names = Vec::new();
-    for (shown, place) in candidates {
-        if sftp.lstat(&place).await.is_ok() {
-            names.push(shown);
-        }
-    }
-    if names.is_empty() {
-        names.push(pattern.to_owned());
-    }
-    Ok(names)
-}
-
-fn matcher(part: &str) -> Result<globset::GlobMatcher, Failure> {
-    // Braces are ordinary characters in a POSIX pattern, and `**` is `*`.
-    let mut posix = String::with_capacity(part.len());
-    for character in part.chars() {
-        match character {
-            '{' => posix.push_str("[{]"),
-            '}' => posix.push_str("[}]"),
-            '*' if posix.ends_with('*') => {}
-            other => posix.push(other),
-        }
-    }
-    GlobBuilder::new(&posix)
-        .literal_separator(true)
-        .backslash_escape(false)
-        .build()
-        .map(|glob| glob.compile_matcher())
-        .map_err(|error| {
-            failure(
-                FailureCode::InvalidArgument,
-                format!("{part:?} is not a file name pattern: {}.", error.kind()),
-                "",
-            )
-        })
 }

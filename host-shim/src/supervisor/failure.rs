@@ -14,11 +14,7 @@ use crate::snapshots::SnapshotError;
 use crate::ssh::{SftpError, SshError};
 
 /// A failure from its parts.
-pub fn failure(
-    code: FailureCode,
-    message: impl Into<String>,
-    next: impl Into<String>,
-) -> Failure {
+pub fn failure(code: FailureCode, message: impl Into<String>, next: impl Into<String>) -> Failure {
     Failure {
         code,
         message: message.into(),

@@ -17,10 +17,11 @@ mod digest;
 mod effects;
 mod envelope;
 mod failure;
+mod names;
 mod permit;
+mod replay;
 mod resources;
 mod restore;
-mod replay;
 mod write;
 
 use std::path::PathBuf;

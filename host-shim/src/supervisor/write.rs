@@ -231,7 +231,12 @@ impl Call {
             resolved,
         )?;
         let secret = self
-            .judge(action, Request::ReadPath(requested.to_owned()), None, resolved)?
+            .judge(
+                action,
+                Request::ReadPath(requested.to_owned()),
+                None,
+                resolved,
+            )?
             .decision
             != Decision::AutoAllow;
         let name = format!("{}:{}", action.server(), escape_line(&path));
@@ -446,7 +451,10 @@ async fn remove(sftp: &Sftp, plan: &WritePlan) -> Result<(), Failure> {
     if now != plan.before_sha256 {
         return Err(failure(
             FailureCode::Conflict,
-            format!("{} has changed in the meantime; it was not removed.", plan.path),
+            format!(
+                "{} has changed in the meantime; it was not removed.",
+                plan.path
+            ),
             "Look at the file and decide anew.",
         ));
     }

@@ -29,7 +29,10 @@ fn main() -> ExitCode {
     let mut bridge = Bridge::start(&helper, &sshd, &scratch);
     let master = ControlMaster::start(&sshd, &scratch);
 
-    println!("{}; {CALLS} calls a line, medians with the middle half", Sshd::version());
+    println!(
+        "{}; {CALLS} calls a line, medians with the middle half",
+        Sshd::version()
+    );
     let fsync = fsync_times(&scratch);
     println!("fsync of a small append            {}", spread(&fsync));
 
@@ -45,7 +48,10 @@ fn main() -> ExitCode {
     );
     println!("remote_exec, warm, over the bridge {}", spread(&ours));
     println!("ssh over ControlMaster             {}", spread(&theirs));
-    println!("  ratio                            {:.2}", median(&ours) / median(&theirs));
+    println!(
+        "  ratio                            {:.2}",
+        median(&ours) / median(&theirs)
+    );
 
     let (stats, _) = alternate(|| bridge.call("remote_stat", &stat), || ());
     println!("remote_stat                        {}", spread(&stats));
@@ -154,8 +160,19 @@ impl Bridge {
         let identity = sshd.client_key_path().display().to_string();
         let host_key = sshd.host_key_line();
         let add = [
-            "server", "add", "bench", "--host", "127.0.0.1", "--port", &port, "--user",
-            sshd.user(), "--identity", &identity, "--host-key", &host_key,
+            "server",
+            "add",
+            "bench",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &port,
+            "--user",
+            sshd.user(),
+            "--identity",
+            &identity,
+            "--host-key",
+            &host_key,
         ];
         for arguments in [&["key", "init", "--file", &key_path][..], &add[..]] {
             let output = command(arguments).output().expect("the helper runs");
@@ -187,10 +204,13 @@ impl Bridge {
 
     fn request(&mut self, method: &str, params: &Value) -> Value {
         self.next += 1;
-        let request = json!({"jsonrpc": "2.0", "id": self.next, "method": method, "params": params});
+        let request =
+            json!({"jsonrpc": "2.0", "id": self.next, "method": method, "params": params});
         writeln!(self.input, "{request}").expect("the helper reads");
         let mut line = String::new();
-        self.output.read_line(&mut line).expect("the helper answers");
+        self.output
+            .read_line(&mut line)
+            .expect("the helper answers");
         serde_json::from_str(&line).expect("an answer is JSON")
     }
 
@@ -221,10 +241,16 @@ impl ControlMaster {
         arguments.push(sshd.port().to_string());
         arguments.push("-i".to_owned());
         arguments.push(sshd.client_key_path().display().to_string());
-        arguments.extend(option(format!("UserKnownHostsFile={}", sshd.known_hosts_path().display())));
+        arguments.extend(option(format!(
+            "UserKnownHostsFile={}",
+            sshd.known_hosts_path().display()
+        )));
         arguments.extend(option("IdentitiesOnly=yes".to_owned()));
         arguments.extend(option("BatchMode=yes".to_owned()));
-        arguments.extend(option(format!("ControlPath={}", scratch.join("cm").display())));
+        arguments.extend(option(format!(
+            "ControlPath={}",
+            scratch.join("cm").display()
+        )));
         arguments.extend(option("ControlMaster=auto".to_owned()));
         arguments.extend(option("ControlPersist=60".to_owned()));
         arguments.push(format!("{}@127.0.0.1", sshd.user()));
@@ -259,12 +285,22 @@ impl Drop for ControlMaster {
 /// and few in one process.
 fn verdicts(helper: &Path) {
     let commands = [
-        "ls -la /srv", "grep -rn proxy_pass /etc/nginx/conf.d", "systemctl status cron --no-pager",
-        "find /srv -type f -mmin -5", "rm -rf /", "cat /etc/ssl/../shadow", "ps aux | grep x",
+        "ls -la /srv",
+        "grep -rn proxy_pass /etc/nginx/conf.d",
+        "systemctl status cron --no-pager",
+        "find /srv -type f -mmin -5",
+        "rm -rf /",
+        "cat /etc/ssl/../shadow",
+        "ps aux | grep x",
     ];
     let time = |count: usize| {
         let input: String = (0..count)
-            .map(|n| format!("{}\n", json!({"id": n, "command": commands[n % commands.len()]})))
+            .map(|n| {
+                format!(
+                    "{}\n",
+                    json!({"id": n, "command": commands[n % commands.len()]})
+                )
+            })
             .collect();
         let started = Instant::now();
         let mut child = Command::new(helper)

@@ -83,20 +83,17 @@ impl Sftp {
         walk: &mut Walk,
     ) -> Result<Vec<String>, SftpError> {
         let mut next = Vec::new();
-        let mut listings =
-            stream::iter(level.to_vec())
-                .map(|directory| async move {
-                    let listing = self.list_plain(&join(root, &directory)).await;
-                    (directory, listing)
-                })
-                .buffered(PARALLEL_DIRS);
+        let mut listings = stream::iter(level.to_vec())
+            .map(|directory| async move {
+                let listing = self.list_plain(&join(root, &directory)).await;
+                (directory, listing)
+            })
+            .buffered(PARALLEL_DIRS);
         while let Some((directory, listing)) = listings.next().await {
             match listing {
                 Ok(entries) => next.extend(walk.take_level(&directory, entries, limit)),
                 Err(lost @ SftpError::Lost { .. }) => return Err(lost),
-                Err(error) => walk
-                    .unreadable
-                    .push((directory, short_reason(&error))),
+                Err(error) => walk.unreadable.push((directory, short_reason(&error))),
             }
             if walk.entries.len() >= limit {
                 walk.cut = true;
