@@ -4,6 +4,8 @@
 
 #![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
 
+mod component;
+mod hostile_guest;
 mod opencode_adapter;
 mod opencode_helper;
 mod opencode_questions;

@@ -10,9 +10,11 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, Ending};
+use super::conduct::{self, Conduct, misused};
 use super::digest;
 use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 use super::failure::{code_name, failure};
+use super::permit::Permit;
 use super::resources::Resources;
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
@@ -34,6 +36,7 @@ pub struct Call {
     asker: Arc<dyn Asker>,
     rules: OnceLock<Rules>,
     actions: Mutex<Vec<Action>>,
+    conduct: Conduct,
 }
 
 impl Call {
@@ -46,6 +49,7 @@ impl Call {
             asker,
             rules: OnceLock::new(),
             actions: Mutex::new(Vec::new()),
+            conduct: Conduct::default(),
         }
     }
 
@@ -67,6 +71,10 @@ impl Call {
 
     pub(super) fn asker(&self) -> &Arc<dyn Asker> {
         &self.asker
+    }
+
+    pub(super) fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 
     pub(super) fn cancel(&self) -> &CancellationToken {
@@ -121,6 +129,12 @@ impl Call {
 
     /// Puts the intent on record.
     pub(crate) async fn open(&self, server: &str) -> Result<Action, Failure> {
+        let opened = self.open_action(server).await;
+        self.conduct.note(opened)
+    }
+
+    async fn open_action(&self, server: &str) -> Result<Action, Failure> {
+        self.check_opening(server)?;
         // The journal comes first: without it nothing else is even looked at.
         let journal = self.resources().journal()?;
         if self.resources().paths().pause_file().exists() {
@@ -179,21 +193,51 @@ impl Call {
         Ok(action)
     }
 
+    /// A call is one action, on the server it names: that is what its result and
+    /// its idempotency key stand for.
+    fn check_opening(&self, server: &str) -> Result<(), Failure> {
+        if let Some(refusal) = self.conduct.refusal() {
+            return Err(refusal);
+        }
+        if !self.lock_actions().is_empty() {
+            return Err(misused("A call cannot open a second action."));
+        }
+        match self.arguments.get("server").and_then(Value::as_str) {
+            Some(named) if named == server => Ok(()),
+            _ => Err(misused(format!(
+                "A call cannot open an action on {server:?} without naming that server."
+            ))),
+        }
+    }
+
     fn lock_actions(&self) -> std::sync::MutexGuard<'_, Vec<Action>> {
         self.actions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an action belongs to this call and can still be worked with.
     pub(super) fn check_action(&self, action: &Action) -> Result<(), Failure> {
+        if let Some(refusal) = self.conduct.refusal() {
+            return Err(refusal);
+        }
         let known = self.lock_actions().iter().any(|own| own.same(action));
         if known && !action.is_settled() {
             return Ok(());
         }
-        Err(failure(
-            FailureCode::PermitMisused,
-            "The action is over.",
-            "Each call can change one thing once.",
-        ))
+        Err(self.misused("The action is over: a call can change one thing once."))
+    }
+
+    /// Checks a permit at the moment it is spent.
+    pub(super) fn check_permit(&self, permit: &Permit) -> Result<(), Failure> {
+        self.check_action(&permit.action)?;
+        self.conduct.note(permit.check())
+    }
+
+    /// Notes a broken rule and says which.
+    pub(super) fn misused(&self, what: impl Into<String>) -> Failure {
+        let failure = misused(what);
+        // Only what is kept matters; the failure goes back to the guest as well.
+        let _ = self.conduct.note(Err::<(), _>(failure.clone()));
+        failure
     }
 
     /// Connects to the action's server, or returns the connection there is.
@@ -214,6 +258,13 @@ impl Call {
 
     /// Ends a call whose guest came to an end.
     pub(super) async fn finish(&self, report: Report) -> Envelope {
+        if let Some(refusal) = self.conduct.refusal() {
+            return self.finish_failed(&refusal).await;
+        }
+        let report = match conduct::admit(report) {
+            Ok(report) => report,
+            Err(unusable) => return self.finish_failed(&unusable).await,
+        };
         self.settle(report.code.as_deref(), report.message.as_deref())
             .await;
         let mut envelope = self.envelope();
@@ -223,9 +274,7 @@ impl Call {
         envelope.code = report.code;
         envelope.message = report.message;
         envelope.next = report.next;
-        envelope.data = report
-            .data
-            .and_then(|data| serde_json::from_str(&data).ok());
+        envelope.data = report.data;
         self.admit(envelope)
     }
 

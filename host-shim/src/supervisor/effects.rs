@@ -22,18 +22,10 @@ use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest};
 /// Directories below the root that a walk goes down to.
 const WALK_DEPTH_MAX: usize = 64;
 
-fn misused(wanted: &str) -> Failure {
-    failure(
-        FailureCode::PermitMisused,
-        format!("The permit is not for {wanted}."),
-        "",
-    )
-}
-
 impl Call {
     /// Runs a command.
     pub(crate) async fn run(&self, permit: Permit) -> Result<ExecResult, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Permit {
             action,
             plan,
@@ -43,11 +35,11 @@ impl Call {
             ..
         } = permit;
         let Plan::Exec(plan) = plan else {
-            return Err(misused("a command"));
+            return Err(self.misused("The permit is not for a command."));
         };
         let changes = !plan.unasked;
         if changes && !action.claim_change() {
-            return Err(misused("a second change in one call"));
+            return Err(self.misused("The action has changed something already."));
         }
         action.attempt(&verdict, &operation, changes).await?;
         let cancel = self.cancel().clone();
@@ -75,9 +67,9 @@ impl Call {
 
     /// Reads a piece of a file.
     pub(crate) async fn read(&self, permit: Permit) -> Result<Content, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Plan::Read(spec) = &permit.plan else {
-            return Err(misused("reading"));
+            return Err(self.misused("The permit is not for reading."));
         };
         self.begin_read(&permit).await?;
         let sftp = permit.connection.sftp().await?;
@@ -128,9 +120,9 @@ impl Call {
 
     /// Reads metadata.
     pub(crate) async fn stat(&self, permit: Permit) -> Result<StatResult, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Plan::Stat(path) = &permit.plan else {
-            return Err(misused("metadata"));
+            return Err(self.misused("The permit is not for metadata."));
         };
         self.begin_read(&permit).await?;
         let sftp = permit.connection.sftp().await?;
@@ -166,9 +158,9 @@ impl Call {
 
     /// Lists a directory or a tree.
     pub(crate) async fn walk(&self, permit: Permit) -> Result<Listing, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Plan::Walk(spec) = &permit.plan else {
-            return Err(misused("listing"));
+            return Err(self.misused("The permit is not for listing."));
         };
         self.begin_read(&permit).await?;
         let sftp = permit.connection.sftp().await?;

@@ -117,14 +117,15 @@ impl Call {
         operation: Operation,
     ) -> Result<Permit, Failure> {
         self.check_action(action)?;
-        match operation {
+        let minted = match operation {
             Operation::Exec(spec) => self.permit_exec(action, spec).await,
             Operation::Argv(spec) => self.permit_argv(action, spec).await,
             Operation::Read(spec) => self.permit_read(action, spec).await,
             Operation::Stat(path) => self.permit_stat(action, path).await,
             Operation::Walk(spec) => self.permit_walk(action, spec).await,
             Operation::Write(spec) => self.permit_write(action, spec).await,
-        }
+        };
+        self.conduct().note(minted)
     }
 
     /// Asks the policy. A rejection is a failure at once.

@@ -78,6 +78,7 @@ pub type Prompt = Arc<dyn Fn() -> std::io::Result<SecretString> + Send + Sync>;
 pub struct Resources {
     paths: Paths,
     prompt: Option<Prompt>,
+    key_env: Option<KeyEnv<'static>>,
     key: Arc<OnceCell<Arc<MasterKey>>>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
@@ -92,6 +93,7 @@ impl Resources {
         Self {
             paths,
             prompt,
+            key_env: None,
             key: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
@@ -99,6 +101,14 @@ impl Resources {
             pool: Pool::new(PoolConfig::default()),
             rejected: Mutex::new(std::collections::HashSet::new()),
         }
+    }
+
+    /// Takes the master key from where this says and not from where the process's
+    /// environment says.
+    #[must_use]
+    pub fn with_key_env(mut self, env: KeyEnv<'static>) -> Self {
+        self.key_env = Some(env);
+        self
     }
 
     /// Where everything lies.
@@ -197,9 +207,10 @@ impl Resources {
             .get_or_try_init(|| async {
                 let paths = self.paths.clone();
                 let prompt = self.prompt.clone();
+                let key_env = self.key_env.clone();
                 // The keychain and the key derivation block for a while.
                 let resolved = tokio::task::spawn_blocking(move || {
-                    let env = KeyEnv::from_process();
+                    let env = key_env.unwrap_or_else(KeyEnv::from_process);
                     match &prompt {
                         Some(prompt) => {
                             let ask = || prompt();

@@ -309,7 +309,7 @@ impl Call {
 
     /// Writes (or removes) the file a permit is for.
     pub(crate) async fn write(&self, permit: Permit) -> Result<Written, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Permit {
             action,
             plan,
@@ -319,18 +319,10 @@ impl Call {
             ..
         } = permit;
         let Plan::Write(plan) = plan else {
-            return Err(failure(
-                FailureCode::PermitMisused,
-                "The permit is not for writing.",
-                "",
-            ));
+            return Err(self.misused("The permit is not for writing."));
         };
         if !action.claim_change() {
-            return Err(failure(
-                FailureCode::PermitMisused,
-                "The action has changed something already.",
-                "",
-            ));
+            return Err(self.misused("The action has changed something already."));
         }
         if plan.is_unchanged() {
             action.note_facts(|facts| {
