@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::component::{Component, ComponentNamedList, Lift, Linker, Lower};
 use wasmtime::{Store, StoreLimits};
 
+use super::EngineError;
 use super::contract::{Rule, Rulebook, Step, Subject, Verdict};
 use super::limits::{self, Limits};
 use super::ticker::Ticker;
-use super::EngineError;
 
 const INTERFACE: &str = "openshell:host/policy@0.1.0";
 

@@ -101,7 +101,10 @@ pub(super) fn admit(report: Report) -> Result<Admitted, Failure> {
         return unusable("its code is not one");
     }
     let sentences = report.message.iter().chain(&report.next);
-    if sentences.map(String::len).any(|length| length > SENTENCE_MAX) {
+    if sentences
+        .map(String::len)
+        .any(|length| length > SENTENCE_MAX)
+    {
         return unusable("its message is too long");
     }
     let Ok(data) = report.data.as_deref().map(serde_json::from_str).transpose() else {
@@ -160,9 +163,16 @@ mod tests {
         assert!(conduct.note(Ok(())).is_ok());
         assert!(conduct.note(fail(FailureCode::FileNotFound, "a")).is_err());
         assert_eq!(conduct.refusal(), None);
-        assert!(conduct.note(fail(FailureCode::ApprovalRejected, "b")).is_err());
+        assert!(
+            conduct
+                .note(fail(FailureCode::ApprovalRejected, "b"))
+                .is_err()
+        );
         assert!(conduct.note(fail(FailureCode::PermitMisused, "c")).is_err());
         let kept = conduct.refusal().expect("it was refused");
-        assert_eq!((kept.code, kept.message.as_str()), (FailureCode::ApprovalRejected, "b"));
+        assert_eq!(
+            (kept.code, kept.message.as_str()),
+            (FailureCode::ApprovalRejected, "b")
+        );
     }
 }
