@@ -7,10 +7,14 @@
 mod component;
 mod hostile_guest;
 mod opencode_adapter;
+mod opencode_helper;
+mod opencode_questions;
+mod opencode_rig;
 mod ssh_auth;
 mod ssh_ending;
 mod ssh_exec;
 mod ssh_host_keys;
+mod ssh_hostile;
 mod ssh_pool;
 mod ssh_sftp;
 mod ssh_shells;
