@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::action::{Action, Ending, Facts};
 use super::call::Call;
 use super::digest::sha256;
@@ -17,7 +19,7 @@ use crate::engine::contract::{
     StatResult,
 };
 use crate::journal::Durability;
-use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest};
+use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Pool, SshError};
 
 /// Directories below the root that a walk goes down to.
 const WALK_DEPTH_MAX: usize = 64;
@@ -42,11 +44,14 @@ impl Call {
             return Err(self.misused("The action has changed something already."));
         }
         action.attempt(&verdict, &operation, changes).await?;
-        let cancel = self.cancel().clone();
+        let run = Run {
+            cancel: self.cancel().clone(),
+            pool: self.resources().pool().clone(),
+        };
         // The task owns the command: it goes on, and settles, whatever becomes of
         // the guest that asked for it.
         let owned = tokio::spawn(async move {
-            let result = execute(&action, &connection, plan, cancel).await;
+            let result = run.to_the_end(&action, connection, plan).await;
             if changes {
                 let ending = match &result {
                     Ok(_) => Ending::ok(),
@@ -220,23 +225,58 @@ impl Call {
     }
 }
 
-/// Runs a command to its end and notes what is known of it.
-async fn execute(
-    action: &Action,
-    connection: &Arc<Connection>,
-    plan: ExecPlan,
-    cancel: tokio_util::sync::CancellationToken,
-) -> Result<ExecResult, Failure> {
-    let timeout = plan.timeout;
-    let request = ExecRequest {
-        program: plan.program,
-        cwd: plan.cwd,
-        timeout,
-        head_limit: plan.keep.0,
-        tail_limit: plan.keep.1,
-    };
-    let outcome = connection.exec(request, cancel).await?;
-    action.note_facts(|facts| note_outcome(facts, &outcome));
+/// What a running command needs besides its plan.
+struct Run {
+    cancel: CancellationToken,
+    pool: Pool,
+}
+
+impl Run {
+    /// Starts the command. A connection that turns out dead before anything was
+    /// sent is dialled once more; whatever may have started is never repeated.
+    async fn start(
+        &self,
+        action: &Action,
+        connection: Arc<Connection>,
+        request: ExecRequest,
+    ) -> Result<ExecOutcome, Failure> {
+        let first = connection.exec(request.clone(), self.cancel.clone()).await;
+        let (Err(SshError::ConnectionLost { started: false }), Some(target)) =
+            (&first, action.target())
+        else {
+            return Ok(first?);
+        };
+        let again = self.pool.connection(target).await?;
+        // The permit was for a server with this key.
+        if again.host_key() != connection.host_key() {
+            return Ok(first?);
+        }
+        Ok(again.exec(request, self.cancel.clone()).await?)
+    }
+
+    /// Runs a command to its end and notes what is known of it.
+    async fn to_the_end(
+        &self,
+        action: &Action,
+        connection: Arc<Connection>,
+        plan: ExecPlan,
+    ) -> Result<ExecResult, Failure> {
+        let timeout = plan.timeout;
+        let request = ExecRequest {
+            program: plan.program,
+            cwd: plan.cwd,
+            timeout,
+            head_limit: plan.keep.0,
+            tail_limit: plan.keep.1,
+        };
+        let outcome = self.start(action, connection, request).await?;
+        action.note_facts(|facts| note_outcome(facts, &outcome));
+        conclude(outcome, timeout)
+    }
+}
+
+/// What the guest is told of a command that was started.
+fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failure> {
     let output = Output {
         stdout: printed(&outcome.stdout),
         stderr: printed(&outcome.stderr),

@@ -83,22 +83,13 @@ impl Sftp {
         walk: &mut Walk,
     ) -> Result<Vec<String>, SftpError> {
         let mut next = Vec::new();
-<<<<<<< HEAD
+        let mut unread = level.len();
         let mut listings = stream::iter(level.to_vec())
             .map(|directory| async move {
                 let listing = self.list_plain(&join(root, &directory)).await;
                 (directory, listing)
             })
             .buffered(PARALLEL_DIRS);
-=======
-        let mut unread = level.len();
-        let mut listings =
-            stream::iter(level)
-                .map(|directory| async move {
-                    (directory, self.list_plain(&join(root, directory)).await)
-                })
-                .buffered(PARALLEL_DIRS);
->>>>>>> ssh
         while let Some((directory, listing)) = listings.next().await {
             unread -= 1;
             match listing {
