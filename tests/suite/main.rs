@@ -6,7 +6,6 @@
 
 mod component;
 mod hostile_guest;
-mod opencode_adapter;
 mod opencode_helper;
 mod opencode_questions;
 mod opencode_rig;
