@@ -109,9 +109,7 @@ fn device(rest: &[Component]) -> Option<Finding> {
 }
 
 fn process(rest: &[Component]) -> Option<Finding> {
-    let Some((first, rest)) = rest.split_first() else {
-        return None;
-    };
+    let (first, rest) = rest.split_first()?;
     let is_process = first.wild
         || first.text == "self"
         || first.text == "thread-self"

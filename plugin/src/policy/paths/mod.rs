@@ -204,10 +204,7 @@ fn originals(name: &[Component]) -> Vec<Vec<Component>> {
     {
         variants.push([parents, &[Component::new(stem, false)]].concat());
     }
-    while let Some(stem) = secrets::COPIES
-        .iter()
-        .find_map(|suffix| text.strip_suffix(suffix))
-    {
+    while let Some(stem) = words(secrets::COPIES).find_map(|suffix| text.strip_suffix(suffix)) {
         if stem.is_empty() {
             break;
         }
@@ -252,7 +249,7 @@ fn content(path: &str, name: &[Component], place: &Place<'_>) -> Option<Finding>
         };
         let kind = secrets::KINDS
             .iter()
-            .find(|kind| kind.patterns.iter().any(|pattern| covers(pattern)))?;
+            .find(|kind| kind.patterns().any(&covers))?;
         let verb = if wild { "could name" } else { "holds" };
         Some(Finding::ask(
             format!("path.secret.{}", kind.id),
@@ -278,30 +275,19 @@ fn is_public_tree(name: &[Component]) -> bool {
 }
 
 fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -> Option<Finding> {
-    let built_in = || {
-        secrets::KINDS
-            .iter()
-            .flat_map(|kind| kind.patterns)
-            .copied()
-    };
+    let first = root.first().map(|first| first.text.as_str());
+    let is_made_up = matches!(first, None | Some("proc" | "sys" | "dev"));
+    let is_home = words(secrets::HOMES).any(|home| pattern::leads_to(home, root))
+        || matches!(root, [_, stand_in] if stand_in.text == STAND_IN);
+    let built_in = || secrets::KINDS.iter().flat_map(secrets::Kind::patterns);
     let operator = || {
         place
             .secret_paths
             .iter()
             .map(|pattern| operator_pattern(pattern))
     };
-    let is_made_up = matches!(
-        root.first().map(|first| first.text.as_str()),
-        None | Some("proc" | "sys" | "dev")
-    );
-    let is_home = secrets::HOMES
-        .iter()
-        .any(|home| pattern::leads_to(home, root))
-        || is_login_directory(root);
-    let reaches_place = built_in()
-        .chain(operator())
-        .any(|pattern| pattern.starts_with('/') && pattern::reaches(pattern, root));
-    if is_made_up || is_home || reaches_place {
+    let is_above = |pattern: &str| pattern.starts_with('/') && pattern::reaches(pattern, root);
+    if is_made_up || is_home || built_in().any(is_above) || operator().any(is_above) {
         return Some(Finding::ask(
             "path.recursive",
             format!(
@@ -310,34 +296,33 @@ fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -
             ),
         ));
     }
-    let in_etc = root.len() > 1 && root[0].text == "etc";
-    let is_source = |include: &&String| {
+    // Configuration of the system keeps its secrets elsewhere; in an application
+    // `*.conf` may well be `redis.conf`.
+    let in_etc = first == Some("etc") && root.len() > 1;
+    let is_source = |include: &String| {
         let suffix = include.strip_prefix("*.").unwrap_or_default();
-        secrets::SOURCES.contains(&suffix) || in_etc && suffix == "conf"
+        words(secrets::SOURCES).any(|source| source == suffix) || in_etc && suffix == "conf"
     };
-    let include_is_source = !include.is_empty()
-        && include.iter().all(|name| is_source(&name))
-        && place.secret_paths.is_empty();
-    let could_be_included = |pattern: &str| {
+    let is_source = !include.is_empty() && include.iter().all(is_source);
+    let could_be_read = |pattern: &str| {
         let last = pattern.rsplit('/').next().unwrap_or(pattern);
         let named = |include: &String| pattern::could_name(last, &Component::new(include, true));
-        !include_is_source && (include.is_empty() || include.iter().any(named))
+        !pattern.starts_with('/') && (include.is_empty() || include.iter().any(named))
     };
-    let mut names: Box<dyn Iterator<Item = &str>> = Box::new(operator());
-    if !is_public_tree(root) {
-        names = Box::new(names.chain(built_in()));
-    }
-    names.any(|pattern| !pattern.starts_with('/') && could_be_included(pattern)).then(|| {
+    let free = is_source || is_public_tree(root);
+    (operator().any(could_be_read) || !free && built_in().any(could_be_read)).then(|| {
         Finding::ask(
             "path.recursive",
             format!(
-                "files below {} may hold secrets; `--include` with the names that matter, such as '*.conf', leaves them out",
+                "files below {} may hold secrets; `--include` with the names that matter, \
+                 such as '*.log', leaves them out",
                 shown(path)
             ),
         )
     })
 }
 
-fn is_login_directory(root: &[Component]) -> bool {
-    matches!(root, [_, stand_in] if stand_in.text == STAND_IN)
+/// The parts of a list that is written as one text.
+fn words(list: &'static str) -> impl Iterator<Item = &'static str> {
+    list.split_ascii_whitespace()
 }

@@ -5,7 +5,10 @@
     reason = "a failed test should stop here"
 )]
 
+mod circumstances;
 mod corpus;
+mod lexing;
+mod properties;
 
 use super::types::{Request, Rulebook, Subject, Verdict};
 use super::verdict::classify;
