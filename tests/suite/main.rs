@@ -2,9 +2,19 @@
 //!
 //! It owns nothing but the list: each module tests one part of openshell.
 
-mod opencode_adapter;
 #![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
 
+mod cli_audit;
+mod cli_consent;
+mod cli_files;
+mod cli_hostkeys;
+mod cli_reading;
+mod cli_shells;
+mod cli_support;
+mod cli_timeouts;
+mod cli_tools;
+mod cli_undo;
+mod opencode_adapter;
 mod ssh_auth;
 mod ssh_ending;
 mod ssh_exec;
