@@ -11,7 +11,13 @@ fn main() {
     let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("set by cargo"));
     let workspace = manifest.parent().expect("the crate lies in the workspace");
-    for path in ["plugin/src", "plugin/Cargo.toml", "wit", "Cargo.lock", "host-shim/build"] {
+    for path in [
+        "plugin/src",
+        "plugin/Cargo.toml",
+        "wit",
+        "Cargo.lock",
+        "host-shim/build",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     println!("cargo::rerun-if-changed=src/engine/settings.rs");

@@ -8,7 +8,9 @@ use std::io::{BufRead, BufReader, IsTerminal, Write};
 
 use async_trait::async_trait;
 use openshell_host::approvals::{Answer, Answerer, Asker, Matter, Question, agent_in_charge};
+use openshell_host::registry::MasterKey;
 use rustix::termios::{QueueSelector, tcflush};
+use secrecy::SecretString;
 
 use crate::ui::{BOLD, CYAN, YELLOW, colour_diff};
 
@@ -39,7 +41,9 @@ pub(crate) struct TerminalAsker;
 impl Asker for TerminalAsker {
     fn available(&self) -> Result<(), String> {
         if let Some(found) = agent_in_charge() {
-            return Err(format!("{found}, so nobody at a terminal can be trusted to be a person."));
+            return Err(format!(
+                "{found}, so nobody at a terminal can be trusted to be a person."
+            ));
         }
         // Both ends have to be a terminal: with one of them redirected, whoever
         // reads the question is not whoever answers it.
@@ -54,6 +58,22 @@ impl Asker for TerminalAsker {
         tokio::task::spawn_blocking(move || ask_at_terminal(&question))
             .await
             .unwrap_or_else(|error| Answer::Unanswered(error.to_string()))
+    }
+
+    async fn prove_presence(&self, key: &MasterKey) -> Answer {
+        let typed = tokio::task::spawn_blocking(|| {
+            rpassword::prompt_password("Registry passphrase, to show that you are there: ")
+        });
+        let typed = match typed.await {
+            Ok(Ok(typed)) => SecretString::from(typed),
+            Ok(Err(error)) => return Answer::Unanswered(format!("{error}.")),
+            Err(error) => return Answer::Unanswered(format!("{error}.")),
+        };
+        match key.is_passphrase(&typed) {
+            Ok(true) => Answer::Granted(Answerer::Person),
+            Ok(false) => Answer::Rejected(Answerer::Person, None),
+            Err(error) => Answer::Unanswered(format!("{error}.")),
+        }
     }
 }
 

@@ -51,7 +51,8 @@ impl Context {
     pub(crate) fn supervisor(&self) -> Result<&Supervisor, CliError> {
         if self.supervisor.get().is_none() {
             let prompt = std::io::stdin().is_terminal().then(|| {
-                Arc::new(|| rpassword::prompt_password("Registry passphrase: ").map(Into::into)) as _
+                Arc::new(|| rpassword::prompt_password("Registry passphrase: ").map(Into::into))
+                    as _
             });
             let resources = Resources::new(self.paths.clone(), prompt);
             let supervisor = Supervisor::new(Engine::embedded()?, resources)?;

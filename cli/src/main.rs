@@ -23,8 +23,10 @@ use ui::Ui;
 /// Remote servers for coding agents: look freely, ask before changing, undo.
 #[derive(Debug, Parser)]
 #[command(name = "openshell", version, about, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 denied by policy or person, \
-                        4 outcome unknown, 70 internal error.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 denied by policy or person, \
+                        4 outcome unknown, 70 internal error."
+)]
 struct Cli {
     /// Print JSON instead of text
     #[arg(long, global = true)]

@@ -15,6 +15,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// What a build yields.
 pub(crate) struct Guest {
     /// The component, as any component tool reads it.
+    #[allow(dead_code, reason = "the tests need only the compiled form")]
     pub(crate) component: Vec<u8>,
     /// The same, compiled for the target of this build.
     pub(crate) precompiled: Vec<u8>,
@@ -50,7 +51,14 @@ fn compile(workspace: &Path, package: &str, out: &Path) -> Vec<u8> {
     let mut command = Command::new(cargo);
     command
         .current_dir(workspace)
-        .args(["build", "--release", "--package", package, "--target", TARGET])
+        .args([
+            "build",
+            "--release",
+            "--package",
+            package,
+            "--target",
+            TARGET,
+        ])
         .arg("--lib")
         .arg("--target-dir")
         .arg(&target_dir)

@@ -172,7 +172,7 @@ async fn names_hashed_by_ssh_keygen_are_read() {
     let hashed = fs::read_to_string(path).expect("own file");
     assert!(hashed.starts_with("|1|"), "{hashed}");
     connect(&target).await;
-    let known = KnownHosts::load(&[path.clone()]).expect("it is readable");
+    let known = KnownHosts::load(std::slice::from_ref(path)).expect("it is readable");
     assert_eq!(
         known.check("127.0.0.2", server.port(), &host_key(&server)),
         Verdict::Unknown

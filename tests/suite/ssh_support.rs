@@ -168,7 +168,8 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        account_tool("userdel", &[&self.name]);
+        // By force: the last process of a session may be about to end.
+        account_tool("userdel", &["-f", &self.name]);
     }
 }
 

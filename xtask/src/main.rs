@@ -113,7 +113,13 @@ fn bench(rest: &[String]) -> Result<(), String> {
     setup::debian_packages();
     run(cargo().args(["build", "--release", "--package", "openshell"]))?;
     run(cargo()
-        .args(["run", "--quiet", "--release", "--package", "openshell-tests"])
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "openshell-tests",
+        ])
         .args(["--bin", "bench", "--"])
         .args(rest))
 }
@@ -121,5 +127,12 @@ fn bench(rest: &[String]) -> Result<(), String> {
 fn lint() -> Result<(), String> {
     setup::wasm_target()?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
-    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }

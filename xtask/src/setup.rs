@@ -32,9 +32,7 @@ pub(crate) fn wasm_target() -> Result<(), String> {
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(workspace())
         .output()
-        .is_ok_and(|output| {
-            Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
-        });
+        .is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir());
     if there {
         return Ok(());
     }
@@ -121,7 +119,13 @@ pub(crate) fn opencode() -> Result<Option<PathBuf>, String> {
     println!("setting up: {OPENCODE} in .cache/opencode");
     std::fs::create_dir_all(&cache).map_err(|error| format!("{}: {error}", cache.display()))?;
     run(Command::new("npm")
-        .args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+            "--prefix",
+        ])
         .arg(&cache)
         .arg(OPENCODE))
     .map_err(|error| format!("{error}. The end-to-end tests need npm and {OPENCODE}"))?;
@@ -148,5 +152,8 @@ pub(crate) fn report(opencode: Option<&Path>) {
         let output = Command::new(program).arg("--version").output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     });
-    println!("OpenCode: {}", opencode.unwrap_or_else(|| "none".to_owned()));
+    println!(
+        "OpenCode: {}",
+        opencode.unwrap_or_else(|| "none".to_owned())
+    );
 }

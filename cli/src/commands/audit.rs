@@ -40,11 +40,7 @@ pub(crate) struct ListArgs {
     limit: usize,
 }
 
-pub(crate) fn run(
-    command: AuditCommand,
-    context: &Context,
-    ui: Ui,
-) -> Result<ExitCode, CliError> {
+pub(crate) fn run(command: AuditCommand, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     match command {
         AuditCommand::List(args) => list(args, context, ui),
         AuditCommand::Show { id } => show(&id, context, ui),
@@ -60,8 +56,8 @@ fn list(args: ListArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError>
         latest: Some(args.limit),
         ..Filter::default()
     };
-    let records = Journal::read(&context.paths().audit_dir(), filter)?
-        .collect::<Result<Vec<Record>, _>>()?;
+    let records =
+        Journal::read(&context.paths().audit_dir(), filter)?.collect::<Result<Vec<Record>, _>>()?;
     if ui.json {
         let entries: Vec<&Entry> = records.iter().map(|record| &record.entry).collect();
         ui.value(&entries);
@@ -151,8 +147,10 @@ fn show(id: &str, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
         Err(_) => Journal::show(&dir, id)?,
     };
     if records.is_empty() {
-        return Err(CliError::failed(format!("the journal has no action or record {id:?}"))
-            .next("`openshell audit list` shows what there is."));
+        return Err(
+            CliError::failed(format!("the journal has no action or record {id:?}"))
+                .next("`openshell audit list` shows what there is."),
+        );
     }
     if ui.json {
         let entries: Vec<&Entry> = records.iter().map(|record| &record.entry).collect();
@@ -190,7 +188,10 @@ fn verify(context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
             broken.line,
             escape_line(&broken.what)
         ));
-        ui.note(&format!("{} records before it are as they were written.", verified.records));
+        ui.note(&format!(
+            "{} records before it are as they were written.",
+            verified.records
+        ));
     } else {
         ui.line(&format!(
             "{GREEN}ok{GREEN:#}: {} records in {} files, every byte as it was written.",
@@ -202,7 +203,10 @@ fn verify(context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
                 verified.torn
             ));
         }
-        ui.note(&format!("The last record is {} {}.", verified.last_seq, verified.last_hash));
+        ui.note(&format!(
+            "The last record is {} {}.",
+            verified.last_seq, verified.last_hash
+        ));
     }
     Ok(if broken.is_none() {
         ExitCode::SUCCESS

@@ -30,8 +30,11 @@ pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode
     let snapshots = supervisor.resources().snapshots()?;
     let revisions = snapshots.history(Some(&args.server), Some(&args.path))?;
     let none = || {
-        CliError::failed(format!("no change of {}:{} is on record", args.server, args.path))
-            .next("`openshell history` lists what is.")
+        CliError::failed(format!(
+            "no change of {}:{} is on record",
+            args.server, args.path
+        ))
+        .next("`openshell history` lists what is.")
     };
     let newest = revisions.first().ok_or_else(none)?;
     let (from, to) = match (&args.from, &args.to) {

@@ -9,6 +9,7 @@ mod history;
 mod key;
 mod pause;
 mod policy;
+mod policy_replay;
 mod server;
 mod server_add;
 mod server_test;

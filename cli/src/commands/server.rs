@@ -36,11 +36,7 @@ pub(crate) struct Named {
     pub(crate) id: String,
 }
 
-pub(crate) fn run(
-    command: ServerCommand,
-    context: &Context,
-    ui: Ui,
-) -> Result<ExitCode, CliError> {
+pub(crate) fn run(command: ServerCommand, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     match command {
         ServerCommand::Add(args) => super::server_add::run(args, context, ui),
         ServerCommand::List => list(context, ui),
@@ -174,12 +170,7 @@ fn remove(id: &str, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn set_disabled(
-    id: &str,
-    disabled: bool,
-    context: &Context,
-    ui: Ui,
-) -> Result<ExitCode, CliError> {
+fn set_disabled(id: &str, disabled: bool, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     if !disabled {
         require_person(context, "server enable")?;
     }

@@ -112,7 +112,9 @@ pub(crate) fn run(args: AddArgs, context: &Context, ui: Ui) -> Result<ExitCode, 
             Added::Replaced => "registered anew",
         };
         ui.line(&format!("Server {id} is {verb}."));
-        ui.note(&format!("`openshell server test {id}` connects and shows each step."));
+        ui.note(&format!(
+            "`openshell server test {id}` connects and shows each step."
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -147,10 +149,16 @@ fn auth_material(args: &AddArgs) -> Result<AuthMaterial, CliError> {
 
 fn check_identity(path: &Path) -> Result<(), CliError> {
     let file = std::fs::metadata(path).map_err(|error| {
-        CliError::failed(format!("the identity file {} cannot be read: {error}", path.display()))
+        CliError::failed(format!(
+            "the identity file {} cannot be read: {error}",
+            path.display()
+        ))
     })?;
     if !file.is_file() {
-        return Err(CliError::failed(format!("{} is not a file", path.display())));
+        return Err(CliError::failed(format!(
+            "{} is not a file",
+            path.display()
+        )));
     }
     Ok(())
 }
@@ -186,7 +194,10 @@ fn host_keys(
     }
     if let Some(file) = &args.known_hosts {
         if !file.is_file() {
-            return Err(CliError::failed(format!("{} is not a file", file.display())));
+            return Err(CliError::failed(format!(
+                "{} is not a file",
+                file.display()
+            )));
         }
         let keys = KnownHosts::load(std::slice::from_ref(file))?.keys(&args.host, args.port);
         if keys.is_empty() {
@@ -226,11 +237,20 @@ fn confirmed_keys(
             fetch_host_key(&args.host, args.port, jump.as_ref(), FETCH_TIMEOUT).await?,
         )
     })?;
-    ui.note(&format!("{} port {} offers these host keys:", args.host, args.port));
+    ui.note(&format!(
+        "{} port {} offers these host keys:",
+        args.host, args.port
+    ));
     for key in &fetched {
-        ui.note(&format!("  {BOLD}{} {}{BOLD:#}", key.key_type(), key.fingerprint()));
+        ui.note(&format!(
+            "  {BOLD}{} {}{BOLD:#}",
+            key.key_type(),
+            key.fingerprint()
+        ));
     }
-    ui.note("Compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server itself.");
+    ui.note(
+        "Compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server itself.",
+    );
     let mut stderr = anstream::stderr();
     let _ = write!(stderr, "Are they the server's own? Type yes or no: ");
     let _ = stderr.flush();

@@ -95,7 +95,11 @@ async fn probe(id: &str, context: &Context, steps: &mut Vec<Step>) -> Result<(),
         }
     };
     let key = connection.host_key();
-    let detail = format!("logged in; host key {} {}", key.key_type(), key.fingerprint());
+    let detail = format!(
+        "logged in; host key {} {}",
+        key.key_type(),
+        key.fingerprint()
+    );
     steps.push(step("connect", started, Ok(detail)));
 
     let started = Instant::now();
@@ -119,7 +123,9 @@ async fn probe(id: &str, context: &Context, steps: &mut Vec<Step>) -> Result<(),
     let files = async {
         let sftp = connection.sftp().await?;
         let home = sftp.realpath(".").await?;
-        Ok::<_, openshell_host::ssh::SshError>(format!("files are reachable; login directory {home}"))
+        Ok::<_, openshell_host::ssh::SshError>(format!(
+            "files are reachable; login directory {home}"
+        ))
     };
     let files = files.await;
     steps.push(step("sftp", started, files.map_err(Into::into)));

@@ -28,7 +28,10 @@ pub(crate) fn run(context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
         ui.value(&tools.map_err(CliError::internal)?);
     } else {
         for tool in definitions {
-            ui.line(&format!("{BOLD}{}{BOLD:#}\n  {}", tool.name, tool.description));
+            ui.line(&format!(
+                "{BOLD}{}{BOLD:#}\n  {}",
+                tool.name, tool.description
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)

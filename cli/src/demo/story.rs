@@ -204,9 +204,11 @@ fn undo(context: &Context, teller: &Teller<'_>, path: &str) -> Result<(), CliErr
         despite_drift: false,
     };
     let player = Arc::new(Player::new(Some(Reply::Yes)));
-    let envelope = context
-        .runtime()
-        .block_on(context.supervisor()?.restore(request, "cli", player.clone()));
+    let envelope = context.runtime().block_on(context.supervisor()?.restore(
+        request,
+        "cli",
+        player.clone(),
+    ));
     teller.question(&player);
     if envelope_exit_code(&envelope) != 0 {
         return Err(CliError::internal(
@@ -265,7 +267,8 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn heading(&self, text: &str) {
         std::thread::sleep(self.pause);
-        self.ui.line(&format!("\n{BOLD}{CYAN}== {text}{CYAN:#}{BOLD:#}"));
+        self.ui
+            .line(&format!("\n{BOLD}{CYAN}== {text}{CYAN:#}{BOLD:#}"));
     }
 
     fn say(&self, text: &str) {
@@ -325,8 +328,9 @@ impl Teller<'_> {
                 Some(Reply::Yes) => format!("{GREEN}yes{GREEN:#}"),
                 _ => format!("{RED}no{RED:#}"),
             };
-            self.ui
-                .line(&format!("   {DIM}│{DIM:#} The person (played here) says {answer}."));
+            self.ui.line(&format!(
+                "   {DIM}│{DIM:#} The person (played here) says {answer}."
+            ));
         }
     }
 

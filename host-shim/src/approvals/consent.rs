@@ -9,7 +9,13 @@ use std::fmt;
 
 /// Variables that coding agents set for the commands they run. OpenCode sets the
 /// first two; the others are set by other agents.
-const MARKS: [&str; 5] = ["OPENCODE", "AGENT", "CLAUDECODE", "CODEX_SANDBOX", "CURSOR_AGENT"];
+const MARKS: [&str; 5] = [
+    "OPENCODE",
+    "AGENT",
+    "CLAUDECODE",
+    "CODEX_SANDBOX",
+    "CURSOR_AGENT",
+];
 /// Names under which agents run as a process.
 const PROCESSES: [&str; 2] = ["opencode", "opencode-ai"];
 /// Ancestors looked at; a chain is never this long on a sane system.

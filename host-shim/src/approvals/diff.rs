@@ -74,7 +74,12 @@ fn unified(name: &str, before: &str, after: &str, created: bool, removed: bool) 
         .and_then(|(_, rest)| rest.split_once('\n'))
         .map_or("", |(_, hunks)| hunks);
     let side = |absent: bool| if absent { "/dev/null" } else { name };
-    format!("--- {}\n+++ {}\n{}", side(created), side(removed), escape_text(hunks))
+    format!(
+        "--- {}\n+++ {}\n{}",
+        side(created),
+        side(removed),
+        escape_text(hunks)
+    )
 }
 
 fn summary(old: Option<(&[u8], u32)>, new: Option<(&[u8], u32)>, shown: bool) -> String {
@@ -125,7 +130,12 @@ mod tests {
 
         let change = describe_change("t:/f", None, Some((b"a\n", 0o600)));
         assert!(change.created);
-        assert!(change.diff.expect("text").starts_with("--- /dev/null\n+++ t:/f\n"));
+        assert!(
+            change
+                .diff
+                .expect("text")
+                .starts_with("--- /dev/null\n+++ t:/f\n")
+        );
 
         let change = describe_change("t:/f", Some((b"\0", 0o644)), Some((b"\x01", 0o755)));
         assert_eq!(change.diff, None);
@@ -135,7 +145,11 @@ mod tests {
 
     #[test]
     fn a_diff_cannot_drive_a_terminal() {
-        let change = describe_change("t:/f", None, Some(("a\u{1b}[31m\u{202e}\n".as_bytes(), 0o644)));
+        let change = describe_change(
+            "t:/f",
+            None,
+            Some(("a\u{1b}[31m\u{202e}\n".as_bytes(), 0o644)),
+        );
         let diff = change.diff.expect("text");
         assert!(diff.contains("+a⟦U+001B⟧[31m⟦U+202E⟧"), "{diff}");
     }

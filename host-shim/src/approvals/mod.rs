@@ -11,6 +11,8 @@ mod escape;
 
 use async_trait::async_trait;
 
+use crate::registry::MasterKey;
+
 pub use consent::{AgentFound, agent_in_charge};
 pub use diff::{Change, describe_change};
 pub use escape::{escape_line, escape_text};
@@ -145,4 +147,14 @@ pub trait Asker: Send + Sync {
 
     /// Puts the question and waits for the answer.
     async fn ask(&self, question: &Question) -> Answer;
+
+    /// Has the person who just agreed prove that it is them, by the registry's
+    /// passphrase. A way of asking that cannot do so does not grant.
+    async fn prove_presence(&self, _key: &MasterKey) -> Answer {
+        Answer::Unanswered(
+            "the operator wants the registry's passphrase for this server, and it can only be \
+             typed at a terminal of the person's own."
+                .to_owned(),
+        )
+    }
 }

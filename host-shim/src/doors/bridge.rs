@@ -174,6 +174,8 @@ struct CallParams {
     #[serde(default)]
     capability_snapshot_id: Option<String>,
     #[serde(default)]
+    behavior_fingerprint: Option<String>,
+    #[serde(default)]
     journal_mark: Option<u64>,
 }
 
@@ -200,9 +202,15 @@ impl Bridge {
     }
 
     fn refuse(&self, id: &Value, code: i32, message: &str) {
-        self.send(json!({
-            "jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message},
-        }));
+        let mut error = json!({"code": code, "message": message});
+        if code == STALE_CLIENT {
+            // What the client would learn by starting anew, so that it need not.
+            error["data"] = json!({
+                "capabilitySnapshotId": self.capabilities,
+                "behaviorFingerprint": self.fingerprint(),
+            });
+        }
+        self.send(json!({"jsonrpc": "2.0", "id": id, "error": error}));
     }
 
     fn receive(self: Arc<Self>, frame: Frame, calls: &mut JoinSet<()>) {
@@ -325,19 +333,7 @@ impl Bridge {
     }
 
     async fn call(self: &Arc<Self>, id: &Value, params: CallParams, cancel: CancellationToken) {
-        if let Some(known) = &params.capability_snapshot_id
-            && *known != self.capabilities
-        {
-            let message = "this helper offers other tools than the one the client started with";
-            return self.refuse(id, STALE_CLIENT, message);
-        }
-        if let Some(seen) = params.journal_mark
-            && self.mark().await < seen
-        {
-            let message = format!(
-                "the journal ends before line {seen}, which this client has seen: records are \
-                 missing; a person must look at it with `openshell audit verify`"
-            );
+        if let Some(message) = self.stale(&params).await {
             return self.refuse(id, STALE_CLIENT, &message);
         }
         let workspace = self
@@ -374,6 +370,42 @@ impl Bridge {
                 "journalMark": mark,
             }),
         );
+    }
+
+    /// Why a call that can change something must not be made on what the client
+    /// knows; none when it knows the present.
+    async fn stale(&self, params: &CallParams) -> Option<String> {
+        let reads = self
+            .definitions
+            .iter()
+            .any(|tool| tool.name == params.name && tool.read_only);
+        if reads {
+            return None;
+        }
+        let other = |known: &Option<String>, present: &str| {
+            known.as_deref().is_some_and(|known| known != present)
+        };
+        if other(&params.capability_snapshot_id, &self.capabilities) {
+            return Some(
+                "this helper offers other tools than the one the client started with; start \
+                 again with `initialize`"
+                    .to_owned(),
+            );
+        }
+        if other(&params.behavior_fingerprint, &self.fingerprint()) {
+            return Some(
+                "the policy has changed since the client asked for it; start again with \
+                 `initialize`"
+                    .to_owned(),
+            );
+        }
+        let seen = params.journal_mark?;
+        (self.mark().await < seen).then(|| {
+            format!(
+                "the journal ends before record {seen}, which this client has seen: records are \
+                 missing; a person must look at it with `openshell audit verify`"
+            )
+        })
     }
 
     fn cancel(&self, params: Option<&Value>) {

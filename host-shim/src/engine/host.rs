@@ -13,52 +13,60 @@ use super::bindings::openshell::host::{effects, servers, types};
 use super::contract::{
     Content, ExecResult, Failure, Listing, Operation, Server, StatResult, Written,
 };
+use super::limits::{Limits, TooManyHostCalls};
 use crate::supervisor::{Action, Call, Permit};
 
 type HostResult<T> = wasmtime::Result<Result<T, Failure>>;
 
 /// The data of a call's store.
 pub(super) struct CallHost {
+    /// None for asking what the component offers, where no effect makes sense.
     call: Option<Arc<Call>>,
     table: ResourceTable,
-    limits: StoreLimits,
+    limits: Limits,
+    store_limits: StoreLimits,
+    /// Epochs the guest has computed in.
     ticks: u64,
+    host_calls: u32,
+    /// Whether the host was called since the last epoch that was looked at.
+    waited: bool,
 }
 
 impl CallHost {
-    pub(super) fn new(call: Arc<Call>) -> Self {
+    pub(super) fn new(call: Option<Arc<Call>>, limits: Limits) -> Self {
         Self {
-            call: Some(call),
+            call,
             table: ResourceTable::new(),
-            limits: super::limits(),
+            limits,
+            store_limits: limits.store(),
             ticks: 0,
+            host_calls: 0,
+            waited: false,
         }
     }
 
-    /// For asking what the component offers, where no effect makes sense.
-    pub(super) fn without_call() -> Self {
-        Self {
-            call: None,
-            table: ResourceTable::new(),
-            limits: super::limits(),
-            ticks: 0,
+    pub(super) fn store_limits(&mut self) -> &mut StoreLimits {
+        &mut self.store_limits
+    }
+
+    /// Says, once in an epoch of computing, whether the guest may compute on.
+    pub(super) fn may_go_on(&mut self) -> bool {
+        // Epochs are wall time: this one may have passed while the host waited
+        // for a server or a person, so it does not count. The limit on host calls
+        // keeps a guest from living on such epochs.
+        if !std::mem::take(&mut self.waited) {
+            self.ticks += 1;
         }
+        self.ticks <= self.limits.ticks()
     }
 
-    pub(super) fn limits(&mut self) -> &mut StoreLimits {
-        &mut self.limits
-    }
-
-    /// Counts one tick of computing and returns how many there were in a row.
-    pub(super) fn tick(&mut self) -> u64 {
-        self.ticks += 1;
-        self.ticks
-    }
-
-    /// The call, at the start of a host function: the guest came back, so its
-    /// computing time starts anew.
+    /// The call, at the start of a host function.
     fn call(&mut self) -> wasmtime::Result<Arc<Call>> {
-        self.ticks = 0;
+        self.waited = true;
+        self.host_calls += 1;
+        if self.host_calls > self.limits.host_calls {
+            return Err(wasmtime::Error::new(TooManyHostCalls));
+        }
         self.call
             .clone()
             .ok_or_else(|| wasmtime::Error::msg("effects are only there during a tool call"))

@@ -9,13 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::component::{Component, ComponentNamedList, Lift, Linker, Lower};
 use wasmtime::{Store, StoreLimits};
 
+use super::EngineError;
 use super::contract::{Rule, Rulebook, Step, Subject, Verdict};
+use super::limits::{self, Limits};
 use super::ticker::Ticker;
-use super::{EngineError, classify_stop};
-
-/// How long a verdict may take, in ticks. The worst admissible input takes a
-/// few milliseconds.
-const VERDICT_TICKS: u64 = 100;
 
 const INTERFACE: &str = "openshell:host/policy@0.1.0";
 
@@ -112,29 +109,32 @@ impl Judge {
             .unwrap_or_else(PoisonError::into_inner);
         // A trap poisons the instance: it stays taken out, and the next question
         // gets a new one.
+        let _ticking = self.inner.ticker.hold();
         let mut instance = match slot.take() {
             Some(instance) => instance,
             None => self.instantiate()?,
         };
-        let _ticking = self.inner.ticker.hold();
-        instance.store.set_epoch_deadline(VERDICT_TICKS);
-        let answer = instance.ask(function, parameters).map_err(classify_stop)?;
+        instance.store.set_epoch_deadline(Limits::VERDICT.ticks());
+        let answer = instance
+            .ask(function, parameters)
+            .map_err(|error| Limits::VERDICT.classify_stop(&error))?;
         *slot = Some(instance);
         Ok(answer)
     }
 
     fn instantiate(&self) -> Result<Instance, EngineError> {
         let data = Data {
-            limits: super::limits(),
+            limits: Limits::VERDICT.store(),
         };
         let mut store = Store::new(&self.inner.engine, data);
         store.limiter(|data| &mut data.limits);
-        store.set_epoch_deadline(VERDICT_TICKS);
+        store.set_hostcall_fuel(limits::TRANSFER_MAX);
+        store.set_epoch_deadline(Limits::VERDICT.ticks());
         let instance = self
             .inner
             .pre
             .instantiate(&mut store)
-            .map_err(classify_stop)?;
+            .map_err(|error| Limits::VERDICT.classify_stop(&error))?;
         Ok(Instance { store, instance })
     }
 }
@@ -153,7 +153,9 @@ impl Instance {
                 .get_export_index(&mut self.store, Some(&interface), function)
         });
         let index = index.ok_or_else(|| {
-            wasmtime::Error::msg(format!("the component does not export {INTERFACE} {function}"))
+            wasmtime::Error::msg(format!(
+                "the component does not export {INTERFACE} {function}"
+            ))
         })?;
         let function = self
             .instance

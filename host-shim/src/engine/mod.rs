@@ -8,16 +8,19 @@
 mod bindings;
 mod host;
 mod judge;
+mod limits;
 mod settings;
 mod ticker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
 pub use bindings::contract;
 pub use judge::{Judge, JudgeError};
+pub use limits::Limits;
 
 use bindings::{Plugin, PluginPre};
 use contract::{Definition, Report};
@@ -25,13 +28,6 @@ use host::CallHost;
 use ticker::Ticker;
 
 use crate::supervisor::Call;
-
-/// Memory one call's guest may use, in bytes. The largest write (32 MiB) exists
-/// a few times over while its JSON is taken apart.
-const MEMORY_MAX: usize = 320 * 1024 * 1024;
-/// How long a guest may compute without calling the host, in ticks of
-/// [`ticker::TICK`]. A patch of 32 MiB takes well under a second.
-const COMPUTE_TICKS: u64 = 1_000;
 
 /// The embedded component, precompiled for this target by the build script.
 static PRECOMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plugin.cwasm"));
@@ -44,12 +40,15 @@ pub enum EngineError {
     /// The embedded code does not fit this build of the engine.
     #[error("the embedded component cannot be loaded")]
     Load(#[source] wasmtime::Error),
-    /// The guest computed for longer than it may without calling the host.
-    #[error("the component was stopped: it computed for more than {} s", COMPUTE_TICKS / 100)]
-    TooLong,
-    /// The guest asked for more memory than a call may use.
-    #[error("the component was stopped: it asked for more than {} MiB", MEMORY_MAX >> 20)]
-    TooMuchMemory,
+    /// The guest computed for longer than it may.
+    #[error("the component was stopped: it computed for more than {0:?}")]
+    TooLong(Duration),
+    /// The guest asked for more memory than it may use, in MiB.
+    #[error("the component was stopped: it asked for more than {0} MiB")]
+    TooMuchMemory(usize),
+    /// The guest called the host more often than it may.
+    #[error("the component was stopped: it called the host more than {0} times")]
+    TooManyHostCalls(u32),
     /// The guest broke the contract: a panic, or a resource it does not own.
     #[error("the component was stopped: {0}")]
     Trap(String),
@@ -66,6 +65,7 @@ struct Inner {
     pre: PluginPre<CallHost>,
     component: Component,
     ticker: Ticker,
+    limits: Limits,
 }
 
 impl Engine {
@@ -81,7 +81,7 @@ impl Engine {
         // SAFETY: `deserialize` must only see bytes that `precompile_component`
         // produced; the build script wrote exactly those into OUT_DIR.
         unsafe {
-            Self::from_precompiled(PRECOMPILED)
+            Self::from_precompiled(PRECOMPILED, Limits::default())
         }
     }
 
@@ -94,7 +94,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Load`] when the code was compiled for another engine.
     #[expect(unsafe_code, reason = "passes the caller's promise on to wasmtime")]
-    pub unsafe fn from_precompiled(bytes: &[u8]) -> Result<Self, EngineError> {
+    pub unsafe fn from_precompiled(bytes: &[u8], limits: Limits) -> Result<Self, EngineError> {
         let engine = wasmtime::Engine::new(&settings::config()).map_err(EngineError::Load)?;
         // SAFETY: promised by the caller.
         let component =
@@ -113,6 +113,7 @@ impl Engine {
                 pre,
                 component,
                 ticker,
+                limits,
             }),
         })
     }
@@ -144,13 +145,13 @@ impl Engine {
     /// # Errors
     /// Any [`EngineError`] of a guest that misbehaves.
     pub async fn definitions(&self) -> Result<Vec<Definition>, EngineError> {
-        let (mut store, plugin) = self.instantiate(CallHost::without_call()).await?;
         let _ticking = self.inner.ticker.hold();
+        let (mut store, plugin) = self.instantiate(None).await?;
         plugin
             .openshell_host_tools()
             .call_definitions(&mut store)
             .await
-            .map_err(classify_stop)
+            .map_err(|error| self.inner.limits.classify_stop(&error))
     }
 
     /// Runs one tool call in a fresh store.
@@ -164,26 +165,31 @@ impl Engine {
         tool: &str,
         arguments: &str,
     ) -> Result<Report, EngineError> {
-        let (mut store, plugin) = self.instantiate(CallHost::new(call)).await?;
         let _ticking = self.inner.ticker.hold();
+        let (mut store, plugin) = self.instantiate(Some(call)).await?;
         plugin
             .openshell_host_tools()
             .call_call(&mut store, tool, arguments)
             .await
-            .map_err(classify_stop)
+            .map_err(|error| self.inner.limits.classify_stop(&error))
     }
 
-    async fn instantiate(&self, host: CallHost) -> Result<(Store<CallHost>, Plugin), EngineError> {
+    /// The caller keeps the clock running: a module's start function is the
+    /// guest's own code already.
+    async fn instantiate(
+        &self,
+        call: Option<Arc<Call>>,
+    ) -> Result<(Store<CallHost>, Plugin), EngineError> {
+        let host = CallHost::new(call, self.inner.limits);
         let mut store = Store::new(&self.inner.engine, host);
-        store.limiter(|host| host.limits());
+        store.limiter(|host| host.store_limits());
+        store.set_hostcall_fuel(limits::TRANSFER_MAX);
         store.set_epoch_deadline(1);
-        // Epochs are wall time, so the ticks spent inside host calls (waiting for
-        // a server or a person) must not count: the host notes them.
         store.epoch_deadline_callback(|mut context| {
-            Ok(if context.data_mut().tick() > COMPUTE_TICKS {
-                UpdateDeadline::Interrupt
-            } else {
+            Ok(if context.data_mut().may_go_on() {
                 UpdateDeadline::Yield(1)
+            } else {
+                UpdateDeadline::Interrupt
             })
         });
         let plugin = self
@@ -191,34 +197,7 @@ impl Engine {
             .pre
             .instantiate_async(&mut store)
             .await
-            .map_err(classify_stop)?;
+            .map_err(|error| self.inner.limits.classify_stop(&error))?;
         Ok((store, plugin))
-    }
-}
-
-/// Limits of one call's store.
-fn limits() -> StoreLimits {
-    StoreLimitsBuilder::new()
-        .memory_size(MEMORY_MAX)
-        .instances(8)
-        .tables(8)
-        .memories(4)
-        .trap_on_grow_failure(true)
-        .build()
-}
-
-/// Tells apart the ways a guest can be stopped.
-fn classify_stop(error: wasmtime::Error) -> EngineError {
-    match error.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::Interrupt) => EngineError::TooLong,
-        Some(trap) => EngineError::Trap(trap.to_string()),
-        None => {
-            let text = format!("{error:#}");
-            if text.contains("forcing trap when growing memory") {
-                EngineError::TooMuchMemory
-            } else {
-                EngineError::Trap(text)
-            }
-        }
     }
 }

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::digest::hex;
-use super::event::{Entry, FORMAT, Torn};
+use super::entry::{Entry, FORMAT};
+use super::event::Torn;
 use super::head::Position;
 use super::line;
 use super::segments::{self, Lines, RawLine};

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use super::event::{Conclusion, Entry, EventKind, Operation, Recovery};
+use super::entry::Entry;
+use super::event::{Conclusion, EventKind, Operation, Recovery};
 use super::segments::{self, Lines};
 
 /// How far a recorded call came.

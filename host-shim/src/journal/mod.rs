@@ -13,8 +13,10 @@
 //! What it deliberately does not do: keep file contents or command output
 //! (only their sizes and hashes), decide anything, or repair a broken chain.
 
+mod batch;
 mod chain;
 mod digest;
+mod entry;
 mod error;
 mod event;
 mod follow;
@@ -22,6 +24,7 @@ mod head;
 mod keys;
 mod line;
 mod lock;
+mod opening;
 mod owner;
 mod reader;
 mod recover;
@@ -30,9 +33,10 @@ mod segments;
 mod verify;
 mod writer;
 
+pub use entry::Entry;
 pub use error::JournalError;
 pub use event::{
-    Answer, Approval, Attempt, Conclusion, Context, Decided, Entry, Event, EventKind, Intent, Note,
+    Answer, Approval, Attempt, Conclusion, Context, Decided, Event, EventKind, Intent, Note,
     Operation, Outcome, Recovered, Recovery, Segment, Torn,
 };
 pub use keys::{KeyStage, KeyState};

@@ -10,8 +10,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::entry::Entry;
 use super::error::JournalError;
-use super::event::{Entry, EventKind};
+use super::event::EventKind;
 use super::line;
 use super::segments::{self, Lines, RawLine};
 

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::event::{Context, Entry, EventKind, Recovered, Recovery};
+use super::entry::Entry;
+use super::event::{Context, EventKind, Recovered, Recovery};
 use super::owner::Dead;
 use super::segments::{self, Lines};
 

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::event::Entry;
+use super::entry::Entry;
 use super::line::MAX_LINE;
 
 /// Name of the segment being written.

@@ -18,8 +18,9 @@ use tokio::sync::oneshot;
 use ulid::Generator;
 
 use super::chain::{Chain, Placed};
+use super::entry::Entry;
 use super::error::JournalError;
-use super::event::{Entry, Event, EventKind};
+use super::event::{Event, EventKind};
 use super::keys::KeyState;
 use super::owner::{self, Owner};
 use super::reader::{self, Filter, Record, Records};

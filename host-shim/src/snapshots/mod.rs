@@ -14,6 +14,7 @@ mod error;
 mod history;
 mod message;
 mod names;
+mod repository;
 mod state;
 mod store;
 #[cfg(test)]

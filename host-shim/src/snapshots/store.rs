@@ -8,19 +8,18 @@ use std::borrow::Cow;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use git2::{
-    Config, ConfigLevel, ErrorClass, ErrorCode, Oid, Repository, RepositoryInitOptions, Signature,
-};
+use git2::{ErrorClass, ErrorCode, Oid, Repository, Signature};
 
 use super::error::SnapshotError;
 use super::history::{self, Kept, Revision};
 use super::message::{self, Kind};
 use super::names;
+use super::repository;
 use super::state::{Change, FileState, Sealer};
 use super::tree;
 use crate::journal::{FileLock, LockGuard, sha256_hex};
@@ -33,10 +32,6 @@ const TRIES: u32 = 50;
 
 /// How long to wait before the next try.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// Settings of this program alone, beside the repository's own. git warns of
-/// `core.fsyncObjectFiles` where it reads it; libgit2 knows nothing else.
-const SETTINGS: &str = "openshell.gitconfig";
 
 /// A kept state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +95,7 @@ impl Snapshots {
             let _guard = lock
                 .exclusive()
                 .map_err(|error| SnapshotError::lock(path, error))?;
-            open_repository(path)?
+            repository::open(path)?
         };
         Ok(Self {
             shared: Arc::new(Shared {
@@ -435,36 +430,4 @@ fn contended(change: &Change<'_>) -> SnapshotError {
     SnapshotError::Contended {
         server: change.server.to_owned(),
     }
-}
-
-/// Opens or creates the repository with settings of its own, so that no
-/// setting of the user reaches it.
-fn open_repository(path: &Path) -> Result<Repository, SnapshotError> {
-    let repo = match Repository::open_bare(path) {
-        Ok(repo) => repo,
-        Err(error) if error.code() == ErrorCode::NotFound => Repository::init_opts(
-            path,
-            RepositoryInitOptions::new()
-                .bare(true)
-                .no_reinit(true)
-                .external_template(false)
-                .description("File states kept by openshell, one branch per server"),
-        )?,
-        Err(error) => return Err(error.into()),
-    };
-    let settings = path.join(SETTINGS);
-    write_settings(&settings).map_err(|error| SnapshotError::io(&settings, &error))?;
-    let mut config = Config::new()?;
-    config.add_file(&path.join("config"), ConfigLevel::Local, false)?;
-    config.add_file(&settings, ConfigLevel::App, false)?;
-    repo.set_config(&config)?;
-    Ok(repo)
-}
-
-fn write_settings(path: &PathBuf) -> io::Result<()> {
-    const TEXT: &str = "[core]\n\tfsyncObjectFiles = true\n";
-    if fs::read(path).is_ok_and(|bytes| bytes == TEXT.as_bytes()) {
-        return Ok(());
-    }
-    fs::write(path, TEXT)
 }

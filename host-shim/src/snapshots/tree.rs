@@ -60,7 +60,7 @@ pub(super) fn put(
             }
         }
     }
-    if builder.len() == 0 {
+    if builder.is_empty() {
         return Ok(None);
     }
     builder.write().map(Some)

@@ -4,13 +4,18 @@
 //! slot is free again only once the server has closed it too. It deliberately
 //! knows nothing of what runs in a channel.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use russh::client::Msg;
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, ChannelWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::SshError;
 
@@ -18,8 +23,14 @@ use super::error::SshError;
 /// (`MaxSessions`), which leaves two to a person looking in by the same master.
 const FIRST_LIMIT: usize = 8;
 
+/// How long a process may take to end once its standard input has.
+const EOF_LIMIT: Duration = Duration::from_secs(2);
+
 /// How long a server may take to confirm that a channel is closed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Bytes of a subsystem's answers that may wait to be taken apart.
+const READ_AHEAD: usize = 1 << 20;
 
 /// When a connection was last used, shared with what outlives a borrow of it.
 #[derive(Clone, Debug)]
@@ -74,10 +85,26 @@ impl Slots {
     }
 
     /// Takes a slot away for good, because the server refused to fill it.
-    /// Returns how many are left.
+    /// Returns how many are left. The last one is kept, for a server that
+    /// refuses now and not later; then none is left for this call.
     pub(super) fn retire(&self, slot: Slot) -> usize {
-        slot._permit.forget();
-        self.limit.fetch_sub(1, Ordering::Relaxed) - 1
+        let before = self
+            .limit
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |limit| {
+                (limit > 1).then(|| limit - 1)
+            });
+        match before {
+            Ok(limit) => {
+                slot._permit.forget();
+                limit - 1
+            }
+            Err(_) => 0,
+        }
+    }
+
+    /// How many sessions could be opened right now.
+    pub(super) fn free(&self) -> usize {
+        self.permits.available_permits()
     }
 
     /// How many sessions the server is believed to allow.
@@ -98,6 +125,7 @@ pub(super) struct SessionChannel {
     halves: Option<(ChannelReadHalf, ChannelWriteHalf<Msg>)>,
     slot: Option<Slot>,
     closed: bool,
+    abandoned: bool,
 }
 
 impl SessionChannel {
@@ -106,7 +134,13 @@ impl SessionChannel {
             halves: Some(channel.split()),
             slot: Some(slot),
             closed: false,
+            abandoned: false,
         }
+    }
+
+    /// Closes the channel without another chance for what is left in it.
+    pub(super) fn abandon(&mut self) {
+        self.abandoned = true;
     }
 
     fn halves(&mut self) -> Result<&mut (ChannelReadHalf, ChannelWriteHalf<Msg>), SshError> {
@@ -142,10 +176,20 @@ impl SessionChannel {
         Ok(self.halves()?.1.eof().await?)
     }
 
+    /// Asks the server to start a subsystem.
+    pub(super) async fn request_subsystem(&mut self, name: &str) -> Result<(), SshError> {
+        Ok(self.halves()?.1.request_subsystem(true, name).await?)
+    }
+
     /// Whether the other side has closed, as far as messages were read.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
+}
+
+/// Reads until the channel is closed.
+async fn drain(read: &mut ChannelReadHalf) {
+    while !matches!(read.wait().await, None | Some(ChannelMsg::Close)) {}
 }
 
 impl Drop for SessionChannel {
@@ -161,27 +205,99 @@ impl Drop for SessionChannel {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
+        let abandoned = self.abandoned;
         runtime.spawn(async move {
-            let drain = async {
-                write.close().await?;
-                while !matches!(read.wait().await, None | Some(ChannelMsg::Close)) {}
-                Ok::<(), russh::Error>(())
-            };
+            if !abandoned {
+                // A process that ends by itself frees its session for sure;
+                // sshd answers a close before the process is gone.
+                let _ = write.eof().await;
+                let ended = drain(&mut read);
+                if tokio::time::timeout(EOF_LIMIT, ended).await.is_ok() {
+                    return;
+                }
+            }
+            let _ = write.close().await;
             // Whether it was confirmed or not: there is nothing more to do.
-            let _ = tokio::time::timeout(CLOSE_LIMIT, drain).await;
+            let _ = tokio::time::timeout(CLOSE_LIMIT, drain(&mut read)).await;
             drop(slot);
         });
     }
 }
 
-/// A byte stream over a channel that holds something until it is dropped: the
-/// slot of a subsystem, or the connection a tunnel goes through.
-pub(super) struct Stream<K> {
-    inner: russh::ChannelStream<Msg>,
+impl SessionChannel {
+    /// The channel as a byte stream, for a subsystem. Dropping the stream closes
+    /// the channel, and only the server's confirmation frees its slot.
+    pub(super) fn into_stream(mut self) -> Result<SubsystemStream, SshError> {
+        let writer = self.halves()?.1.make_writer();
+        let (reader, mut pump) = tokio::io::duplex(READ_AHEAD);
+        let guard = CancellationToken::new();
+        let dropped = guard.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = dropped.cancelled() => return,
+                    message = self.wait() => match message {
+                        Some(ChannelMsg::Data { data }) => {
+                            if pump.write_all(&data).await.is_err() {
+                                return;
+                            }
+                        }
+                        None | Some(ChannelMsg::Eof | ChannelMsg::Close) => return,
+                        Some(_) => {}
+                    },
+                }
+            }
+        });
+        Ok(SubsystemStream {
+            reader,
+            writer: Box::new(writer),
+            _guard: guard.drop_guard(),
+        })
+    }
+}
+
+/// A byte stream over a session channel.
+pub(super) struct SubsystemStream {
+    reader: DuplexStream,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
+    _guard: DropGuard,
+}
+
+impl AsyncRead for SubsystemStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for SubsystemStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(context, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_shutdown(context)
+    }
+}
+
+/// A TCP connection made by a server, which keeps the connection to that server.
+pub(super) struct Tunnel<K> {
+    inner: ChannelStream<Msg>,
     _kept: K,
 }
 
-impl<K> Stream<K> {
+impl<K> Tunnel<K> {
     pub(super) fn new(channel: Channel<Msg>, kept: K) -> Self {
         Self {
             inner: channel.into_stream(),
@@ -190,36 +306,30 @@ impl<K> Stream<K> {
     }
 }
 
-impl<K: Unpin> tokio::io::AsyncRead for Stream<K> {
+impl<K: Unpin> AsyncRead for Tunnel<K> {
     fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.inner).poll_read(context, buffer)
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
     }
 }
 
-impl<K: Unpin> tokio::io::AsyncWrite for Stream<K> {
+impl<K: Unpin> AsyncWrite for Tunnel<K> {
     fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
         buffer: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        std::pin::Pin::new(&mut self.inner).poll_write(context, buffer)
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, buffer)
     }
 
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.inner).poll_flush(context)
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
     }
 
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.inner).poll_shutdown(context)
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }

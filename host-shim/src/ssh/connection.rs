@@ -4,31 +4,38 @@
 //! It deliberately does not dial again when it is lost: that is for the pool,
 //! before the next use.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use russh::client::{Handle, Msg};
-use russh::{Channel, ChannelOpenFailure, Disconnect};
+use russh::client::Handle;
+use russh::{ChannelOpenFailure, Disconnect};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{Activity, SessionChannel, Slot, Slots, Stream};
+use super::channel::{Activity, SessionChannel, Slots, Tunnel};
 use super::client::Client;
 use super::dial::{Dialled, dial};
 use super::error::SshError;
-use super::exec::{self, End, ExecOutcome, ExecRequest, Program};
+use super::exec::{self, End, ExecOutcome, ExecRequest, Program, Spare};
 use super::host_key::HostKey;
 use super::sftp::{Sftp, SftpError};
 use super::target::Target;
 
+/// How often a refused last session is tried again, and how long after.
+const LAST_SLOT_TRIES: u32 = 10;
+const LAST_SLOT_PAUSE: Duration = Duration::from_millis(100);
+
 /// An authenticated connection. It is closed when the last user drops it.
 pub struct Connection {
+    /// Ourselves, for work that goes on after a call.
+    shared: Weak<Connection>,
     session: Handle<Client>,
     host_key: HostKey,
     target: Target,
     via: Option<Arc<Connection>>,
     slots: Slots,
     activity: Activity,
+    spare: Spare,
     sftp: Mutex<Option<Arc<Sftp>>>,
     /// A second connection for SFTP, where the server allows one session each.
     sibling: Mutex<Option<Arc<Connection>>>,
@@ -64,13 +71,15 @@ impl Connection {
         via: Option<Arc<Connection>>,
     ) -> Result<Arc<Self>, SshError> {
         let Dialled { session, host_key } = dial(target, via.as_ref()).await?;
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|shared| Self {
+            shared: Weak::clone(shared),
             session,
             host_key,
             target: target.clone(),
             via,
             slots: Slots::new(),
             activity: Activity::new(),
+            spare: Spare::default(),
             sftp: Mutex::new(None),
             sibling: Mutex::new(None),
             home: OnceCell::new(),
@@ -136,10 +145,10 @@ impl Connection {
     }
 
     async fn open_sftp(&self) -> Result<Arc<Sftp>, SshError> {
-        let (channel, slot) = self.open_raw(false).await?;
+        let channel = self.open_session(false).await?;
         let sftp = tokio::time::timeout(
             self.target.connect_timeout,
-            Sftp::open(channel, slot, self.activity.clone()),
+            Sftp::open(channel, self.activity.clone()),
         )
         .await
         .map_err(|_| SftpError::Unavailable {
@@ -224,6 +233,7 @@ impl Connection {
     /// Ends the connection for everyone who uses it.
     pub async fn close(&self) {
         self.slots.close();
+        self.spare.clear();
         if let Some(sibling) = self.sibling.lock().await.take() {
             Box::pin(sibling.close()).await;
         }
@@ -250,6 +260,19 @@ impl Connection {
         alive
     }
 
+    pub(super) fn spare(&self) -> &Spare {
+        &self.spare
+    }
+
+    /// Sessions the server allows, and how many of them are free.
+    pub(super) fn slots(&self) -> (usize, usize) {
+        (self.slots.limit(), self.slots.free())
+    }
+
+    pub(super) fn shared(&self) -> Option<Arc<Self>> {
+        self.shared.upgrade()
+    }
+
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
@@ -259,7 +282,7 @@ impl Connection {
         self: &Arc<Self>,
         host: &str,
         port: u16,
-    ) -> Result<Stream<Arc<Self>>, SshError> {
+    ) -> Result<Tunnel<Arc<Self>>, SshError> {
         self.activity.touch();
         let channel = self
             .session
@@ -273,46 +296,51 @@ impl Connection {
                 },
                 other => other.into(),
             })?;
-        Ok(Stream::new(channel, Arc::clone(self)))
+        Ok(Tunnel::new(channel, Arc::clone(self)))
     }
 
     /// Opens a session channel for one command.
     pub(super) async fn open_channel(&self) -> Result<SessionChannel, SshError> {
-        let (channel, slot) = self.open_raw(true).await?;
-        Ok(SessionChannel::new(channel, slot))
+        self.open_session(true).await
     }
 
     /// Opens a session channel, waiting for a slot. A refusal lowers the limit,
     /// and the opening, in which nothing has run yet, is tried again.
-    async fn open_raw(&self, evict_sftp: bool) -> Result<(Channel<Msg>, Slot), SshError> {
+    async fn open_session(&self, evict_sftp: bool) -> Result<SessionChannel, SshError> {
+        let mut patience = LAST_SLOT_TRIES;
         loop {
+            if self.slots.free() == 0 {
+                self.spare.clear();
+            }
             let slot = self.slots.acquire().await?;
-            match self.session.channel_open_session().await {
-                Ok(channel) => return Ok((channel, slot)),
-                Err(russh::Error::ChannelOpenFailure(reason)) if teaches(&reason) => {
-                    let left = self.slots.retire(slot);
-                    if left == 0 {
-                        return Err(SshError::ChannelRefused {
-                            reason: refusal_text(&reason),
-                        });
-                    }
-                    if left == 1 {
-                        if !evict_sftp {
-                            return Err(SshError::ChannelRefused {
-                                reason: refusal_text(&reason),
-                            });
-                        }
-                        // The one session may be held by SFTP for as long as we
-                        // live: it moves to a connection of its own.
-                        self.sftp.lock().await.take();
-                    }
-                }
-                Err(russh::Error::ChannelOpenFailure(reason)) => {
+            let reason = match self.session.channel_open_session().await {
+                Ok(channel) => return Ok(SessionChannel::new(channel, slot)),
+                Err(russh::Error::ChannelOpenFailure(reason)) => reason,
+                Err(error) => return Err(error.into()),
+            };
+            let left = if teaches(&reason) {
+                self.slots.retire(slot)
+            } else {
+                0
+            };
+            if left == 0 {
+                // The server may still be clearing away the session before.
+                patience -= 1;
+                if patience == 0 || !teaches(&reason) {
                     return Err(SshError::ChannelRefused {
                         reason: refusal_text(&reason),
                     });
                 }
-                Err(error) => return Err(error.into()),
+                tokio::time::sleep(LAST_SLOT_PAUSE).await;
+            } else if left == 1 {
+                if !evict_sftp {
+                    return Err(SshError::ChannelRefused {
+                        reason: refusal_text(&reason),
+                    });
+                }
+                // The one session may be held by SFTP for as long as we live:
+                // it moves to a connection of its own.
+                self.sftp.lock().await.take();
             }
         }
     }

@@ -154,7 +154,7 @@ pub enum SshError {
     /// The call was cancelled before anything was sent to be run.
     #[error("cancelled before it started")]
     Cancelled,
-    /// The time-out passed before anything was sent to be run.
+    /// No session became free in time, so nothing was sent to be run.
     #[error("timed out before it started")]
     TimedOut,
     /// The connection ended while we waited.

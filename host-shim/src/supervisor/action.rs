@@ -166,9 +166,7 @@ impl Action {
 
     async fn append(&self, event: Event, durability: Durability) -> Result<Receipt, JournalError> {
         let receipt = self.inner.journal.append(event, durability).await?;
-        self.inner
-            .last_seq
-            .fetch_max(receipt.seq, Ordering::AcqRel);
+        self.inner.last_seq.fetch_max(receipt.seq, Ordering::AcqRel);
         Ok(receipt)
     }
 

@@ -4,24 +4,25 @@
 //! The guest's part of the result is its report; everything about execution and
 //! record is put together here from the host's own facts.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, Ending};
+use super::conduct::{self, Conduct, misused};
 use super::digest;
 use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 use super::failure::{code_name, failure};
+use super::permit::Permit;
 use super::resources::Resources;
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::Engine;
-use crate::engine::contract::{
-    AuthKind, Failure, FailureCode, Report, Rulebook, Scope, Server,
-};
+use crate::engine::contract::{AuthKind, Failure, FailureCode, Report, Scope, Server};
 use crate::journal::{Context, Durability, Intent, JournalError};
 use crate::registry;
+use crate::rules::Rules;
 use crate::ssh::Connection;
 
 /// Tools whose repetition can change a server.
@@ -33,7 +34,9 @@ pub struct Call {
     request: ToolCall,
     arguments: Value,
     asker: Arc<dyn Asker>,
+    rules: OnceLock<Rules>,
     actions: Mutex<Vec<Action>>,
+    conduct: Conduct,
 }
 
 impl Call {
@@ -44,7 +47,9 @@ impl Call {
             request,
             arguments,
             asker,
+            rules: OnceLock::new(),
             actions: Mutex::new(Vec::new()),
+            conduct: Conduct::default(),
         }
     }
 
@@ -68,6 +73,10 @@ impl Call {
         &self.asker
     }
 
+    pub(super) fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
     pub(super) fn cancel(&self) -> &CancellationToken {
         &self.request.cancel
     }
@@ -81,8 +90,15 @@ impl Call {
         digest::payload(&self.request.tool, &self.arguments)
     }
 
-    pub(super) fn rulebook(&self) -> Result<Rulebook, Failure> {
-        self.resources().rulebook(self.supervisor.judge())
+    /// The rules for this call; read once, so that one call has one set of rules.
+    pub(super) fn rules(&self) -> Result<&Rules, Failure> {
+        if let Some(rules) = self.rules.get() {
+            return Ok(rules);
+        }
+        let rules = self
+            .resources()
+            .rules(self.request.workspace.as_deref(), self.supervisor.judge())?;
+        Ok(self.rules.get_or_init(|| rules))
     }
 
     /// Lists the servers as a model may see them.
@@ -113,6 +129,12 @@ impl Call {
 
     /// Puts the intent on record.
     pub(crate) async fn open(&self, server: &str) -> Result<Action, Failure> {
+        let opened = self.open_action(server).await;
+        self.conduct.note(opened)
+    }
+
+    async fn open_action(&self, server: &str) -> Result<Action, Failure> {
+        self.check_opening(server)?;
         // The journal comes first: without it nothing else is even looked at.
         let journal = self.resources().journal()?;
         if self.resources().paths().pause_file().exists() {
@@ -171,21 +193,51 @@ impl Call {
         Ok(action)
     }
 
+    /// A call is one action, on the server it names: that is what its result and
+    /// its idempotency key stand for.
+    fn check_opening(&self, server: &str) -> Result<(), Failure> {
+        if let Some(refusal) = self.conduct.refusal() {
+            return Err(refusal);
+        }
+        if !self.lock_actions().is_empty() {
+            return Err(misused("A call cannot open a second action."));
+        }
+        match self.arguments.get("server").and_then(Value::as_str) {
+            Some(named) if named == server => Ok(()),
+            _ => Err(misused(format!(
+                "A call cannot open an action on {server:?} without naming that server."
+            ))),
+        }
+    }
+
     fn lock_actions(&self) -> std::sync::MutexGuard<'_, Vec<Action>> {
         self.actions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an action belongs to this call and can still be worked with.
     pub(super) fn check_action(&self, action: &Action) -> Result<(), Failure> {
+        if let Some(refusal) = self.conduct.refusal() {
+            return Err(refusal);
+        }
         let known = self.lock_actions().iter().any(|own| own.same(action));
         if known && !action.is_settled() {
             return Ok(());
         }
-        Err(failure(
-            FailureCode::PermitMisused,
-            "The action is over.",
-            "Each call can change one thing once.",
-        ))
+        Err(self.misused("The action is over: a call can change one thing once."))
+    }
+
+    /// Checks a permit at the moment it is spent.
+    pub(super) fn check_permit(&self, permit: &Permit) -> Result<(), Failure> {
+        self.check_action(&permit.action)?;
+        self.conduct.note(permit.check())
+    }
+
+    /// Notes a broken rule and says which.
+    pub(super) fn misused(&self, what: impl Into<String>) -> Failure {
+        let failure = misused(what);
+        // Only what is kept matters; the failure goes back to the guest as well.
+        let _ = self.conduct.note(Err::<(), _>(failure.clone()));
+        failure
     }
 
     /// Connects to the action's server, or returns the connection there is.
@@ -206,19 +258,23 @@ impl Call {
 
     /// Ends a call whose guest came to an end.
     pub(super) async fn finish(&self, report: Report) -> Envelope {
-        let failed = report.code.as_ref().map(|_| ());
+        if let Some(refusal) = self.conduct.refusal() {
+            return self.finish_failed(&refusal).await;
+        }
+        let report = match conduct::admit(report) {
+            Ok(report) => report,
+            Err(unusable) => return self.finish_failed(&unusable).await,
+        };
         self.settle(report.code.as_deref(), report.message.as_deref())
             .await;
         let mut envelope = self.envelope();
-        if failed.is_some() {
+        if report.code.is_some() {
             envelope.status = Status::Error;
         }
         envelope.code = report.code;
         envelope.message = report.message;
         envelope.next = report.next;
-        envelope.data = report
-            .data
-            .and_then(|data| serde_json::from_str(&data).ok());
+        envelope.data = report.data;
         self.admit(envelope)
     }
 
@@ -292,8 +348,9 @@ impl Call {
         let facts = self.lock_actions().last().map(Action::facts);
         if let Some(facts) = facts {
             let gap = facts.unrecorded.or_else(|| {
-                (facts.snapshot == SnapshotStatus::PartialFailure)
-                    .then(|| "The state after the change could not be kept as a snapshot.".to_owned())
+                (facts.snapshot == SnapshotStatus::PartialFailure).then(|| {
+                    "The state after the change could not be kept as a snapshot.".to_owned()
+                })
             });
             if let Some(gap) = gap
                 && envelope.status == Status::Ok

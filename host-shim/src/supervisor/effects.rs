@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use globset::GlobBuilder;
+use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, Ending, Facts};
 use super::call::Call;
@@ -19,25 +19,15 @@ use crate::engine::contract::{
     StatResult,
 };
 use crate::journal::Durability;
-use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Sftp};
+use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Pool, SshError};
 
-/// Names one file name pattern may stand for; more would not fit a command line.
-const GLOB_NAMES_MAX: usize = 1_000;
 /// Directories below the root that a walk goes down to.
 const WALK_DEPTH_MAX: usize = 64;
-
-fn misused(wanted: &str) -> Failure {
-    failure(
-        FailureCode::PermitMisused,
-        format!("The permit is not for {wanted}."),
-        "",
-    )
-}
 
 impl Call {
     /// Runs a command.
     pub(crate) async fn run(&self, permit: Permit) -> Result<ExecResult, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Permit {
             action,
             plan,
@@ -47,18 +37,21 @@ impl Call {
             ..
         } = permit;
         let Plan::Exec(plan) = plan else {
-            return Err(misused("a command"));
+            return Err(self.misused("The permit is not for a command."));
         };
         let changes = !plan.unasked;
         if changes && !action.claim_change() {
-            return Err(misused("a second change in one call"));
+            return Err(self.misused("The action has changed something already."));
         }
         action.attempt(&verdict, &operation, changes).await?;
-        let cancel = self.cancel().clone();
+        let run = Run {
+            cancel: self.cancel().clone(),
+            pool: self.resources().pool().clone(),
+        };
         // The task owns the command: it goes on, and settles, whatever becomes of
         // the guest that asked for it.
         let owned = tokio::spawn(async move {
-            let result = execute(&action, &connection, plan, cancel).await;
+            let result = run.to_the_end(&action, connection, plan).await;
             if changes {
                 let ending = match &result {
                     Ok(_) => Ending::ok(),
@@ -79,9 +72,9 @@ impl Call {
 
     /// Reads a piece of a file.
     pub(crate) async fn read(&self, permit: Permit) -> Result<Content, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Plan::Read(spec) = &permit.plan else {
-            return Err(misused("reading"));
+            return Err(self.misused("The permit is not for reading."));
         };
         self.begin_read(&permit).await?;
         let sftp = permit.connection.sftp().await?;
@@ -132,9 +125,9 @@ impl Call {
 
     /// Reads metadata.
     pub(crate) async fn stat(&self, permit: Permit) -> Result<StatResult, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Plan::Stat(path) = &permit.plan else {
-            return Err(misused("metadata"));
+            return Err(self.misused("The permit is not for metadata."));
         };
         self.begin_read(&permit).await?;
         let sftp = permit.connection.sftp().await?;
@@ -170,9 +163,9 @@ impl Call {
 
     /// Lists a directory or a tree.
     pub(crate) async fn walk(&self, permit: Permit) -> Result<Listing, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Plan::Walk(spec) = &permit.plan else {
-            return Err(misused("listing"));
+            return Err(self.misused("The permit is not for listing."));
         };
         self.begin_read(&permit).await?;
         let sftp = permit.connection.sftp().await?;
@@ -232,23 +225,58 @@ impl Call {
     }
 }
 
-/// Runs a command to its end and notes what is known of it.
-async fn execute(
-    action: &Action,
-    connection: &Arc<Connection>,
-    plan: ExecPlan,
-    cancel: tokio_util::sync::CancellationToken,
-) -> Result<ExecResult, Failure> {
-    let timeout = plan.timeout;
-    let request = ExecRequest {
-        program: plan.program,
-        cwd: plan.cwd,
-        timeout,
-        head_limit: plan.keep.0,
-        tail_limit: plan.keep.1,
-    };
-    let outcome = connection.exec(request, cancel).await?;
-    action.note_facts(|facts| note_outcome(facts, &outcome));
+/// What a running command needs besides its plan.
+struct Run {
+    cancel: CancellationToken,
+    pool: Pool,
+}
+
+impl Run {
+    /// Starts the command. A connection that turns out dead before anything was
+    /// sent is dialled once more; whatever may have started is never repeated.
+    async fn start(
+        &self,
+        action: &Action,
+        connection: Arc<Connection>,
+        request: ExecRequest,
+    ) -> Result<ExecOutcome, Failure> {
+        let first = connection.exec(request.clone(), self.cancel.clone()).await;
+        let (Err(SshError::ConnectionLost { started: false }), Some(target)) =
+            (&first, action.target())
+        else {
+            return Ok(first?);
+        };
+        let again = self.pool.connection(target).await?;
+        // The permit was for a server with this key.
+        if again.host_key() != connection.host_key() {
+            return Ok(first?);
+        }
+        Ok(again.exec(request, self.cancel.clone()).await?)
+    }
+
+    /// Runs a command to its end and notes what is known of it.
+    async fn to_the_end(
+        &self,
+        action: &Action,
+        connection: Arc<Connection>,
+        plan: ExecPlan,
+    ) -> Result<ExecResult, Failure> {
+        let timeout = plan.timeout;
+        let request = ExecRequest {
+            program: plan.program,
+            cwd: plan.cwd,
+            timeout,
+            head_limit: plan.keep.0,
+            tail_limit: plan.keep.1,
+        };
+        let outcome = self.start(action, connection, request).await?;
+        action.note_facts(|facts| note_outcome(facts, &outcome));
+        conclude(outcome, timeout)
+    }
+}
+
+/// What the guest is told of a command that was started.
+fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failure> {
     let output = Output {
         stdout: printed(&outcome.stdout),
         stderr: printed(&outcome.stderr),
@@ -314,8 +342,7 @@ fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
     execution.stderr_bytes = Some(outcome.stderr.total);
     execution.stdout_truncated = Some(is_cut(&outcome.stdout));
     execution.stderr_truncated = Some(is_cut(&outcome.stderr));
-    execution.duration_ms =
-        Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
+    execution.duration_ms = Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
     facts.note.clone_from(&outcome.note);
     facts.ended = match &outcome.end {
         End::TimedOut(ssh::Ended::GroupGone) | End::Cancelled(ssh::Ended::GroupGone) => {
@@ -351,110 +378,4 @@ fn kind(kind: ssh::FileKind) -> FileKind {
         ssh::FileKind::Symlink => FileKind::Symlink,
         ssh::FileKind::Other => FileKind::Other,
     }
-}
-
-/// Replaces words that are file name patterns by the names they stand for, in
-/// the order a shell would give them; a pattern without a match stays (POSIX.1
-/// Shell Command Language, 2.13.3).
-pub(super) async fn expand_globs(
-    sftp: &Arc<Sftp>,
-    cwd: &str,
-    stages: &[Vec<String>],
-    globs: &[(u32, u32)],
-) -> Result<Vec<Vec<String>>, Failure> {
-    let mut expanded = Vec::with_capacity(stages.len());
-    for (stage_index, stage) in stages.iter().enumerate() {
-        let mut words = Vec::with_capacity(stage.len());
-        for (word_index, word) in stage.iter().enumerate() {
-            if globs.contains(&(stage_index as u32, word_index as u32)) {
-                words.extend(expand_glob(sftp, cwd, word).await?);
-            } else {
-                words.push(word.clone());
-            }
-        }
-        expanded.push(words);
-    }
-    Ok(expanded)
-}
-
-async fn expand_glob(sftp: &Arc<Sftp>, cwd: &str, pattern: &str) -> Result<Vec<String>, Failure> {
-    // Each candidate is the text the command will see, and where it lies.
-    let (mut candidates, rest) = match pattern.strip_prefix('/') {
-        Some(rest) => (vec![("/".to_owned(), "/".to_owned())], rest),
-        None => (
-            vec![(String::new(), format!("{}/", cwd.trim_end_matches('/')))],
-            pattern,
-        ),
-    };
-    let parts: Vec<&str> = rest.split('/').collect();
-    for (index, part) in parts.iter().enumerate() {
-        let last = index + 1 == parts.len();
-        let mut next = Vec::new();
-        for (shown, place) in candidates {
-            if !part.contains(['*', '?', '[']) {
-                let slash = if last { "" } else { "/" };
-                next.push((format!("{shown}{part}{slash}"), format!("{place}{part}{slash}")));
-                continue;
-            }
-            let matcher = matcher(part)?;
-            // What cannot be listed matches nothing, as in a shell.
-            let mut names: Vec<String> = sftp
-                .list(&place)
-                .await
-                .unwrap_or_default()
-                .into_iter()
-                .map(|entry| entry.name)
-                .filter(|name| !name.starts_with('.') || part.starts_with('.'))
-                .filter(|name| matcher.is_match(name))
-                .collect();
-            names.sort();
-            for name in names {
-                let slash = if last { "" } else { "/" };
-                next.push((format!("{shown}{name}{slash}"), format!("{place}{name}{slash}")));
-            }
-        }
-        if next.len() > GLOB_NAMES_MAX {
-            return Err(failure(
-                FailureCode::TooLarge,
-                format!("The pattern {pattern} stands for more than {GLOB_NAMES_MAX} names."),
-                "Use a narrower pattern, or remote_find.",
-            ));
-        }
-        candidates = next;
-    }
-    let mut names = Vec::new();
-    for (shown, place) in candidates {
-        if sftp.lstat(&place).await.is_ok() {
-            names.push(shown);
-        }
-    }
-    if names.is_empty() {
-        names.push(pattern.to_owned());
-    }
-    Ok(names)
-}
-
-fn matcher(part: &str) -> Result<globset::GlobMatcher, Failure> {
-    // Braces are ordinary characters in a POSIX pattern, and `**` is `*`.
-    let mut posix = String::with_capacity(part.len());
-    for character in part.chars() {
-        match character {
-            '{' => posix.push_str("[{]"),
-            '}' => posix.push_str("[}]"),
-            '*' if posix.ends_with('*') => {}
-            other => posix.push(other),
-        }
-    }
-    GlobBuilder::new(&posix)
-        .literal_separator(true)
-        .backslash_escape(false)
-        .build()
-        .map(|glob| glob.compile_matcher())
-        .map_err(|error| {
-            failure(
-                FailureCode::InvalidArgument,
-                format!("{part:?} is not a file name pattern: {}.", error.kind()),
-                "",
-            )
-        })
 }

@@ -4,7 +4,7 @@
 //! This is the one place where that translation is made; parts keep their own
 //! typed errors.
 
-use crate::approvals::Answer;
+use crate::approvals::{Answer, Answerer};
 use crate::engine::JudgeError;
 use crate::engine::contract::{Ended, Failure, FailureCode};
 use crate::journal::JournalError;
@@ -14,11 +14,7 @@ use crate::snapshots::SnapshotError;
 use crate::ssh::{SftpError, SshError};
 
 /// A failure from its parts.
-pub fn failure(
-    code: FailureCode,
-    message: impl Into<String>,
-    next: impl Into<String>,
-) -> Failure {
+pub fn failure(code: FailureCode, message: impl Into<String>, next: impl Into<String>) -> Failure {
     Failure {
         code,
         message: message.into(),
@@ -229,11 +225,13 @@ impl From<SftpError> for Failure {
 /// What an answer other than "granted" means for the call.
 pub(super) fn not_granted(answer: &Answer) -> Failure {
     match answer {
-        Answer::Rejected(_, feedback) => failure(
+        Answer::Rejected(by, feedback) => failure(
             FailureCode::ApprovalRejected,
-            match feedback {
-                Some(text) => format!("The person said no: {text}"),
-                None => "The person said no.".to_owned(),
+            match (by, feedback) {
+                (Answerer::Rule(_), None) => "A rule of the person says no.".to_owned(),
+                (Answerer::Rule(_), Some(text)) => format!("A rule says no: {text}"),
+                (_, Some(text)) => format!("The person said no: {text}"),
+                (_, None) => "The person said no.".to_owned(),
             },
             "Do not ask for the same thing again; do what the person wants instead, or ask them.",
         ),

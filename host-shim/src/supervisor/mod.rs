@@ -12,14 +12,16 @@
 
 mod action;
 mod call;
+mod conduct;
 mod digest;
 mod effects;
 mod envelope;
 mod failure;
+mod names;
 mod permit;
+mod replay;
 mod resources;
 mod restore;
-mod replay;
 mod write;
 
 use std::path::PathBuf;
@@ -79,13 +81,19 @@ impl Supervisor {
     /// [`EngineError`] when the component cannot be loaded.
     pub fn new(engine: Engine, resources: Resources) -> Result<Self, EngineError> {
         let judge = engine.judge()?;
-        Ok(Self {
+        Ok(Self::with_judge(engine, judge, resources))
+    }
+
+    /// As [`Supervisor::new`], with the judge of another engine: what is called
+    /// and what judges are separate, so the one cannot vouch for itself.
+    pub fn with_judge(engine: Engine, judge: Judge, resources: Resources) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 engine,
                 judge,
                 resources,
             }),
-        })
+        }
     }
 
     /// The engine that runs the component.

@@ -12,6 +12,7 @@ use super::action::Action;
 use super::call::Call;
 use super::digest::Digester;
 use super::failure::{failure, not_granted};
+use super::names::Names;
 use super::write::WritePlan;
 use crate::approvals::{
     Answer, Answerer, Matter, Question, SHOWN_CHARS_MAX, SHOWN_LINES_MAX, escape_line, escape_text,
@@ -21,6 +22,7 @@ use crate::engine::contract::{
     Verdict, WalkSpec,
 };
 use crate::journal;
+use crate::rules::{Confirm, Mode};
 use crate::ssh::{Connection, Program};
 
 /// How long an answer counts.
@@ -115,14 +117,15 @@ impl Call {
         operation: Operation,
     ) -> Result<Permit, Failure> {
         self.check_action(action)?;
-        match operation {
+        let minted = match operation {
             Operation::Exec(spec) => self.permit_exec(action, spec).await,
             Operation::Argv(spec) => self.permit_argv(action, spec).await,
             Operation::Read(spec) => self.permit_read(action, spec).await,
             Operation::Stat(path) => self.permit_stat(action, path).await,
             Operation::Walk(spec) => self.permit_walk(action, spec).await,
             Operation::Write(spec) => self.permit_write(action, spec).await,
-        }
+        };
+        self.conduct().note(minted)
     }
 
     /// Asks the policy. A rejection is a failure at once.
@@ -143,10 +146,27 @@ impl Call {
             home: None,
             resolved: resolved.map(str::to_owned),
         };
-        let verdict = self
+        let rules = self.rules()?;
+        let mut verdict = self
             .supervisor()
             .judge()
-            .classify(&subject, &self.rulebook()?)?;
+            .classify(&subject, &rules.rulebook)?;
+        match rules.access_to(action.server(), &record.labels).0 {
+            Mode::Off => {
+                verdict.decision = Decision::Reject;
+                verdict.rule = "access.off".to_owned();
+                verdict.reason = "the operator has switched this server off".to_owned();
+            }
+            Mode::ReadOnly if verdict.decision == Decision::ApprovalRequired => {
+                verdict.decision = Decision::Reject;
+                verdict.rule = "access.read-only".to_owned();
+                verdict.reason = format!(
+                    "the operator has made this server read-only, and {}",
+                    verdict.reason
+                );
+            }
+            Mode::ReadOnly | Mode::Ask => {}
+        }
         if verdict.decision == Decision::Reject {
             return Err(failure(
                 FailureCode::PolicyRejected,
@@ -222,7 +242,9 @@ impl Call {
             rule,
             digest: operation.digest.clone(),
         };
-        Ok(action.approval(&decided(verdict), record, operation).await?)
+        Ok(action
+            .approval(&decided(verdict), record, operation)
+            .await?)
     }
 
     /// Puts the question where the verdict asks for one; success means go ahead.
@@ -258,8 +280,9 @@ impl Call {
             digest: operation.digest.clone(),
             expires_ms: EXPIRES.as_millis() as u64,
         };
+        let presence = self.rules()?.access_to(action.server(), &record.labels).1;
         let answer = tokio::select! {
-            answer = self.asker().ask(&question) => answer,
+            answer = self.answer(&question, presence) => answer,
             () = tokio::time::sleep(EXPIRES) => {
                 Answer::Unanswered("nobody answered within ten minutes.".to_owned())
             }
@@ -288,6 +311,22 @@ impl Call {
         }
     }
 
+    /// Puts the question, and where the operator wants it has the person prove
+    /// that it is them.
+    async fn answer(&self, question: &Question, confirm: Confirm) -> Answer {
+        if confirm == Confirm::Answer {
+            return self.asker().ask(question).await;
+        }
+        let key = match self.resources().master_key().await {
+            Ok(key) => key,
+            Err(failure) => return Answer::Unanswered(failure.message),
+        };
+        match self.asker().ask(question).await {
+            Answer::Granted(_) => self.asker().prove_presence(&key).await,
+            other => other,
+        }
+    }
+
     async fn permit_exec(&self, action: &Action, spec: ExecSpec) -> Result<Permit, Failure> {
         let command = || Request::Command(spec.command.clone());
         let mut verdict = self.judge(action, command(), spec.cwd.as_deref(), None)?;
@@ -299,7 +338,10 @@ impl Call {
 
         let mut program = Program::Script(spec.command.clone());
         if verdict.decision == Decision::AutoAllow {
-            match self.unasked_program(action, &spec, &verdict, &connection).await? {
+            match self
+                .unasked_program(action, &spec, &verdict, &connection)
+                .await?
+            {
                 Ok(unasked) => program = unasked,
                 Err(stricter) => {
                     verdict = stricter;
@@ -348,17 +390,21 @@ impl Call {
         connection: &Connection,
     ) -> Result<Result<Program, Verdict>, Failure> {
         let mut stages = verdict.stages.clone();
+        let named = Names::new(connection, spec.cwd.as_deref());
         if !verdict.globs.is_empty() {
-            let sftp = connection.sftp().await?;
-            let home = connection.home().await?;
-            let cwd = spec.cwd.as_deref().unwrap_or(&home);
-            stages = super::effects::expand_globs(&sftp, cwd, &verdict.stages, &verdict.globs).await?;
-            for stage in &stages {
-                let judged =
-                    self.judge(action, Request::Argv(stage.clone()), spec.cwd.as_deref(), None)?;
-                if judged.decision != Decision::AutoAllow {
-                    return Ok(Err(judged));
-                }
+            stages = named.expand(&verdict.stages, &verdict.globs).await?;
+        }
+        let resolved = named.resolve(&stages).await?;
+        let expanded = (!verdict.globs.is_empty()).then_some(&stages);
+        for stage in expanded.into_iter().flatten().chain(&resolved) {
+            let judged = self.judge(
+                action,
+                Request::Argv(stage.clone()),
+                spec.cwd.as_deref(),
+                None,
+            )?;
+            if judged.decision != Decision::AutoAllow {
+                return Ok(Err(judged));
             }
         }
         let mut stages = stages.into_iter();
@@ -394,9 +440,10 @@ impl Call {
             digest: spec
                 .argv
                 .iter()
-                .fold(self.digester("argv", action, &connection), |digest, word| {
-                    digest.text("word", word)
-                })
+                .fold(
+                    self.digester("argv", action, &connection),
+                    |digest, word| digest.text("word", word),
+                )
                 .number("timeout", u64::from(spec.timeout_ms))
                 .finish(),
             ..journal::Operation::default()
@@ -422,7 +469,7 @@ impl Call {
 
     async fn permit_read(&self, action: &Action, spec: ReadSpec) -> Result<Permit, Failure> {
         let (connection, verdict, resolved) = self
-            .permit_path(action, &spec.path, Request::ReadPath, "content")
+            .permit_path(action, &spec.path, Request::ReadPath)
             .await?;
         let mut operation = path_operation("read", &resolved);
         operation.digest = self
@@ -441,9 +488,8 @@ impl Call {
     }
 
     async fn permit_stat(&self, action: &Action, path: String) -> Result<Permit, Failure> {
-        let (connection, verdict, resolved) = self
-            .permit_path(action, &path, Request::StatPath, "metadata")
-            .await?;
+        let (connection, verdict, resolved) =
+            self.permit_path(action, &path, Request::StatPath).await?;
         let mut operation = path_operation("stat", &path);
         operation.digest = self
             .digester("stat", action, &connection)
@@ -462,7 +508,7 @@ impl Call {
 
     async fn permit_walk(&self, action: &Action, spec: WalkSpec) -> Result<Permit, Failure> {
         let (connection, verdict, resolved) = self
-            .permit_path(action, &spec.path, Request::ListPath, "names")
+            .permit_path(action, &spec.path, Request::ListPath)
             .await?;
         let mut operation = path_operation("walk", &resolved);
         operation.digest = self
@@ -486,7 +532,6 @@ impl Call {
         action: &Action,
         path: &str,
         request: fn(String) -> Request,
-        _what: &'static str,
     ) -> Result<(Arc<Connection>, Verdict, String), Failure> {
         let verdict = self.judge(action, request(path.to_owned()), None, None)?;
         self.require_asker(action, &verdict).await?;
@@ -526,7 +571,8 @@ impl Call {
 /// found by `env` in a fixed path, so that nothing of an account's shell set-up
 /// takes its place.
 fn pipeline(stages: impl Iterator<Item = Vec<String>>) -> String {
-    const ENVIRONMENT: &str = "env -i -- PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C";
+    const ENVIRONMENT: &str =
+        "env -i -- PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C";
     let stages: Vec<String> = stages
         .map(|argv| {
             let words: Vec<String> = argv

@@ -6,7 +6,7 @@
 //! and rules are read anew for every call: they are small, and a change by the
 //! operator must count at once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use tokio::sync::OnceCell;
 
 use super::failure::failure;
 use crate::engine::Judge;
-use crate::engine::contract::{Failure, FailureCode, Rulebook};
+use crate::engine::contract::{Failure, FailureCode};
 use crate::journal::{Journal, JournalError, Redactor};
 use crate::registry::{
     AuthMaterial, KeyEnv, KeyError, MasterKey, Paths, Record, Registry, ServerId,
 };
-use crate::rules;
+use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
 use crate::ssh::{Auth, Pool, PoolConfig, Target};
 
@@ -78,6 +78,7 @@ pub type Prompt = Arc<dyn Fn() -> std::io::Result<SecretString> + Send + Sync>;
 pub struct Resources {
     paths: Paths,
     prompt: Option<Prompt>,
+    key_env: Option<KeyEnv<'static>>,
     key: Arc<OnceCell<Arc<MasterKey>>>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
@@ -92,6 +93,7 @@ impl Resources {
         Self {
             paths,
             prompt,
+            key_env: None,
             key: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
@@ -99,6 +101,14 @@ impl Resources {
             pool: Pool::new(PoolConfig::default()),
             rejected: Mutex::new(std::collections::HashSet::new()),
         }
+    }
+
+    /// Takes the master key from where this says and not from where the process's
+    /// environment says.
+    #[must_use]
+    pub fn with_key_env(mut self, env: KeyEnv<'static>) -> Self {
+        self.key_env = Some(env);
+        self
     }
 
     /// Where everything lies.
@@ -197,9 +207,10 @@ impl Resources {
             .get_or_try_init(|| async {
                 let paths = self.paths.clone();
                 let prompt = self.prompt.clone();
+                let key_env = self.key_env.clone();
                 // The keychain and the key derivation block for a while.
                 let resolved = tokio::task::spawn_blocking(move || {
-                    let env = KeyEnv::from_process();
+                    let env = key_env.unwrap_or_else(KeyEnv::from_process);
                     match &prompt {
                         Some(prompt) => {
                             let ask = || prompt();
@@ -222,9 +233,17 @@ impl Resources {
             .cloned()
     }
 
-    /// Reads the operator's rules, checked with the policy itself.
-    pub(super) fn rulebook(&self, judge: &Judge) -> Result<Rulebook, Failure> {
-        Ok(rules::load(&self.paths.policy_file(), judge)?)
+    /// Reads the operator's rules and the workspace's, checked with the policy
+    /// itself.
+    ///
+    /// # Errors
+    /// [`RulesError`](rules::RulesError); nothing may run then.
+    pub fn rules(
+        &self,
+        workspace: Option<&Path>,
+        judge: &Judge,
+    ) -> Result<Rules, rules::RulesError> {
+        rules::load(&self.paths.policy_file(), workspace, judge)
     }
 
     /// Finds a server and proves its record; the credential comes with it.
@@ -232,11 +251,7 @@ impl Resources {
         let registry = self.registry()?;
         let key = self.master_key().await?;
         let mut target: Option<Target> = None;
-        let mut hops: Vec<Record> = registry
-            .jumps(&record.id)?
-            .into_iter()
-            .cloned()
-            .collect();
+        let mut hops: Vec<Record> = registry.jumps(&record.id)?.into_iter().cloned().collect();
         hops.push(registry.get(&record.id)?.clone());
         for hop in hops {
             let material = registry.unlock(&hop.id, &key)?;

@@ -66,7 +66,10 @@ impl Supervisor {
                     } else if removed {
                         format!("{} did not exist then and was removed.", written.resolved)
                     } else {
-                        format!("{} is as it was at revision {}.", written.resolved, revision.id)
+                        format!(
+                            "{} is as it was at revision {}.",
+                            written.resolved, revision.id
+                        )
                     }),
                     next: None,
                     data: Some(
@@ -176,10 +179,7 @@ impl Call {
         .await?;
         let (kept, after) = match state {
             FileState::Absent => (Kept::Absent, None),
-            FileState::Present {
-                content,
-                metadata,
-            } => (
+            FileState::Present { content, metadata } => (
                 Kept::Present,
                 Some(After {
                     content: content.into_owned(),

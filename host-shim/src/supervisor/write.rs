@@ -231,7 +231,12 @@ impl Call {
             resolved,
         )?;
         let secret = self
-            .judge(action, Request::ReadPath(requested.to_owned()), None, resolved)?
+            .judge(
+                action,
+                Request::ReadPath(requested.to_owned()),
+                None,
+                resolved,
+            )?
             .decision
             != Decision::AutoAllow;
         let name = format!("{}:{}", action.server(), escape_line(&path));
@@ -304,7 +309,7 @@ impl Call {
 
     /// Writes (or removes) the file a permit is for.
     pub(crate) async fn write(&self, permit: Permit) -> Result<Written, Failure> {
-        permit.check()?;
+        self.check_permit(&permit)?;
         let Permit {
             action,
             plan,
@@ -314,18 +319,10 @@ impl Call {
             ..
         } = permit;
         let Plan::Write(plan) = plan else {
-            return Err(failure(
-                FailureCode::PermitMisused,
-                "The permit is not for writing.",
-                "",
-            ));
+            return Err(self.misused("The permit is not for writing."));
         };
         if !action.claim_change() {
-            return Err(failure(
-                FailureCode::PermitMisused,
-                "The action has changed something already.",
-                "",
-            ));
+            return Err(self.misused("The action has changed something already."));
         }
         if plan.is_unchanged() {
             action.note_facts(|facts| {
@@ -454,7 +451,10 @@ async fn remove(sftp: &Sftp, plan: &WritePlan) -> Result<(), Failure> {
     if now != plan.before_sha256 {
         return Err(failure(
             FailureCode::Conflict,
-            format!("{} has changed in the meantime; it was not removed.", plan.path),
+            format!(
+                "{} has changed in the meantime; it was not removed.",
+                plan.path
+            ),
             "Look at the file and decide anew.",
         ));
     }

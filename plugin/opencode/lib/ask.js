@@ -129,8 +129,11 @@ export class Asker {
 
   #grace(watch) {
     return new Promise((resolve) => {
-      watch.settle = resolve
-      setTimeout(resolve, EVENT_GRACE).unref?.()
+      const timer = setTimeout(resolve, EVENT_GRACE)
+      watch.settle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
     })
   }
 }

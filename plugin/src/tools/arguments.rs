@@ -181,7 +181,11 @@ pub(crate) fn invalid(name: &str, expected: &str, got: Option<&Value>) -> Report
             format!("got a string of {} bytes", text.len())
         }
         Some(value @ (Value::Array(_) | Value::Object(_))) => {
-            let kind = if value.is_array() { "an array" } else { "an object" };
+            let kind = if value.is_array() {
+                "an array"
+            } else {
+                "an object"
+            };
             format!("got {kind}")
         }
         Some(value) => format!("got {value}"),
@@ -198,7 +202,11 @@ fn check_word(name: &str, text: String) -> Result<String, Report> {
         return Err(invalid(name, "a string without NUL", None).saying("it holds a NUL"));
     }
     if text.is_empty() {
-        return Err(invalid(name, "a non-empty string", Some(&Value::String(text))));
+        return Err(invalid(
+            name,
+            "a non-empty string",
+            Some(&Value::String(text)),
+        ));
     }
     Ok(text)
 }
@@ -253,11 +261,31 @@ mod tests {
     #[test]
     fn complaints_name_the_argument_and_what_was_expected() {
         let cases: Vec<(String, &str, &str)> = vec![
-            (message(arguments(json!({})).server()), "`server`", "missing"),
-            (message(arguments(json!({"server": 3})).server()), "`server`", "a string"),
-            (message(arguments(json!({"server": ""})).server()), "`server`", "non-empty"),
-            (message(arguments(json!({"path": "etc"})).path("path")), "`path`", "absolute"),
-            (message(arguments(json!({"path": "/a\0b"})).path("path")), "`path`", "NUL"),
+            (
+                message(arguments(json!({})).server()),
+                "`server`",
+                "missing",
+            ),
+            (
+                message(arguments(json!({"server": 3})).server()),
+                "`server`",
+                "a string",
+            ),
+            (
+                message(arguments(json!({"server": ""})).server()),
+                "`server`",
+                "non-empty",
+            ),
+            (
+                message(arguments(json!({"path": "etc"})).path("path")),
+                "`path`",
+                "absolute",
+            ),
+            (
+                message(arguments(json!({"path": "/a\0b"})).path("path")),
+                "`path`",
+                "NUL",
+            ),
             (
                 message(arguments(json!({"path": "/".repeat(5000)})).path("path")),
                 "`path`",
@@ -283,10 +311,20 @@ mod tests {
                 "`recursive`",
                 "true or false",
             ),
-            (message(arguments(json!({"mode": 644})).mode("mode")), "`mode`", "octal"),
-            (message(arguments(json!({"mode": "0888"})).mode("mode")), "`mode`", "octal"),
             (
-                message(arguments(json!({"encoding": "hex"})).choice("encoding", &["utf-8", "base64"])),
+                message(arguments(json!({"mode": 644})).mode("mode")),
+                "`mode`",
+                "octal",
+            ),
+            (
+                message(arguments(json!({"mode": "0888"})).mode("mode")),
+                "`mode`",
+                "octal",
+            ),
+            (
+                message(
+                    arguments(json!({"encoding": "hex"})).choice("encoding", &["utf-8", "base64"]),
+                ),
                 "`encoding`",
                 "\"utf-8\" or \"base64\"",
             ),
@@ -299,10 +337,22 @@ mod tests {
 
     #[test]
     fn good_values_pass() {
-        assert_eq!(arguments(json!({"limit": 5.0})).number("limit", 1, 9, 1), Ok(5));
-        assert_eq!(arguments(json!({"limit": null})).number("limit", 1, 9, 7), Ok(7));
-        assert_eq!(arguments(json!({"mode": "0640"})).mode("mode"), Ok(Some(0o640)));
-        assert_eq!(arguments(json!({"path": "/etc"})).path("path"), Ok("/etc".to_owned()));
+        assert_eq!(
+            arguments(json!({"limit": 5.0})).number("limit", 1, 9, 1),
+            Ok(5)
+        );
+        assert_eq!(
+            arguments(json!({"limit": null})).number("limit", 1, 9, 7),
+            Ok(7)
+        );
+        assert_eq!(
+            arguments(json!({"mode": "0640"})).mode("mode"),
+            Ok(Some(0o640))
+        );
+        assert_eq!(
+            arguments(json!({"path": "/etc"})).path("path"),
+            Ok("/etc".to_owned())
+        );
     }
 
     #[test]

@@ -120,7 +120,9 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
     }
     let searched = search(&action, &pattern, &files, limit)?;
     if searched.cut {
-        remarks.push(format!("The search stopped at {limit} hits; narrow it or raise `limit`."));
+        remarks.push(format!(
+            "The search stopped at {limit} hits; narrow it or raise `limit`."
+        ));
     }
     if searched.unsearched > 0 {
         remarks.push(format!(
@@ -170,7 +172,11 @@ impl NameMatcher {
             .literal_separator(true)
             .build()
             .map_err(|error| {
-                invalid("glob", &format!("a glob ({})", error.kind()), Some(&json!(glob)))
+                invalid(
+                    "glob",
+                    &format!("a glob ({})", error.kind()),
+                    Some(&json!(glob)),
+                )
             })?
             .compile_matcher();
         Ok(Self {
@@ -221,12 +227,7 @@ fn names(
     }
 }
 
-fn select(
-    root: &str,
-    listing: Listing,
-    matcher: Option<&NameMatcher>,
-    files_only: bool,
-) -> Found {
+fn select(root: &str, listing: Listing, matcher: Option<&NameMatcher>, files_only: bool) -> Found {
     let prefix = root.trim_end_matches('/');
     let names = listing
         .entries
@@ -280,7 +281,10 @@ fn search(
             let stderr = String::from_utf8_lossy(&result.output.stderr.head);
             // Status 2 without any hit means the pattern itself is wrong; with
             // readable files among the batch it is about single files only.
-            if stderr.lines().all(|line| !batch.iter().any(|file| line.contains(file.as_str()))) {
+            if stderr
+                .lines()
+                .all(|line| !batch.iter().any(|file| line.contains(file.as_str())))
+            {
                 return Err(Report::error(
                     "INVALID_ARGUMENT",
                     format!(
@@ -404,7 +408,9 @@ mod tests {
 
     #[test]
     fn batches_stay_within_both_bounds() {
-        let long: Vec<String> = (0..1200).map(|n| format!("/{n}/{}", "x".repeat(60))).collect();
+        let long: Vec<String> = (0..1200)
+            .map(|n| format!("/{n}/{}", "x".repeat(60)))
+            .collect();
         let long: Vec<&String> = long.iter().collect();
         let batches = batches(&long);
         assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 1200);

@@ -39,8 +39,8 @@ pub(super) fn call(_arguments: Arguments) -> Result<Report, Report> {
             })
         })
         .collect();
-    let message = servers
-        .is_empty()
-        .then(|| "No server is registered. A person adds one with `openshell server add`.".to_owned());
+    let message = servers.is_empty().then(|| {
+        "No server is registered. A person adds one with `openshell server add`.".to_owned()
+    });
     Ok(Report::data(json!({ "servers": servers })).with_message(message))
 }

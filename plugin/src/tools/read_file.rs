@@ -68,8 +68,7 @@ fn describe(path: &str, content: Content, encoding: &str) -> Result<Report, Repo
     let (skipped, used, body) = if encoding == "base64" {
         (0, content.bytes.len(), STANDARD.encode(&content.bytes))
     } else {
-        let Some((skipped, piece)) =
-            text::decode_piece(&content.bytes, content.offset == 0, last)
+        let Some((skipped, piece)) = text::decode_piece(&content.bytes, content.offset == 0, last)
         else {
             return Err(Report {
                 data: Some(json!({

@@ -27,11 +27,7 @@ impl Report {
     }
 
     /// An error with a code, what happened and what to do next.
-    pub(crate) fn error(
-        code: &str,
-        message: impl Into<String>,
-        next: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn error(code: &str, message: impl Into<String>, next: impl Into<String>) -> Self {
         let next = next.into();
         Self {
             code: Some(code.to_owned()),

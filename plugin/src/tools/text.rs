@@ -74,7 +74,10 @@ fn printed_text(printed: &Printed) -> (String, bool) {
     let (tail, tail_lossy) = lossy(trim_start(&printed.tail));
     let left_out = printed.total - kept;
     (
-        format!("{head}\n[... {left_out} of {} bytes left out ...]\n{tail}", printed.total),
+        format!(
+            "{head}\n[... {left_out} of {} bytes left out ...]\n{tail}",
+            printed.total
+        ),
         head_lossy || tail_lossy,
     )
 }

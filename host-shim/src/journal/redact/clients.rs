@@ -82,29 +82,14 @@ use Form::{Attached, Either, Next};
 use Part::{After, Connect, Whole};
 
 /// The table.
+#[rustfmt::skip]
 pub(super) const CLIENTS: &[Client] = &[
     Client {
         names: &[
-            "mysql",
-            "mysqldump",
-            "mysqladmin",
-            "mysqlimport",
-            "mysqlshow",
-            "mysqlcheck",
-            "mysqlsh",
-            "mysqlslap",
-            "mysqlbinlog",
-            "mysqlpump",
-            "mariadb",
-            "mariadb-dump",
-            "mariadb-admin",
-            "mariadb-import",
-            "mariadb-check",
-            "mariadb-show",
-            "mycli",
-            "xtrabackup",
-            "mariabackup",
-            "innobackupex",
+            "mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlshow", "mysqlcheck",
+            "mysqlsh", "mysqlslap", "mysqlbinlog", "mysqlpump", "mariadb", "mariadb-dump",
+            "mariadb-admin", "mariadb-import", "mariadb-check", "mariadb-show", "mycli",
+            "xtrabackup", "mariabackup", "innobackupex",
         ],
         flags: &[flag("-p", Attached, Whole)],
         spots: &[Spot::After("password", 1)],
@@ -120,33 +105,16 @@ pub(super) const CLIENTS: &[Client] = &[
         names: &["redis-cli", "valkey-cli", "keydb-cli"],
         flags: &[flag("-a", Next, Whole)],
         spots: &[
-            Spot::After("auth", 1),
-            Spot::After("auth", 2),
-            Spot::After("requirepass", 1),
+            Spot::After("auth", 1), Spot::After("auth", 2), Spot::After("requirepass", 1),
             Spot::After("masterauth", 1),
         ],
         ..PLAIN
     },
     Client {
         names: &[
-            "mongosh",
-            "mongo",
-            "mongodump",
-            "mongorestore",
-            "mongoexport",
-            "mongoimport",
-            "mongostat",
-            "mongotop",
-            "mongofiles",
-            "cqlsh",
-            "cypher-shell",
-            "couchbase-cli",
-            "beeline",
-            "clickhouse-client",
-            "rdesktop",
-            "ncftp",
-            "ncftpget",
-            "ncftpput",
+            "mongosh", "mongo", "mongodump", "mongorestore", "mongoexport", "mongoimport",
+            "mongostat", "mongotop", "mongofiles", "cqlsh", "cypher-shell", "couchbase-cli",
+            "beeline", "clickhouse-client", "rdesktop", "ncftp", "ncftpget", "ncftpput",
         ],
         flags: &[flag("-p", Either, Whole)],
         ..PLAIN
@@ -155,29 +123,20 @@ pub(super) const CLIENTS: &[Client] = &[
         names: &["curl"],
         cluster: "sSkLfgivIOJNnqpRG#0123456aBjlZ",
         flags: &[
-            flag("-u", Either, After(':')),
-            flag("-U", Either, After(':')),
-            flag("--user", Either, After(':')),
-            flag("--proxy-user", Either, After(':')),
-            flag("-E", Either, After(':')),
-            flag("--cert", Either, After(':')),
-            flag("--oauth2-bearer", Either, Whole),
-            flag("-b", Either, After('=')),
+            flag("-u", Either, After(':')), flag("-U", Either, After(':')),
+            flag("--user", Either, After(':')), flag("--proxy-user", Either, After(':')),
+            flag("-E", Either, After(':')), flag("--cert", Either, After(':')),
+            flag("--oauth2-bearer", Either, Whole), flag("-b", Either, After('=')),
         ],
         ..PLAIN
     },
     Client {
         names: &["http", "https", "xh", "xhs"],
-        flags: &[
-            flag("-a", Either, After(':')),
-            flag("--auth", Either, After(':')),
-        ],
+        flags: &[flag("-a", Either, After(':')), flag("--auth", Either, After(':'))],
         ..PLAIN
     },
     Client {
-        names: &[
-            "docker", "podman", "nerdctl", "buildah", "helm", "oras", "crane", "regctl", "oc",
-        ],
+        names: &["docker", "podman", "nerdctl", "buildah", "helm", "oras", "crane", "regctl", "oc"],
         needs: &["login"],
         flags: &[flag("-p", Either, Whole)],
         ..PLAIN
@@ -185,8 +144,7 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         names: &["skopeo", "buildah", "podman"],
         flags: &[
-            flag("--creds", Either, After(':')),
-            flag("--src-creds", Either, After(':')),
+            flag("--creds", Either, After(':')), flag("--src-creds", Either, After(':')),
             flag("--dest-creds", Either, After(':')),
         ],
         ..PLAIN
@@ -204,12 +162,7 @@ pub(super) const CLIENTS: &[Client] = &[
     },
     Client {
         names: &[
-            "ipmitool",
-            "mosquitto_pub",
-            "mosquitto_sub",
-            "mosquitto_rr",
-            "zip",
-            "unzip",
+            "ipmitool", "mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "zip", "unzip",
             "zipcloak",
         ],
         flags: &[flag("-P", Either, Whole)],
@@ -222,37 +175,23 @@ pub(super) const CLIENTS: &[Client] = &[
     },
     Client {
         names: &[
-            "ldapsearch",
-            "ldapmodify",
-            "ldapadd",
-            "ldapdelete",
-            "ldapwhoami",
-            "ldapmodrdn",
-            "ldapcompare",
-            "ldapexop",
+            "ldapsearch", "ldapmodify", "ldapadd", "ldapdelete", "ldapwhoami", "ldapmodrdn",
+            "ldapcompare", "ldapexop",
         ],
         flags: &[flag("-w", Either, Whole)],
         ..PLAIN
     },
     Client {
         names: &["ldappasswd"],
-        flags: &[
-            flag("-w", Either, Whole),
-            flag("-s", Either, Whole),
-            flag("-a", Either, Whole),
-        ],
+        flags: &[flag("-w", Either, Whole), flag("-s", Either, Whole), flag("-a", Either, Whole)],
         ..PLAIN
     },
     Client {
         names: &["openssl"],
         flags: &[
-            flag("-passin", Next, After(':')),
-            flag("-passout", Next, After(':')),
-            flag("-pass", Next, After(':')),
-            flag("-k", Next, Whole),
-            flag("-K", Next, Whole),
-            flag("-macopt", Next, After(':')),
-            flag("-hmac", Next, Whole),
+            flag("-passin", Next, After(':')), flag("-passout", Next, After(':')),
+            flag("-pass", Next, After(':')), flag("-k", Next, Whole), flag("-K", Next, Whole),
+            flag("-macopt", Next, After(':')), flag("-hmac", Next, Whole),
         ],
         ..PLAIN
     },
@@ -270,10 +209,8 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         names: &["keytool", "jarsigner"],
         flags: &[
-            flag("-storepass", Next, Whole),
-            flag("-keypass", Next, Whole),
-            flag("-srcstorepass", Next, Whole),
-            flag("-deststorepass", Next, Whole),
+            flag("-storepass", Next, Whole), flag("-keypass", Next, Whole),
+            flag("-srcstorepass", Next, Whole), flag("-deststorepass", Next, Whole),
         ],
         ..PLAIN
     },
@@ -289,10 +226,7 @@ pub(super) const CLIENTS: &[Client] = &[
     },
     Client {
         names: &["smbclient", "rpcclient", "smbget", "smbcacls", "nmblookup"],
-        flags: &[
-            flag("-U", Either, After('%')),
-            flag("--user", Either, After('%')),
-        ],
+        flags: &[flag("-U", Either, After('%')), flag("--user", Either, After('%'))],
         ..PLAIN
     },
     Client {
@@ -302,19 +236,8 @@ pub(super) const CLIENTS: &[Client] = &[
         ..PLAIN
     },
     Client {
-        names: &[
-            "snmpget",
-            "snmpwalk",
-            "snmpset",
-            "snmpbulkwalk",
-            "snmptable",
-            "snmpgetnext",
-        ],
-        flags: &[
-            flag("-c", Either, Whole),
-            flag("-A", Either, Whole),
-            flag("-X", Either, Whole),
-        ],
+        names: &["snmpget", "snmpwalk", "snmpset", "snmpbulkwalk", "snmptable", "snmpgetnext"],
+        flags: &[flag("-c", Either, Whole), flag("-A", Either, Whole), flag("-X", Either, Whole)],
         ..PLAIN
     },
     Client {
@@ -335,8 +258,7 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         names: &["rabbitmqctl"],
         spots: &[
-            Spot::After("add_user", 2),
-            Spot::After("change_password", 2),
+            Spot::After("add_user", 2), Spot::After("change_password", 2),
             Spot::After("authenticate_user", 2),
         ],
         ..PLAIN
@@ -344,20 +266,14 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         names: &["vault", "bao"],
         spots: &[
-            Spot::After("login", 1),
-            Spot::Assigned("put"),
-            Spot::Assigned("patch"),
+            Spot::After("login", 1), Spot::Assigned("put"), Spot::Assigned("patch"),
             Spot::Assigned("write"),
         ],
         ..PLAIN
     },
     Client {
         names: &["nmcli"],
-        spots: &[
-            Spot::Named("wifi"),
-            Spot::Named("connection"),
-            Spot::After("password", 1),
-        ],
+        spots: &[Spot::Named("wifi"), Spot::Named("connection"), Spot::After("password", 1)],
         ..PLAIN
     },
     Client {
@@ -391,11 +307,7 @@ pub(super) const CLIENTS: &[Client] = &[
             "git", "npm", "yarn", "pnpm", "pip", "pip3", "composer", "aws", "gcloud", "wp",
             "poetry", "drush", "gh", "flyctl", "fly",
         ],
-        spots: &[
-            Spot::Named("config"),
-            Spot::Named("configure"),
-            Spot::Named("set"),
-        ],
+        spots: &[Spot::Named("config"), Spot::Named("configure"), Spot::Named("set")],
         ..PLAIN
     },
     Client {
@@ -412,96 +324,33 @@ pub(super) const CLIENTS: &[Client] = &[
     // a program named before them.
     Client {
         names: &[
-            "psql",
-            "pg_dump",
-            "pg_restore",
-            "pg_dumpall",
-            "pg_isready",
-            "createdb",
-            "dropdb",
-            "ssh",
-            "scp",
-            "sftp",
-            "rsync",
-            "bash",
-            "sh",
-            "dash",
-            "zsh",
-            "cat",
-            "ls",
-            "grep",
-            "ps",
-            "python",
-            "python3",
-            "node",
-            "ruby",
-            "perl",
-            "php",
-            "tail",
-            "head",
-            "mkdir",
-            "cp",
+            "psql", "pg_dump", "pg_restore", "pg_dumpall", "pg_isready", "createdb", "dropdb",
+            "ssh", "scp", "sftp", "rsync", "bash", "sh", "dash", "zsh", "cat", "ls", "grep", "ps",
+            "python", "python3", "node", "ruby", "perl", "php", "tail", "head", "mkdir", "cp",
         ],
         ..PLAIN
     },
 ];
 
 /// Programs that run the program named after them.
+#[rustfmt::skip]
 pub(super) const WRAPPERS: &[&str] = &[
-    "sudo",
-    "doas",
-    "su",
-    "runuser",
-    "env",
-    "nohup",
-    "time",
-    "exec",
-    "command",
-    "nice",
-    "ionice",
-    "timeout",
-    "watch",
-    "docker",
-    "podman",
-    "nerdctl",
-    "kubectl",
-    "oc",
-    "ssh",
-    "lxc",
-    "chroot",
-    "systemd-run",
-    "setsid",
-    "stdbuf",
-    "strace",
-    "flock",
-    "proxychains",
-    "nsenter",
-    "ip",
-    "docker-compose",
-    "compose",
-    "sshpass",
-    "busybox",
-    "winpty",
-    "unshare",
-    "taskset",
-    "script",
-    "xargs",
-    "builtin",
+    "sudo", "doas", "su", "runuser", "env", "nohup", "time", "exec", "command", "nice", "ionice",
+    "timeout", "watch", "docker", "podman", "nerdctl", "kubectl", "oc", "ssh", "lxc", "chroot",
+    "systemd-run", "setsid", "stdbuf", "strace", "flock", "proxychains", "nsenter", "ip",
+    "docker-compose", "compose", "sshpass", "busybox", "winpty", "unshare", "taskset", "script",
+    "xargs", "builtin",
 ];
 
 /// Words of the shell that stand before a command.
+#[rustfmt::skip]
 pub(super) const KEYWORDS: &[&str] = &[
     "if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "case", "in", "time",
 ];
 
 /// Programs that take the name of a secret, not the secret, with `--secret`
 /// or `--token`.
+#[rustfmt::skip]
 pub(super) const NAMES_SECRETS: &[&str] = &[
-    "docker",
-    "podman",
-    "nerdctl",
-    "buildah",
-    "buildctl",
-    "gcloud",
-    "docker-compose",
+    "docker", "podman", "nerdctl", "buildah", "buildctl", "gcloud", "docker-compose",
 ];

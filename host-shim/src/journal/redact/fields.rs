@@ -1,69 +1,33 @@
-//! Secrets that a text itself names: fields, headers, URLs, SQL.
+//! Secrets that a text itself names: fields of all notations, and SQL.
 //!
 //! Works on the bare text, whatever it is: a connection string, a query
-//! string, YAML or JSON in a here-document, a header in a message.
+//! string, YAML or JSON in a here-document.
 
 use super::names;
 use super::spans::Span;
-
-/// Headers whose value is a credential, in lower case.
-const HEADERS: [&str; 18] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "set-cookie",
-    "x-api-key",
-    "api-key",
-    "apikey",
-    "x-auth-token",
-    "x-auth-key",
-    "x-vault-token",
-    "private-token",
-    "job-token",
-    "x-access-token",
-    "x-amz-security-token",
-    "x-csrf-token",
-    "x-goog-api-key",
-    "ocp-apim-subscription-key",
-    "x-functions-key",
-];
-
-/// Authentication schemes, which are kept (RFC 9110 section 11.4).
-const SCHEMES: [&str; 9] = [
-    "bearer ",
-    "basic ",
-    "token ",
-    "digest ",
-    "apikey ",
-    "negotiate ",
-    "aws4-hmac-sha256 ",
-    "splunk ",
-    "bot ",
-];
 
 /// Finds secrets that are named in the text.
 pub(super) fn find(text: &str, out: &mut Vec<Span>) {
     let lower = text.to_ascii_lowercase();
     fields(text, out);
-    headers(text, &lower, out);
-    bearers(text, &lower, out);
-    urls(text, out);
     sql(text, &lower, out);
 }
 
-fn name_byte(byte: u8) -> bool {
+/// Whether a byte can be part of a field's name.
+pub(super) fn name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 /// `name=value`, `name: value`, `"name": "value"`, `name => 'value'`.
 fn fields(text: &str, out: &mut Vec<Span>) {
     let bytes = text.as_bytes();
+    let mut done = 0;
     for (at, mark) in text.match_indices(['=', ':']) {
         let after = bytes.get(at + 1).copied();
         let colon = mark == ":";
         let no_field = (colon && (after == Some(b':') || text[at..].starts_with("://")))
             || (at > 0 && matches!(bytes[at - 1], b':' | b'=' | b'!' | b'<' | b'>'));
-        if no_field {
+        if no_field || at < done {
             continue;
         }
         let Some(name) = Name::before(text, at) else {
@@ -96,6 +60,7 @@ fn fields(text: &str, out: &mut Vec<Span>) {
         let remark = colon && !value.quoted && sentence && !strong(&text[value.start..value.end]);
         if !remark {
             out.push(Span::plain(value.start, value.end, kind));
+            done = value.end;
         }
     }
 }
@@ -107,7 +72,7 @@ fn goes_on(rest: &str) -> bool {
 }
 
 /// Whether a word could hardly be a word of a language.
-fn strong(value: &str) -> bool {
+pub(super) fn strong(value: &str) -> bool {
     let digit = value.bytes().any(|byte| byte.is_ascii_digit());
     let letter = value.bytes().any(|byte| byte.is_ascii_alphabetic());
     let sign = value[..value.len().saturating_sub(1)]
@@ -194,7 +159,7 @@ impl Value {
 
 /// Length of a quoted value. A quote that never closes, or whose value would
 /// reach over a line, is no opening quote.
-fn closing(inner: &str, quote: &str) -> Option<usize> {
+pub(super) fn closing(inner: &str, quote: &str) -> Option<usize> {
     let mut skip = false;
     for (at, c) in inner.char_indices() {
         if skip {
@@ -255,174 +220,10 @@ fn starts_field(rest: &str) -> bool {
     rest.is_empty() || (name > 0 && after.starts_with(['=', ':']))
 }
 
-/// `Header: value`, to the end of the line or of the quotes around it.
-fn headers(text: &str, lower: &str, out: &mut Vec<Span>) {
-    let bytes = text.as_bytes();
-    for header in HEADERS {
-        for (at, _) in lower.match_indices(header) {
-            let inside = at > 0 && name_byte(bytes[at - 1]);
-            let mut from = at + header.len();
-            let own_quote = [r#"\""#, "\"", "'"]
-                .into_iter()
-                .find(|quote| text[from..].starts_with(quote));
-            from += own_quote.map_or(0, str::len);
-            from += text[from..].len() - text[from..].trim_start_matches(' ').len();
-            if inside || !matches!(bytes.get(from), Some(b':')) {
-                continue;
-            }
-            from += 1;
-            let start = from + skip_blank(&text[from..]);
-            let frame = text[..at]
-                .chars()
-                .next_back()
-                .filter(|c| matches!(c, '"' | '\''));
-            let opens = text[start..].starts_with(['"', '\'']);
-            let end = start
-                + match (own_quote, frame) {
-                    (None, None) if opens => quoted_value(&text[start..]),
-                    (None, Some(frame)) => until(&text[start..], &[frame, '\n']),
-                    (Some(_), _) => quoted_value(&text[start..]),
-                    (None, None) if start == from => {
-                        until(&text[start..], &[' ', '\t', '\n', '"', '\''])
-                    }
-                    (None, None) if text[from..].starts_with('\\') => escaped_word(&text[start..]),
-                    (None, None) => until(&text[start..], &['\n', '"']),
-                };
-            credential(text, lower, start, end, header, out);
-        }
-    }
-}
-
-fn skip_blank(rest: &str) -> usize {
-    let bare = rest.trim_start_matches([' ', '\t', '\\']);
-    rest.len() - bare.len()
-}
-
-fn until(rest: &str, stops: &[char]) -> usize {
-    let stop = rest.find(stops).unwrap_or(rest.len());
-    // An escaped line end is one, too.
-    rest[..stop]
-        .find("\\n")
-        .or_else(|| rest[..stop].find("\\r"))
-        .unwrap_or(stop)
-}
-
-/// The value of a header that is a JSON member.
-fn quoted_value(rest: &str) -> usize {
-    for quote in ["\\\"", "\"", "'"] {
-        if let Some(inner) = rest.strip_prefix(quote) {
-            return quote.len() + closing(inner, quote).unwrap_or(inner.len());
-        }
-    }
-    until(rest, &[',', '}', '\n'])
-}
-
-/// A word in which blanks are escaped.
-fn escaped_word(rest: &str) -> usize {
-    let mut skip = false;
-    for (at, c) in rest.char_indices() {
-        if skip {
-            skip = false;
-        } else if c == '\\' {
-            skip = true;
-        } else if c.is_whitespace() {
-            return at;
-        }
-    }
-    rest.len()
-}
-
-fn credential(
-    text: &str,
-    lower: &str,
-    start: usize,
-    end: usize,
-    header: &'static str,
-    out: &mut Vec<Span>,
-) {
-    let quotes =
-        text[start..end].len() - text[start..end].trim_start_matches(['"', '\'', '\\']).len();
-    let mut start = start + quotes;
-    let unescaped = lower[start..end].replace("\\ ", " ");
-    if let Some(scheme) = SCHEMES.iter().find(|scheme| unescaped.starts_with(*scheme)) {
-        start += scheme.len() - 1;
-        start += skip_blank(&text[start..end]);
-    }
-    let value = text[start..end].trim_end();
-    let kind = match header {
-        "cookie" | "set-cookie" => "cookie",
-        _ => "header",
-    };
-    if !names::harmless(kind, value) {
-        out.push(Span::plain(start, start + value.len(), kind));
-    }
-}
-
-/// `Bearer <token>` without its header.
-fn bearers(text: &str, lower: &str, out: &mut Vec<Span>) {
-    for scheme in ["bearer ", "bearer%20"] {
-        for (at, _) in lower.match_indices(scheme) {
-            let start = at + scheme.len();
-            let length = text[start..]
-                .bytes()
-                .take_while(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte))
-                .count();
-            let token = &text[start..start + length];
-            if length >= 12 && strong(token) {
-                out.push(Span::plain(start, start + length, "token"));
-            }
-        }
-    }
-}
-
-/// The password in the user part of a URL (RFC 3986 section 3.2.1).
-fn urls(text: &str, out: &mut Vec<Span>) {
-    for (at, _) in text.match_indices("://") {
-        let from = at + 3;
-        let rest = &text[from..];
-        let blank = rest
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|'))
-            .unwrap_or(rest.len());
-        let rest = &rest[..blank];
-        let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-        let user = match authority.rfind('@') {
-            Some(user) => user,
-            // A password with a slash that should have been encoded: what
-            // looks like a port is no number.
-            None => match (authority.split_once(':'), rest.rfind('@')) {
-                (Some((_, port)), Some(user))
-                    if !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit()) =>
-                {
-                    user
-                }
-                _ => continue,
-            },
-        };
-        let info = &rest[..user];
-        match info.split_once(':') {
-            Some((name, password)) => {
-                if !names::harmless("password", password) {
-                    let start = from + name.len() + 1;
-                    out.push(Span::plain(start, from + user, "password"));
-                }
-            }
-            // A long user name with digits is a token.
-            None if info.len() >= 20 && strong(info) => {
-                out.push(Span::plain(from, from + user, "token"));
-            }
-            None => {}
-        }
-    }
-}
-
 /// Statements in which `password` is followed by one.
+#[rustfmt::skip]
 const STATEMENTS: [&str; 7] = [
-    "alter user",
-    "alter role",
-    "create user",
-    "create role",
-    "set password",
-    "identified",
+    "alter user", "alter role", "create user", "create role", "set password", "identified",
     "alter login",
 ];
 
@@ -431,6 +232,7 @@ fn sql(text: &str, lower: &str, out: &mut Vec<Span>) {
     if !STATEMENTS.iter().any(|words| lower.contains(words)) {
         return;
     }
+    let with = lower.find("identified with");
     for keyword in [
         "identified by",
         "password",
@@ -443,7 +245,7 @@ fn sql(text: &str, lower: &str, out: &mut Vec<Span>) {
             let mut from = at + keyword.len();
             match keyword {
                 // `IDENTIFIED WITH plugin BY '…'`, or AS.
-                " by" | " as" if !lower[..at].contains("identified with") => continue,
+                " by" | " as" if with.is_none_or(|with| with > at) => continue,
                 // `SET PASSWORD FOR 'user'@'host' = '…'`.
                 "password for" => match text[from..].find('=') {
                     Some(mark) => from += mark,

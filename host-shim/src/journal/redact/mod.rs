@@ -19,6 +19,7 @@ mod fields;
 mod names;
 mod shapes;
 mod spans;
+mod web;
 mod words;
 
 use std::borrow::Cow;
@@ -37,7 +38,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::digest::{hex, sha256_hex};
-use super::event::Entry;
+use super::entry::Entry;
 use spans::Span;
 
 /// Name of the key file in the data directory.
@@ -47,6 +48,10 @@ const KEY_FILE: &str = "redaction.key";
 /// one would be found in innocent text all the time, and every marker there
 /// would tell what it is.
 const SHORTEST: usize = 4;
+
+/// Longest text that is recorded, in bytes. What is longer cannot be shown to a
+/// person either, so no effect depends on the rest.
+const LONGEST: usize = 64 * 1024;
 
 /// Arguments whose text is the content of a file.
 const CONTENTS: [&str; 4] = ["content", "contents", "patch", "diff"];
@@ -213,13 +218,32 @@ impl Redactor {
     }
 
     /// Removes everything that is registered or looks like a secret from a
-    /// command line, a message or another text for people.
+    /// command line, a message or another text for people. Of a text of more
+    /// than 64 KiB the rest is replaced by its size and hash.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
+        if text.len() <= LONGEST {
+            return self.whole_text(text);
+        }
+        let kept = &text[..text.floor_char_boundary(LONGEST)];
+        // Half a secret at the cut has no form any more: the last word goes.
+        let kept = kept
+            .rfind(char::is_whitespace)
+            .map_or("", |end| &kept[..end]);
+        format!(
+            "{} [cut: {} bytes in all, SHA-256 {}]",
+            self.whole_text(kept),
+            text.len(),
+            sha256_hex(text.as_bytes())
+        )
+    }
+
+    fn whole_text(&self, text: &str) -> String {
         let text = self.scrub(text);
         let mut found: Vec<Span> = Vec::new();
         shapes::find(&text, &mut found);
         fields::find(&text, &mut found);
+        web::find(&text, &mut found);
         command::find(&text, &mut found);
         spans::render(&text, found, |kind, secret| self.marker(kind, secret))
     }

@@ -7,190 +7,78 @@
 use super::spans::MARKER;
 
 /// Words that make a name secret wherever they stand in it.
+#[rustfmt::skip]
 const ANYWHERE: [(&str, &str); 10] = [
-    ("password", "password"),
-    ("passwd", "password"),
-    ("passphrase", "password"),
-    ("passcode", "password"),
-    ("pass", "password"),
-    ("pw", "password"),
-    ("secret", "secret"),
-    ("token", "token"),
-    ("credential", "secret"),
-    ("credentials", "secret"),
+    ("password", "password"), ("passwd", "password"), ("passphrase", "password"),
+    ("passcode", "password"), ("pass", "password"), ("pw", "password"), ("secret", "secret"),
+    ("token", "token"), ("credential", "secret"), ("credentials", "secret"),
 ];
 
 /// Words that make a name secret where they end it.
+#[rustfmt::skip]
 const AT_END: [(&str, &str); 6] = [
-    ("pwd", "password"),
-    ("cookie", "cookie"),
-    ("otp", "password"),
-    ("totp", "password"),
-    ("apikey", "key"),
-    ("jwt", "token"),
+    ("pwd", "password"), ("cookie", "cookie"), ("otp", "password"), ("totp", "password"),
+    ("apikey", "key"), ("jwt", "token"),
 ];
 
 /// Endings of words that are written together.
+#[rustfmt::skip]
 const COMPOUND: [(&str, &str); 13] = [
-    ("password", "password"),
-    ("passwd", "password"),
-    ("passphrase", "password"),
-    ("requirepass", "password"),
-    ("sshpass", "password"),
-    ("storepass", "password"),
-    ("keypass", "password"),
-    ("masterauth", "password"),
-    ("authtoken", "token"),
-    ("accesstoken", "token"),
-    ("secretkey", "key"),
-    ("privatekey", "key"),
-    ("apikey", "key"),
+    ("password", "password"), ("passwd", "password"), ("passphrase", "password"),
+    ("requirepass", "password"), ("sshpass", "password"), ("storepass", "password"),
+    ("keypass", "password"), ("masterauth", "password"), ("authtoken", "token"),
+    ("accesstoken", "token"), ("secretkey", "key"), ("privatekey", "key"), ("apikey", "key"),
 ];
 
 /// What a `key` must be called to be a secret one.
+#[rustfmt::skip]
 const KEY_OF: [&str; 20] = [
-    "api",
-    "access",
-    "secret",
-    "private",
-    "encryption",
-    "encrypt",
-    "master",
-    "signing",
-    "account",
-    "shared",
-    "session",
-    "auth",
-    "license",
-    "app",
-    "application",
-    "service",
-    "psk",
-    "preshared",
-    "storage",
-    "accesskey",
+    "api", "access", "secret", "private", "encryption", "encrypt", "master", "signing", "account",
+    "shared", "session", "auth", "license", "app", "application", "service", "psk", "preshared",
+    "storage", "accesskey",
 ];
 
 /// What an `auth` must be called to be a credential.
 const AUTH_OF: [&str; 6] = ["rediscli", "basic", "http", "npm", "registry", "proxy"];
 
 /// Last words of names that speak about a secret and hold none.
+#[rustfmt::skip]
 const ABOUT: [&str; 66] = [
-    "file",
-    "path",
-    "dir",
-    "directory",
-    "name",
-    "names",
-    "id",
-    "ids",
-    "type",
-    "ttl",
-    "length",
-    "len",
-    "policy",
-    "url",
-    "uri",
-    "host",
-    "expiry",
-    "expires",
-    "exp",
-    "expiration",
-    "count",
-    "limit",
-    "min",
-    "max",
-    "age",
-    "enabled",
-    "disabled",
-    "required",
-    "authentication",
-    "field",
-    "prompt",
-    "version",
-    "size",
-    "ref",
-    "refs",
-    "rotation",
-    "bits",
-    "algorithm",
-    "algo",
-    "timeout",
-    "lifetime",
-    "manager",
-    "store",
-    "mount",
-    "source",
-    "env",
-    "arn",
-    "endpoint",
-    "issuer",
-    "audience",
-    "scope",
-    "scopes",
-    "command",
-    "cmd",
-    "helper",
-    "format",
-    "stdin",
-    "fd",
-    "auth",
-    "days",
-    "lock",
-    "warn",
-    "quality",
-    "through",
-    "change",
-    "complexity",
+    "file", "path", "dir", "directory", "name", "names", "id", "ids", "type", "ttl", "length",
+    "len", "policy", "url", "uri", "host", "expiry", "expires", "exp", "expiration", "count",
+    "limit", "min", "max", "age", "enabled", "disabled", "required", "authentication", "field",
+    "prompt", "version", "size", "ref", "refs", "rotation", "bits", "algorithm", "algo", "timeout",
+    "lifetime", "manager", "store", "mount", "source", "env", "arn", "endpoint", "issuer",
+    "audience", "scope", "scopes", "command", "cmd", "helper", "format", "stdin", "fd", "auth",
+    "days", "lock", "warn", "quality", "through", "change", "complexity",
 ];
 
 /// Values that stand where a secret would and are none.
+#[rustfmt::skip]
 const NONE: [&str; 31] = [
-    "",
-    "-",
-    "yes",
-    "no",
-    "true",
-    "false",
-    "on",
-    "off",
-    "none",
-    "null",
-    "nil",
-    "undefined",
-    "ask",
-    "prompt",
-    "required",
-    "optional",
-    "sufficient",
-    "disabled",
-    "enabled",
-    "default",
-    "without-password",
-    "prohibit-password",
-    "files",
-    "compat",
-    "systemd",
-    "sss",
-    "db",
-    "nis",
-    "ldap",
-    "redacted",
-    "stdin",
+    "", "-", "yes", "no", "true", "false", "on", "off", "none", "null", "nil", "undefined", "ask",
+    "prompt", "required", "optional", "sufficient", "disabled", "enabled", "default",
+    "without-password", "prohibit-password", "files", "compat", "systemd", "sss", "db", "nis",
+    "ldap", "redacted", "stdin",
 ];
 
 /// Where files that hold secrets live; a path to one is not the secret.
+#[rustfmt::skip]
 const ROOTS: [&str; 15] = [
     "/etc/", "/run/", "/var/", "/home/", "/root/", "/tmp/", "/opt/", "/usr/", "/srv/", "/proc/",
     "/mnt/", "/dev/", "~/", "./", "../",
 ];
 
+/// How much of the end of a name is looked at, in bytes.
+const LONGEST: usize = 128;
+
 /// The kind of secret a name announces.
 pub(super) fn kind(name: &str) -> Option<&'static str> {
     // The shell's working directories are no passwords.
-    if matches!(name, "PWD" | "OLDPWD") || name.len() > 128 {
+    if matches!(name, "PWD" | "OLDPWD") {
         return None;
     }
+    let name = &name[name.floor_char_boundary(name.len().saturating_sub(LONGEST))..];
     let words = words(name);
     let words: Vec<&str> = words
         .iter()

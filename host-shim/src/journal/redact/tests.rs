@@ -264,6 +264,51 @@ fn the_lines_of_a_registered_key_are_replaced_one_by_one() {
 }
 
 #[test]
+fn a_text_that_is_too_long_is_cut_without_half_a_secret() {
+    let redactor = redactor();
+    let token = Inventor(6).fill("ghp_{alnum:36}");
+    for padding in [65_480, 65_500, 65_520, 65_536, 70_000] {
+        let text = format!("{} {token} end", "é ".repeat(padding / 3));
+        let text = format!("{}{text}", "x".repeat(padding - padding / 3 * 3));
+        let cut = redactor.text(&text);
+        assert!(!cut.contains(&token[..8]), "{padding}");
+        assert_eq!(cut.contains("[cut: "), text.len() > 65_536, "{padding}");
+    }
+}
+
+#[test]
+fn hostile_texts_take_no_longer_than_others() {
+    // Quadratic work on any of these would take minutes.
+    for part in [
+        "pw=",
+        "pw:",
+        "x/pw:",
+        "cookie:",
+        "://",
+        "://a:",
+        "password=$(",
+        "-----BEGIN ",
+        "eyJ",
+        "identified with as ",
+        "set password for ",
+        "'",
+        "\"",
+        "\\",
+        "$(",
+        "<<",
+        "-p ",
+        "mysql ",
+        "sudo ",
+        "echo | ",
+        "ghp_",
+        "1:",
+    ] {
+        let text = part.repeat(60_000 / part.len());
+        let _ = redactor().text(&text);
+    }
+}
+
+#[test]
 fn the_key_is_made_once_and_guarded() {
     let dir = tempfile::tempdir().unwrap();
     let first = Redactor::open(dir.path()).unwrap().text("mysql -pabcdefg");

@@ -5,6 +5,7 @@
 
 mod damage;
 mod keys;
+mod processes;
 mod recovery;
 mod writing;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 
 use super::super::chain::Chain;
-use super::super::event::Entry;
+use super::super::entry::Entry;
 use super::super::head::{HEAD, HeadFile};
 use super::super::{
     Answer, Approval, Decided, Durability, Event, EventKind, Filter, Intent, Journal, JournalError,
@@ -273,20 +273,18 @@ fn after_a_failed_fsync_nothing_more_is_written() {
     assert_eq!(whole(&scratch.dir()), 3);
 }
 
-#[tokio::test]
-async fn a_record_that_is_too_long_is_refused_alone() {
+#[test]
+fn a_record_that_is_too_long_is_refused_alone() {
     let scratch = Scratch::new();
-    let journal = scratch.open();
-    let long = note(&"x ".repeat(2 * 1024 * 1024 + 10));
-    let (refused, written) = tokio::join!(
-        journal.append(long, Durability::Synced),
-        journal.append(note("y"), Durability::Synced)
-    );
+    let mut chain = Chain::open(&scratch.dir(), "O".to_owned(), 1_000_000).unwrap();
+    let long = note(&"x".repeat(5 * 1024 * 1024));
+    let entries = [long, note("y")].map(Entry::from).to_vec();
+    let results = chain.append(entries, true).unwrap();
     assert!(
-        matches!(refused, Err(JournalError::TooLarge { .. })),
-        "{refused:?}"
+        matches!(results[0], Err(JournalError::TooLarge { .. })),
+        "{results:?}"
     );
-    assert_eq!(written.unwrap().seq, 1);
+    assert_eq!(results[1].as_ref().unwrap().seq, 1);
     assert_eq!(whole(&scratch.dir()), 1);
 }
 

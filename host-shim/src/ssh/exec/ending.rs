@@ -40,6 +40,7 @@ pub(super) async fn end_early(
     let limit = ended_at + CLOSE_LIMIT;
     let closing = async { while running.advance().await != Event::Closed {} };
     let released = timeout_at(limit, closing).await.is_ok() && !connection.is_closed();
+    running.shell.channel.abandon();
     let group = running.shell.group;
     let end = match cause {
         Cause::TimedOut => End::TimedOut,
@@ -63,7 +64,7 @@ pub(super) async fn end_early(
 
 /// Makes sure over a second channel that a process group is gone.
 async fn reap(connection: &Connection, group: u32) -> bool {
-    let Ok(shell) = Shell::open(connection).await else {
+    let Ok(shell) = Shell::obtain(connection).await else {
         return false;
     };
     let script = script::reap(&shell.nonce, group);

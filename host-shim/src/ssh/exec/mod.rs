@@ -10,11 +10,13 @@ mod ending;
 mod run;
 mod script;
 mod shell;
+mod spare;
 
 use std::time::Duration;
 
 pub use bounded::Printed;
 pub(super) use run::run;
+pub(super) use spare::Spare;
 
 /// One command.
 #[derive(Clone, Debug)]

@@ -43,11 +43,14 @@ pub(in crate::ssh) async fn run(
         request.cwd.as_deref(),
         &connection.target().shell,
     )?;
+    // The command's own time starts with the command; waiting for a turn behind
+    // others may take as long as the command may, and a round trip in any case.
+    let patience = request.timeout.max(connection.target().connect_timeout);
     let shell = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(SshError::Cancelled),
-        shell = Shell::open(connection) => shell?,
-        () = tokio::time::sleep(request.timeout) => return Err(SshError::TimedOut),
+        shell = Shell::obtain(connection) => shell?,
+        () = tokio::time::sleep(patience) => return Err(SshError::TimedOut),
     };
     let text = script::command(
         &shell.nonce,
@@ -59,6 +62,7 @@ pub(in crate::ssh) async fn run(
     if running.shell.channel.send(text.into_bytes()).await.is_err() {
         return Err(SshError::ConnectionLost { started: true });
     }
+    connection.spare().prepare(connection);
     running.follow(connection, &request, &cancel).await
 }
 
@@ -214,6 +218,7 @@ impl Running {
                 }
                 () = sleep_until(silence) => {}
             }
+            self.shell.channel.abandon();
             note = Some(
                 "the command ended but left a process in the background that holds its output; \
                  it was not waited for"

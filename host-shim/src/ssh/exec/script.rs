@@ -48,6 +48,9 @@ pub(super) fn opening(nonce: &str) -> String {
 /// Second part: runs the program and ends with its status. Prints `NONCE run`
 /// on both streams first, or `NONCE cwd` if the directory cannot be entered.
 ///
+/// Death by signal N is 128 + N in most shells, 256 + N in ksh93 and 384 + N in
+/// yash; the latter two would be cut to N on exit, so they are made 128 + N.
+///
 /// # Errors
 /// [`SshError::InvalidRequest`] for words no server could run.
 pub(super) fn command(
@@ -86,19 +89,36 @@ pub(super) fn command(
          ( {run} ) </dev/null 2>&4 3<&- 4>&-\n\
          openshell_s=$?\n\
          kill -KILL \"$openshell_w\"\n\
-         exit \"$openshell_s\"\n\
+         exit $((openshell_s > 255 ? openshell_s % 128 + 128 : openshell_s))\n\
          }}\n"
     ))
 }
 
 /// Second part for another purpose: ends a process group and says by `NONCE
 /// gone` or `NONCE alive` what became of it. Gives it some 1.5 s.
+///
+/// The dead stay members of their group until somebody collects them, which
+/// the first process of a container may do late or never; so `ps(1)` is asked
+/// whether only such are left, and believed if it shows our own group as well.
 pub(super) fn reap(nonce: &str, group: u32) -> String {
     format!(
         "{{ exec 2>/dev/null\n\
          openshell_n=0\n\
          while kill -0 -{group}; do\n\
          openshell_n=$((openshell_n + 1))\n\
+         case $openshell_n in\n\
+         1|2|3) ;;\n\
+         *) if ps -A -o pgid= -o stat= | (\n\
+         openshell_us=no\n\
+         while read -r openshell_g openshell_z; do\n\
+         case $openshell_g in\n\
+         $$) openshell_us=yes ;;\n\
+         {group}) case $openshell_z in Z*|X*) ;; *) exit 1 ;; esac ;;\n\
+         esac\n\
+         done\n\
+         case $openshell_us in yes) exit 0 ;; esac\n\
+         exit 1 ); then break; fi ;;\n\
+         esac\n\
          case $openshell_n in\n\
          6|10) kill -KILL -{group} ;;\n\
          15) echo {nonce} alive; exit ;;\n\
@@ -161,6 +181,10 @@ fn quote(word: &str, what: &str) -> Result<String, SshError> {
 fn invalid(reason: String) -> SshError {
     SshError::InvalidRequest { reason }
 }
+
+#[cfg(test)]
+#[path = "script_tests.rs"]
+mod in_real_shells;
 
 #[cfg(test)]
 mod tests {

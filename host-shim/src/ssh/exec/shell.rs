@@ -31,6 +31,14 @@ pub(super) struct Shell {
 }
 
 impl Shell {
+    /// A shell for one command: the spare one, or a new one.
+    pub(super) async fn obtain(connection: &Connection) -> Result<Self, SshError> {
+        match connection.spare().take() {
+            Some(shell) => Ok(shell),
+            None => Self::open(connection).await,
+        }
+    }
+
     /// Opens a channel and waits until the shell in it is ready.
     pub(super) async fn open(connection: &Connection) -> Result<Self, SshError> {
         let channel = connection.open_channel().await?;

@@ -6,15 +6,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use russh::client::Msg;
-use russh::{Channel, ChannelMsg};
+use russh::ChannelMsg;
 use russh_sftp::client::rawsession::{Limits, RawSftpSession};
 use russh_sftp::client::{Config, error::Error as Raw};
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
-use crate::ssh::channel::{Activity, Slot, Stream};
+use crate::ssh::channel::{Activity, SessionChannel};
 use crate::ssh::error::SshError;
 
 /// Seconds without an answer after which the channel counts as lost. The clock
@@ -47,20 +46,17 @@ impl std::fmt::Debug for Sftp {
 impl Sftp {
     /// Starts the subsystem in a fresh channel.
     pub(in crate::ssh) async fn open(
-        mut channel: Channel<Msg>,
-        slot: Slot,
+        mut channel: SessionChannel,
         activity: Activity,
     ) -> Result<Self, SshError> {
         let unavailable = |reason: &str| SftpError::Unavailable {
             reason: reason.to_owned(),
         };
-        channel.request_subsystem(true, "sftp").await?;
+        channel.request_subsystem("sftp").await?;
         loop {
             match channel.wait().await {
                 Some(ChannelMsg::Success) => break,
                 Some(ChannelMsg::Failure) => {
-                    // Dropping a channel does not close it.
-                    let _ = channel.close().await;
                     return Err(unavailable("the subsystem is refused").into());
                 }
                 None | Some(ChannelMsg::Close) => {
@@ -74,7 +70,7 @@ impl Sftp {
             request_timeout_secs: REQUEST_LIMIT_SECS,
             ..Config::default()
         };
-        let mut raw = RawSftpSession::new_with_config(Stream::new(channel, slot), config);
+        let mut raw = RawSftpSession::new_with_config(channel.into_stream()?, config);
         let version = raw
             .init()
             .await

@@ -83,23 +83,22 @@ impl Sftp {
         walk: &mut Walk,
     ) -> Result<Vec<String>, SftpError> {
         let mut next = Vec::new();
-        let mut listings =
-            stream::iter(level.to_vec())
-                .map(|directory| async move {
-                    let listing = self.list_plain(&join(root, &directory)).await;
-                    (directory, listing)
-                })
-                .buffered(PARALLEL_DIRS);
+        let mut unread = level.len();
+        let mut listings = stream::iter(level.to_vec())
+            .map(|directory| async move {
+                let listing = self.list_plain(&join(root, &directory)).await;
+                (directory, listing)
+            })
+            .buffered(PARALLEL_DIRS);
         while let Some((directory, listing)) = listings.next().await {
+            unread -= 1;
             match listing {
                 Ok(entries) => next.extend(walk.take_level(&directory, entries, limit)),
                 Err(lost @ SftpError::Lost { .. }) => return Err(lost),
-                Err(error) => walk
-                    .unreadable
-                    .push((directory, short_reason(&error))),
+                Err(error) => walk.unreadable.push((directory, short_reason(&error))),
             }
             if walk.entries.len() >= limit {
-                walk.cut = true;
+                walk.cut |= unread > 0;
                 break;
             }
         }

@@ -80,11 +80,13 @@ impl Sftp {
     async fn replace(&self, plan: &WritePlan) -> Result<WriteOutcome, SftpError> {
         let (parent, _) = split(&plan.path)?;
         let temporary = Temporary::new(self, parent)?;
-        let synced = self.fill(&temporary, plan).await?;
-        // Kept open over the rename, so that what it replaces can still be read.
-        let old = self.compare(plan).await?;
-        self.rename(&temporary, plan).await?;
-        temporary.keep();
+        let (synced, old) = match self.exchange(&temporary, plan).await {
+            Ok(done) => done,
+            Err(error) => {
+                temporary.remove().await;
+                return Err(error);
+            }
+        };
         let sha256 = hex_sha256(&plan.content);
         let mut drift = self.read_back(plan, &sha256).await;
         if drift.is_none()
@@ -99,6 +101,20 @@ impl Sftp {
             drift,
             synced,
         })
+    }
+
+    /// Everything up to the rename; whether the content is known to be on disk,
+    /// and the replaced file, still open so that it can be read once more.
+    async fn exchange(
+        &self,
+        temporary: &Temporary<'_>,
+        plan: &WritePlan,
+    ) -> Result<(bool, Option<Handle<'_>>), SftpError> {
+        let synced = self.fill(temporary, plan).await?;
+        let old = self.compare(plan).await?;
+        self.rename(temporary, plan).await?;
+        temporary.exists.store(false, Ordering::Relaxed);
+        Ok((synced, old))
     }
 
     /// Writes the temporary file with the final owner and mode.
@@ -348,7 +364,8 @@ impl Sftp {
     }
 }
 
-/// The temporary file, removed unless it was renamed.
+/// The temporary file. It is removed on drop as well, for calls that are dropped
+/// half-way.
 struct Temporary<'a> {
     sftp: &'a Sftp,
     path: String,
@@ -372,14 +389,18 @@ impl<'a> Temporary<'a> {
         })
     }
 
-    fn keep(&self) {
-        self.exists.store(false, Ordering::Relaxed);
+    /// Removes the file, as far as the channel still allows.
+    async fn remove(&self) {
+        if self.exists.swap(false, Ordering::Relaxed) {
+            // The error that led here is the one to report.
+            let _ = self.sftp.raw().remove(self.path.as_str()).await;
+        }
     }
 }
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        if self.exists.load(Ordering::Relaxed) {
+        if self.exists.swap(false, Ordering::Relaxed) {
             // The request is queued by the first poll; nobody needs the answer.
             use futures::FutureExt;
             let _ = self.sftp.raw().remove(self.path.as_str()).now_or_never();

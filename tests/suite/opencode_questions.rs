@@ -1,124 +1,13 @@
-//! The adapter inside the real OpenCode, with a helper that only pretends.
+//! What OpenCode asks, and whose answer counts.
 //!
-//! It tests what a real helper cannot be made to do at will, and OpenCode's own
-//! ways of passing a question silently. What reaches a server is tested in
-//! `opencode_remote`.
+//! Each test is one of OpenCode's ways of passing a question silently, with the
+//! guard that keeps it from being taken for an answer. The helper pretends; what
+//! reaches a server is tested with the real one.
 
-use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
-
-use openshell_tests::{
-    Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, ScriptedModel, Step, adapter_dir,
-};
+use openshell_tests::{OpenCodeOptions, Reply, Step};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// OpenCode with the pretending helper, and the record of what that "ran".
-struct Rig {
-    log: TempDir,
-    model: ScriptedModel,
-    opencode: OpenCode,
-}
-
-impl Rig {
-    fn start(mut options: OpenCodeOptions, steps: Vec<Step>) -> Self {
-        let log = tempfile::tempdir().expect("a temporary directory");
-        options.env.push((
-            "FAKE_LOG".to_owned(),
-            log.path().join("log").display().to_string(),
-        ));
-        if options.plugin == OpenCodeOptions::default().plugin {
-            options.plugin = json!([adapter_dir(), {"command": command()}]);
-        }
-        let model = ScriptedModel::start(steps);
-        let opencode = OpenCode::start(&options, &model);
-        Self {
-            log,
-            model,
-            opencode,
-        }
-    }
-
-    /// Has the model play its script; the turn is over when this returns.
-    fn play(&self) -> String {
-        let session = self.opencode.new_session();
-        self.opencode.prompt(&session, "Do it.");
-        self.opencode.wait_idle(&session, PATIENCE);
-        session
-    }
-
-    /// The same, with one answer to each question.
-    fn play_answering(&self, answers: &[Reply]) -> (String, Vec<Asked>) {
-        let session = self.opencode.new_session();
-        self.opencode.prompt(&session, "Do it.");
-        let asked = self.answer(answers);
-        self.opencode.wait_idle(&session, PATIENCE);
-        (session, asked)
-    }
-
-    fn answer(&self, answers: &[Reply]) -> Vec<Asked> {
-        let answer = |reply: &Reply| {
-            let asked = self.opencode.wait_permission(PATIENCE);
-            self.opencode.reply(&asked, *reply, None);
-            asked
-        };
-        answers.iter().map(answer).collect()
-    }
-
-    fn entries(&self, field: &str) -> Vec<Value> {
-        let text = fs::read_to_string(self.log.path().join("log")).unwrap_or_default();
-        let entries = text
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).expect("the helper writes JSON lines"));
-        entries.filter(|entry| !entry[field].is_null()).collect()
-    }
-
-    fn ran(&self) -> Vec<Value> {
-        self.entries("ran")
-    }
-
-    fn answers(&self) -> Vec<Value> {
-        let entries = self.entries("answer").into_iter();
-        entries.map(|entry| entry["answer"].clone()).collect()
-    }
-}
-
-fn command() -> Value {
-    json!(["node", fake_helper()])
-}
-
-fn fake_helper() -> PathBuf {
-    adapter_dir().join("test/fake-helper.js")
-}
-
-fn exec(command: &str) -> Step {
-    Step::tool(
-        "remote_exec",
-        json!({"server": "prod-a", "command": command}),
-    )
-}
-
-fn write(path: &str) -> Step {
-    Step::tool(
-        "remote_write_file",
-        json!({"server": "prod-a", "path": path, "content": "one\ntwo\n"}),
-    )
-}
-
-fn allowing_all() -> OpenCodeOptions {
-    OpenCodeOptions {
-        project_config: json!({"permission": {"*": "allow"}}),
-        ..OpenCodeOptions::default()
-    }
-}
-
-#[test]
-fn the_installed_opencode_is_the_pinned_one() {
-    assert_eq!(OpenCode::version(), OPENCODE_VERSION);
-}
+use crate::opencode_rig::{PATIENCE, Rig, allowing_all, exec, write};
 
 #[test]
 fn a_project_that_allows_everything_still_has_changes_asked() {
@@ -389,106 +278,30 @@ fn a_command_too_long_to_show_is_refused() {
 }
 
 #[test]
-fn the_model_gets_the_exact_schema() {
-    let rig = Rig::start(allowing_all(), vec![exec("cat /etc/hostname")]);
-    rig.play();
-    let offered = rig
-        .model
-        .offered("remote_exec")
-        .expect("the tool is offered");
-    assert_eq!(
-        offered["parameters"]["required"],
-        json!(["server", "command"])
+fn a_planners_subagent_changes_nothing_either() {
+    let options = OpenCodeOptions {
+        project_config: json!({
+            "permission": {"*": "allow"},
+            "agent": {"worker": {"description": "Works.", "mode": "subagent", "prompt": "Work."}},
+        }),
+        ..OpenCodeOptions::default()
+    };
+    let task = Step::tool(
+        "task",
+        json!({"description": "x", "prompt": "Do it.", "subagent_type": "worker"}),
     );
-    assert_eq!(
-        offered["parameters"]["properties"]["timeout_ms"]["type"],
-        "integer"
-    );
-}
-
-#[test]
-fn a_helper_that_dies_is_started_again_once_under_the_same_key() {
-    let rig = Rig::start(allowing_all(), vec![exec("die now")]);
-    rig.play();
-    let calls = rig.entries("call");
-    assert_eq!(calls.len(), 2);
-    assert_eq!(calls[0]["key"], calls[1]["key"]);
-    assert_eq!(calls[0]["stamp"], calls[1]["stamp"]);
-    let told = rig.model.tool_results();
-    assert!(told[0].starts_with("from the record"), "{told:?}");
-    assert!(told[0].contains("exited with status 7"), "{told:?}");
-    assert!(told[0].contains("started again"), "{told:?}");
-}
-
-#[test]
-fn an_interruption_cancels_the_call_and_its_question() {
-    let rig = Rig::start(allowing_all(), vec![exec("touch /tmp/x")]);
+    let steps = vec![
+        task,
+        exec("touch /tmp/x"),
+        Step::text("Tried."),
+        Step::text("Over."),
+    ];
+    let rig = Rig::start(options, steps);
     let session = rig.opencode.new_session();
-    rig.opencode.prompt(&session, "Do it.");
-    let _asked = rig.opencode.wait_permission(PATIENCE);
-    rig.opencode.interrupt(&session);
+    rig.opencode.prompt_as(&session, "plan", "Do it.");
     rig.opencode.wait_idle(&session, PATIENCE);
-    rig.opencode.wait_until(PATIENCE, "the cancellation", || {
-        !rig.entries("cancel").is_empty() && !rig.answers().is_empty()
-    });
-    assert_eq!(rig.answers()[0]["answer"], "rejected");
+    assert_eq!(rig.opencode.questions(), Vec::<Value>::new());
     assert_eq!(rig.ran(), Vec::<Value>::new());
-}
-
-#[test]
-fn a_project_cannot_choose_the_helper() {
-    let options = OpenCodeOptions {
-        plugin: json!([adapter_dir(), {"command": ["node", fake_helper()]}]),
-        plugin_in_project: true,
-        ..OpenCodeOptions::default()
-    };
-    let rig = Rig::start(options, vec![Step::tool("list_servers", json!({}))]);
-    let session = rig.play();
-    assert_eq!(rig.entries("initialize"), Vec::<Value>::new());
-    let part = &rig.opencode.tool_parts(&session)[0];
-    assert_eq!(part["state"]["status"], "error");
-    let error = part["state"]["error"].as_str().unwrap_or_default();
-    assert!(
-        error.contains("a project cannot choose the program"),
-        "{error}"
-    );
-}
-
-#[test]
-fn another_program_of_the_name_is_told_apart() {
-    let options = OpenCodeOptions {
-        env: vec![("FAKE_KIND".to_owned(), "something-else".to_owned())],
-        ..OpenCodeOptions::default()
-    };
-    let rig = Rig::start(options, vec![Step::tool("list_servers", json!({}))]);
-    let session = rig.play();
-    let part = &rig.opencode.tool_parts(&session)[0];
-    let error = part["state"]["error"].as_str().unwrap_or_default();
-    assert!(
-        error.contains("another program of the name openshell"),
-        "{error}"
-    );
-    assert_eq!(rig.entries("call"), Vec::<Value>::new());
-}
-
-#[test]
-fn the_helper_ends_with_opencode() {
-    let rig = Rig::start(allowing_all(), vec![exec("cat /etc/hostname")]);
-    rig.play();
-    let Rig { log, opencode, .. } = rig;
-    drop(opencode);
-    let path = log.path().join("log");
-    let ended = || {
-        fs::read_to_string(&path)
-            .unwrap_or_default()
-            .contains("{\"end\":true}")
-    };
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while !ended() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the helper is still there"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    assert_eq!(rig.answers().len(), 1);
+    assert_eq!(rig.answers()[0]["answer"], "denied");
 }

@@ -10,12 +10,14 @@
     reason = "a fixture that cannot go on must stop the test and say why"
 )]
 
+mod events;
+mod layout;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,41 +26,15 @@ use tempfile::TempDir;
 
 use crate::model::ScriptedModel;
 
-/// The release the adapter is made for and tested with.
-pub const OPENCODE_VERSION: &str = "1.18.33";
+use events::Events;
+pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir};
+use layout::{lay_out, program};
 
 /// How long a server may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Longer than any person in a script takes, so that an answer counts as one.
 const THINKING: Duration = Duration::from_millis(60);
-
-/// What a test lays out before OpenCode starts.
-#[derive(Debug, Clone)]
-pub struct OpenCodeOptions {
-    /// `opencode.json` of the project; null for none.
-    pub project_config: Value,
-    /// Merged over the fixture's own global `opencode.json`.
-    pub global_config: Value,
-    /// The `plugin` entry; by default the adapter of this checkout, by path.
-    pub plugin: Value,
-    /// Whether the entry stands in the project's configuration instead.
-    pub plugin_in_project: bool,
-    /// Further environment.
-    pub env: Vec<(String, String)>,
-}
-
-impl Default for OpenCodeOptions {
-    fn default() -> Self {
-        Self {
-            project_config: Value::Null,
-            global_config: json!({}),
-            plugin: json!(adapter_dir()),
-            plugin_in_project: false,
-            env: Vec::new(),
-        }
-    }
-}
 
 /// A question as OpenCode puts it before its clients.
 #[derive(Debug, Clone)]
@@ -94,12 +70,6 @@ pub struct OpenCode {
     scratch: TempDir,
     workspace: PathBuf,
     events: Arc<Events>,
-}
-
-#[derive(Debug, Default)]
-struct Events {
-    seen: Mutex<Vec<Value>>,
-    grown: Condvar,
 }
 
 impl OpenCode {
@@ -290,11 +260,7 @@ impl OpenCode {
     /// Every question put so far, answered or not, oldest first.
     #[must_use]
     pub fn questions(&self) -> Vec<Value> {
-        let seen = self
-            .events
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let seen = self.events.lock();
         let asked = seen
             .iter()
             .filter(|event| event["type"] == "permission.asked");
@@ -321,11 +287,7 @@ impl OpenCode {
             idle(last).then_some(())
         });
         // The next prompt must not be taken for finished already.
-        let mut seen = self
-            .events
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.events.lock();
         seen.retain(|event| {
             !matches!(
                 event["type"].as_str(),
@@ -373,34 +335,10 @@ impl OpenCode {
     }
 
     // The bus reports only what happens while somebody listens.
-    fn listen(&self) {
-        let url = self.url("/event");
-        let events = Arc::clone(&self.events);
-        let (connected, wait) = std::sync::mpsc::channel();
-        thread::spawn(move || {
-            let Ok(mut response) = ureq::get(&url).call() else {
-                return;
-            };
-            for line in BufReader::new(response.body_mut().as_reader()).lines() {
-                let Ok(line) = line else { return };
-                let Some(data) = line.strip_prefix("data:") else {
-                    continue;
-                };
-                let Ok(event) = serde_json::from_str::<Value>(data) else {
-                    continue;
-                };
-                // Only the first one finds somebody waiting.
-                let _first = connected.send(());
-                events
-                    .seen
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(event);
-                events.grown.notify_all();
-            }
-        });
-        if wait.recv_timeout(START_LIMIT).is_err() {
-            panic!("OpenCode sends no events:\n{}", self.log());
+    fn listen(&mut self) {
+        match Events::listen(self.url("/event"), START_LIMIT) {
+            Some(events) => self.events = events,
+            None => panic!("OpenCode sends no events:\n{}", self.log()),
         }
     }
 
@@ -412,11 +350,7 @@ impl OpenCode {
     ) -> T {
         let deadline = Instant::now() + timeout;
         loop {
-            let seen = self
-                .events
-                .seen
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let seen = self.events.lock();
             if let Some(found) = look(&seen) {
                 return found;
             }
@@ -427,11 +361,7 @@ impl OpenCode {
                 self.log()
             );
             // An event may come between two looks at something that is no event.
-            let _woken = self
-                .events
-                .grown
-                .wait_timeout(seen, Duration::from_millis(50))
-                .unwrap_or_else(PoisonError::into_inner);
+            self.events.wait(seen, Duration::from_millis(50));
         }
     }
 
@@ -440,18 +370,23 @@ impl OpenCode {
     }
 
     fn get(&self, path: &str) -> Value {
-        let mut response = ureq::get(self.url(path))
-            .call()
-            .unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()));
-        response.body_mut().read_json().unwrap_or(Value::Null)
+        self.json(&format!("GET {path}"), ureq::get(self.url(path)).call())
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
-        let mut response = ureq::post(self.url(path))
-            .send_json(body)
-            .unwrap_or_else(|error| panic!("POST {path}: {error}\n{}", self.log()));
-        // Some routes answer with nothing.
-        response.body_mut().read_json().unwrap_or(Value::Null)
+        let request = ureq::post(self.url(path)).header("content-type", "application/json");
+        self.json(&format!("POST {path}"), request.send(body.to_string()))
+    }
+
+    // Some routes answer with nothing, which is null.
+    fn json(
+        &self,
+        what: &str,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Value {
+        let mut response = answer.unwrap_or_else(|error| panic!("{what}: {error}\n{}", self.log()));
+        let text = response.body_mut().read_to_string().unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 }
 
@@ -461,91 +396,4 @@ impl Drop for OpenCode {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// The adapter of this checkout.
-#[must_use]
-pub fn adapter_dir() -> PathBuf {
-    repository().join("plugin/opencode")
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in the repository")
-        .to_owned()
-}
-
-/// Where `npm install opencode-ai` in `.cache/opencode` puts the program;
-/// `OPENSHELL_TEST_OPENCODE` names another one.
-fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("OPENSHELL_TEST_OPENCODE") {
-        return path.into();
-    }
-    let os = if cfg!(target_os = "macos") {
-        "darwin"
-    } else {
-        "linux"
-    };
-    let arch = if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "x64"
-    };
-    let program = repository().join(format!(
-        ".cache/opencode/node_modules/opencode-{os}-{arch}/bin/opencode"
-    ));
-    assert!(
-        program.exists(),
-        "{} is missing: run `npm install --prefix .cache/opencode opencode-ai@{OPENCODE_VERSION}`",
-        program.display()
-    );
-    program
-}
-
-fn lay_out(scratch: &Path, options: &OpenCodeOptions, model: &ScriptedModel) -> PathBuf {
-    let workspace = scratch.join("project");
-    let global = scratch.join("home/.config/opencode");
-    fs::create_dir_all(&workspace).expect("a new directory");
-    fs::create_dir_all(&global).expect("a new directory");
-    // Without a repository OpenCode takes the whole disk for the worktree.
-    let made = Command::new("git")
-        .args(["init", "--quiet"])
-        .current_dir(&workspace)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .status()
-        .expect("git can be run");
-    assert!(made.success(), "git init: {made}");
-    let mut config = json!({
-        "$schema": "https://opencode.ai/config.json",
-        "model": "scripted/model",
-        "small_model": "scripted/model",
-        "provider": {"scripted": {
-            "npm": "@ai-sdk/openai-compatible",
-            "name": "Scripted",
-            "options": {"baseURL": model.base_url(), "apiKey": "none"},
-            "models": {"model": {"name": "Scripted", "tool_call": true, "limit": {"context": 200_000, "output": 8000}}},
-        }},
-    });
-    let mut project = options.project_config.clone();
-    if options.plugin_in_project {
-        if project.is_null() {
-            project = json!({});
-        }
-        project["plugin"] = json!([options.plugin]);
-    } else {
-        config["plugin"] = json!([options.plugin]);
-    }
-    for (key, value) in options.global_config.as_object().into_iter().flatten() {
-        config[key] = value.clone();
-    }
-    write_json(&global.join("opencode.json"), &config);
-    if !project.is_null() {
-        write_json(&workspace.join("opencode.json"), &project);
-    }
-    workspace
-}
-
-fn write_json(path: &Path, value: &Value) {
-    fs::write(path, format!("{value:#}\n")).expect("a scratch file can be written");
 }

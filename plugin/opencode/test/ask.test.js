@@ -1,0 +1,147 @@
+//! Who is taken to have answered, when OpenCode behaves in every way it can.
+
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { Asker } from "../lib/ask.js"
+
+const EXEC = { kind: "exec", server: "a", command: "touch x", rawCommand: "touch x", simple: true }
+const WRITE = { kind: "write", server: "a", path: "/x", simple: true, diff: "@@ -1 +1 @@\n-1\n+2\n" }
+
+/** An OpenCode whose `ask` does what `behave` says; every request is noted. */
+function opencode(behave, { merged = {}, trusted = [] } = {}) {
+  const asker = new Asker({ nonce: "n0nce", trusted: () => trusted.map((config) => ({ config })) })
+  asker.useConfig(merged)
+  const requests = []
+  const event = (type, properties) => asker.event({ type, properties })
+  const ctx = {
+    sessionID: "s",
+    callID: "c",
+    agent: "build",
+    abort: new AbortController().signal,
+    ask: async (request) => {
+      requests.push(request)
+      const id = `per_${requests.length}`
+      await behave({ request, id, event, shown: () => event("permission.asked", { id, sessionID: "s", permission: request.permission, tool: { callID: "c" } }), turn: requests.length })
+    },
+  }
+  const answer = async (question, planning = false) => {
+    const { error, ...said } = await asker.answer(question, { ctx, planning })
+    return { ...said, error: error?.message }
+  }
+  return { requests, answer }
+}
+
+const later = () => new Promise((resolve) => setTimeout(resolve, 60))
+const answered = (reply) => async ({ id, event, shown }) => {
+  shown()
+  await later()
+  event("permission.replied", { requestID: id, reply })
+}
+
+test("shown and allowed is granted by a person", async () => {
+  const { answer, requests } = opencode(answered("once"))
+  assert.deepEqual(await answer(EXEC), { answer: "granted", by: "person", error: undefined })
+  assert.equal(requests.length, 1)
+})
+
+test("an answer faster than people read is not a person's", async () => {
+  const { answer } = opencode(async ({ id, event, shown }) => {
+    shown()
+    event("permission.replied", { requestID: id, reply: "once" })
+  })
+  assert.equal((await answer(EXEC)).by, "auto")
+})
+
+test("passed silently twice is refused", async () => {
+  const { answer, requests } = opencode(async () => {})
+  const said = await answer(EXEC)
+  assert.equal(said.answer, "denied")
+  assert.match(said.feedback, /without showing it/)
+  assert.equal(requests.length, 2)
+  assert.ok(requests[1].permission.endsWith("\n[confirmation n0nce]"))
+  assert.deepEqual(requests[1].always, [])
+})
+
+test("a silent pass is asked again, and that answer counts", async () => {
+  const { answer, requests } = opencode((call) => (call.turn === 1 ? undefined : answered("once")(call)))
+  assert.equal((await answer(WRITE)).answer, "granted")
+  assert.deepEqual(requests.map(({ permission }) => permission.split(/[\s\n]/)[0]), ["edit", "remote_write"])
+})
+
+test("an event of another call, session or key is not this question's", async () => {
+  for (const change of [{ tool: { callID: "other" } }, { sessionID: "other" }, { permission: "edit" }]) {
+    const { answer } = opencode(async ({ id, request, event }) => {
+      event("permission.asked", { id, sessionID: "s", permission: request.permission, tool: { callID: "c" }, ...change })
+      event("permission.replied", { requestID: id, reply: "once" })
+    })
+    assert.equal((await answer(EXEC)).answer, "denied", JSON.stringify(change))
+  }
+})
+
+test("an event that lags behind its request still counts", async () => {
+  const { answer, requests } = opencode(async (call) => void setTimeout(() => answered("once")(call), 5))
+  assert.equal((await answer(EXEC)).answer, "granted")
+  assert.equal(requests.length, 1)
+})
+
+test("an always for something else sweeps nothing in", async () => {
+  const { answer, requests } = opencode(async (call) => {
+    call.shown()
+    await later()
+    if (call.turn === 1) {
+      call.event("permission.asked", { id: "local", sessionID: "s", permission: "edit", tool: { callID: "l" } })
+      call.event("permission.replied", { requestID: "local", reply: "always" })
+    }
+    call.event("permission.replied", { requestID: call.id, reply: "always" })
+  })
+  assert.equal((await answer(WRITE)).answer, "granted")
+  assert.equal(requests.length, 2)
+})
+
+test("always is remembered for the text it was given to", async () => {
+  let silent = false
+  const { answer } = opencode((call) => (silent ? undefined : answered("always")(call)))
+  assert.equal((await answer(EXEC)).by, "person")
+  silent = true
+  assert.deepEqual(await answer(EXEC), { answer: "granted", by: "always", error: undefined })
+  assert.equal((await answer({ ...EXEC, command: "touch y", rawCommand: "touch y" })).answer, "denied")
+})
+
+test("OpenCode's errors keep their meaning and are handed on", async () => {
+  const table = [
+    [{ _tag: "PermissionRejectedError", message: "no" }, { answer: "rejected", by: "person" }],
+    [{ _tag: "PermissionCorrectedError", message: "no", feedback: "use b" }, { answer: "rejected", by: "person", feedback: "use b" }],
+    [{ _tag: "PermissionDeniedError", message: "rule" }, { answer: "denied", by: "rule", feedback: "rule" }],
+    [{ name: "Whatever", message: "odd" }, { answer: "rejected", by: "unknown", feedback: "odd" }],
+  ]
+  for (const [error, expected] of table) {
+    const { answer } = opencode(async () => {
+      throw Object.assign(new Error(error.message), error)
+    })
+    assert.deepEqual(await answer(EXEC), { ...expected, error: error.message })
+  }
+})
+
+test("a person's rule answers for a simple command only", async () => {
+  const rules = { permission: { remote_exec: { "a: touch *": "allow" } } }
+  const { answer, requests } = opencode(answered("reject"), { merged: rules, trusted: [rules] })
+  assert.deepEqual(await answer(EXEC), { answer: "granted", by: "rule", error: undefined })
+  assert.equal(requests.length, 0)
+  await answer({ ...EXEC, simple: false })
+  assert.ok(requests.length > 0)
+})
+
+test("planning refuses without asking, but may ask to read", async () => {
+  const { answer, requests } = opencode(answered("once"))
+  assert.equal((await answer(EXEC, true)).answer, "denied")
+  assert.equal((await answer(WRITE, true)).answer, "denied")
+  assert.equal(requests.length, 0)
+  assert.equal((await answer({ kind: "read", server: "a", path: "/x" }, true)).answer, "granted")
+})
+
+test("what does not fit a plain question is refused, not cut", async () => {
+  const diff = `@@ -0,0 +1,40 @@\n${"+line\n".repeat(40)}`
+  const { answer, requests } = opencode(async () => {})
+  assert.match((await answer({ ...WRITE, diff })).feedback, /too long/)
+  assert.equal(requests.length, 1)
+})

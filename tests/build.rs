@@ -1,0 +1,23 @@
+//! Builds the hostile guest that the suites run in the real host.
+
+#[path = "../host-shim/build/guest.rs"]
+mod guest;
+
+use std::path::PathBuf;
+
+fn main() {
+    let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("set by cargo"));
+    let workspace = manifest.parent().expect("the crate lies in the workspace");
+    for path in [
+        "tests/guests",
+        "wit",
+        "Cargo.lock",
+        "host-shim/build",
+        "host-shim/src/engine/settings.rs",
+    ] {
+        println!("cargo::rerun-if-changed={}", workspace.join(path).display());
+    }
+    let rogue = guest::build(workspace, "openshell-rogue-guest", &out);
+    std::fs::write(out.join("rogue.cwasm"), rogue.precompiled).expect("OUT_DIR is writable");
+}

@@ -1,0 +1,129 @@
+//! What stands on disk before OpenCode starts: the program, the configuration
+//! and the project.
+//!
+//! Invariant: everything but the program lies in the test's own scratch folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::model::ScriptedModel;
+
+/// The release the adapter is made for and tested with.
+pub const OPENCODE_VERSION: &str = "1.18.33";
+
+/// What a test lays out before OpenCode starts.
+#[derive(Debug, Clone)]
+pub struct OpenCodeOptions {
+    /// `opencode.json` of the project; null for none.
+    pub project_config: Value,
+    /// Merged over the fixture's own global `opencode.json`.
+    pub global_config: Value,
+    /// The `plugin` entry; by default the adapter of this checkout, by path.
+    pub plugin: Value,
+    /// Whether the entry stands in the project's configuration instead.
+    pub plugin_in_project: bool,
+    /// Further environment.
+    pub env: Vec<(String, String)>,
+}
+
+impl Default for OpenCodeOptions {
+    fn default() -> Self {
+        Self {
+            project_config: Value::Null,
+            global_config: json!({}),
+            plugin: json!(adapter_dir()),
+            plugin_in_project: false,
+            env: Vec::new(),
+        }
+    }
+}
+
+/// The adapter of this checkout.
+#[must_use]
+pub fn adapter_dir() -> PathBuf {
+    repository().join("plugin/opencode")
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies in the repository")
+        .to_owned()
+}
+
+/// Where `npm install opencode-ai` in `.cache/opencode` puts the program;
+/// `OPENSHELL_TEST_OPENCODE` names another one.
+pub(super) fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("OPENSHELL_TEST_OPENCODE") {
+        return path.into();
+    }
+    let os = if cfg!(target_os = "macos") {
+        "darwin"
+    } else {
+        "linux"
+    };
+    let arch = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x64"
+    };
+    let program = repository().join(format!(
+        ".cache/opencode/node_modules/opencode-{os}-{arch}/bin/opencode"
+    ));
+    assert!(
+        program.exists(),
+        "{} is missing: run `npm install --prefix .cache/opencode opencode-ai@{OPENCODE_VERSION}`",
+        program.display()
+    );
+    program
+}
+
+pub(super) fn lay_out(scratch: &Path, options: &OpenCodeOptions, model: &ScriptedModel) -> PathBuf {
+    let workspace = scratch.join("project");
+    let global = scratch.join("home/.config/opencode");
+    fs::create_dir_all(&workspace).expect("a new directory");
+    fs::create_dir_all(&global).expect("a new directory");
+    // Without a repository OpenCode takes the whole disk for the worktree.
+    let made = Command::new("git")
+        .args(["init", "--quiet"])
+        .current_dir(&workspace)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .status()
+        .expect("git can be run");
+    assert!(made.success(), "git init: {made}");
+    let mut config = json!({
+        "$schema": "https://opencode.ai/config.json",
+        "model": "scripted/model",
+        "small_model": "scripted/model",
+        "provider": {"scripted": {
+            "npm": "@ai-sdk/openai-compatible",
+            "name": "Scripted",
+            "options": {"baseURL": model.base_url(), "apiKey": "none"},
+            "models": {"model": {"name": "Scripted", "tool_call": true, "limit": {"context": 200_000, "output": 8000}}},
+        }},
+    });
+    let mut project = options.project_config.clone();
+    if options.plugin_in_project {
+        if project.is_null() {
+            project = json!({});
+        }
+        project["plugin"] = json!([options.plugin]);
+    } else {
+        config["plugin"] = json!([options.plugin]);
+    }
+    for (key, value) in options.global_config.as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
+    write_json(&global.join("opencode.json"), &config);
+    if !project.is_null() {
+        write_json(&workspace.join("opencode.json"), &project);
+    }
+    workspace
+}
+
+fn write_json(path: &Path, value: &Value) {
+    fs::write(path, format!("{value:#}\n")).expect("a scratch file can be written");
+}

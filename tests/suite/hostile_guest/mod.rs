@@ -1,0 +1,12 @@
+//! A hostile component in the real host, against a real server.
+//!
+//! The guest in `tests/guests/rogue` plays the component while the verdicts come
+//! from the real one, as they would if only the running instance were taken
+//! over. Under test: what nobody granted does not happen, the result and the
+//! journal say what happened, and the helper goes on serving.
+
+mod bench;
+mod judge;
+mod limits;
+mod permits;
+mod reports;

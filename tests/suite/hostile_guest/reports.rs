@@ -1,0 +1,23 @@
+//! Reports that are no reports.
+
+use serde_json::Value;
+
+use super::bench::{Bench, Person, ended_with};
+
+#[tokio::test]
+async fn a_report_that_cannot_be_used_is_refused() {
+    let bench = Bench::new(Person::Agrees);
+    for attack in [
+        "report-no-json",
+        "report-deep-json",
+        "report-code",
+        "report-long",
+    ] {
+        let envelope = bench.call(attack, Value::Null).await;
+        ended_with(&envelope, "GUEST_STOPPED");
+        let message = envelope.message.unwrap_or_default();
+        assert!(message.contains("report cannot be used"), "{attack}: {message}");
+        assert!(message.len() < 200, "{attack} repeats what it refuses");
+    }
+    bench.still_serves().await;
+}
