@@ -34,6 +34,12 @@ pub(super) struct Place<'a> {
     pub(super) secret_paths: &'a [String],
 }
 
+/// Longest path, in bytes; no Linux system call takes a longer one (`PATH_MAX`).
+const PATH_CAP: usize = 4096;
+/// Most components of a path, and longest pattern in bytes, that are worth judging.
+const COMPONENT_CAP: usize = 64;
+const GLOB_CAP: usize = 128;
+
 /// Component for a login directory that is not known; preflight lets no such name in.
 const STAND_IN: &str = "\u{1}";
 
@@ -174,6 +180,17 @@ fn normalise(
             }
         }
     }
+    let patterns = name.iter().filter(|part| part.wild);
+    let long = patterns.clone().any(|part| part.text.len() > GLOB_CAP);
+    if path.len() > PATH_CAP || name.len() > COMPONENT_CAP || patterns.count() > 4 || long {
+        return Err(Finding::ask(
+            "path.length",
+            format!(
+                "{} is longer than any path a person would name",
+                shown(path)
+            ),
+        ));
+    }
     // Links that are the same on every system.
     if let [var, run, ..] = name.as_slice()
         && var.text == "var"
@@ -204,7 +221,10 @@ fn originals(name: &[Component]) -> Vec<Vec<Component>> {
     {
         variants.push([parents, &[Component::new(stem, false)]].concat());
     }
-    while let Some(stem) = words(secrets::COPIES).find_map(|suffix| text.strip_suffix(suffix)) {
+    // A few suffixes in a row are a copy of a copy; more are a game.
+    while variants.len() < 6
+        && let Some(stem) = words(secrets::COPIES).find_map(|suffix| text.strip_suffix(suffix))
+    {
         if stem.is_empty() {
             break;
         }
