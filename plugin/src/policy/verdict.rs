@@ -14,7 +14,7 @@ use super::{catastrophe, grammar, preflight};
 
 /// Most paths, and patterns among them, of one command. The verdict's cost grows
 /// with both, and no inspection by a person has as many.
-const PATHS_CAP: usize = 256;
+const PATHS_CAP: usize = 128;
 const PATTERNS_CAP: usize = 16;
 
 /// Judges a request.
