@@ -26,10 +26,8 @@ pub(super) fn rogue(limits: Limits) -> Engine {
         reason = "the bytes were compiled by this crate's own build script and are part of this binary"
     )]
     // SAFETY: the build script wrote what `precompile_component` gave it.
-    unsafe {
-        Engine::from_precompiled(ROGUE, limits)
-    }
-    .expect("the guest was compiled for this engine")
+    unsafe { Engine::from_precompiled(ROGUE, limits) }
+        .expect("the guest was compiled for this engine")
 }
 
 /// A person who is asked.
@@ -172,16 +170,6 @@ impl Bench {
 
     /// Runs one call of the guest.
     pub(super) async fn call(&self, tool: &str, more: Value) -> Envelope {
-        self.call_with_key(tool, more, None).await
-    }
-
-    /// As [`Bench::call`] under an idempotency key.
-    pub(super) async fn call_with_key(
-        &self,
-        tool: &str,
-        more: Value,
-        key: Option<&str>,
-    ) -> Envelope {
         let mut arguments = json!({
             "server": "target",
             "marker": self.marker(),
@@ -196,7 +184,6 @@ impl Bench {
             arguments: arguments.to_string(),
             door: "cli",
             session: Some("suite".to_owned()),
-            key: key.map(str::to_owned),
             ..ToolCall::default()
         };
         let asker: Arc<dyn Asker> = self.asker.clone();
@@ -241,6 +228,8 @@ impl Bench {
         assert_eq!(envelope.status, Status::Ok, "{envelope:?}");
         assert_eq!(envelope.execution.exit_code, Some(0));
         assert!(envelope.audit.log_written);
+        // So a count of none before was not a server that does not count.
+        assert!(self.connections() > 0);
     }
 }
 
@@ -249,5 +238,8 @@ impl Bench {
 pub(super) fn ended_with(envelope: &Envelope, code: &str) {
     assert_eq!(envelope.status, Status::Error, "{envelope:?}");
     assert_eq!(envelope.code.as_deref(), Some(code), "{envelope:?}");
-    assert_eq!(envelope.data, None, "a stopped guest says nothing: {envelope:?}");
+    assert_eq!(
+        envelope.data, None,
+        "a stopped guest says nothing: {envelope:?}"
+    );
 }
