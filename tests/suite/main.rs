@@ -16,6 +16,7 @@ mod cli_timeouts;
 mod cli_tools;
 mod cli_undo;
 mod component;
+mod container;
 mod hostile_guest;
 mod opencode_helper;
 mod opencode_questions;
