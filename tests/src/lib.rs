@@ -5,10 +5,16 @@
 //! processes it started when it is dropped. It never stands in for the part of
 //! openshell under test.
 
+mod account;
+mod cli;
 mod model;
 mod opencode;
 mod sshd;
+mod terminal;
 
+pub use account::Account;
+pub use cli::{Cli, Output, binary, finish};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
+pub use terminal::Terminal;

@@ -4,9 +4,18 @@
 
 #![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
 
+mod cli_audit;
+mod cli_consent;
+mod cli_files;
+mod cli_hostkeys;
+mod cli_reading;
+mod cli_shells;
+mod cli_support;
+mod cli_timeouts;
+mod cli_tools;
+mod cli_undo;
 mod component;
 mod hostile_guest;
-mod opencode_adapter;
 mod opencode_helper;
 mod opencode_questions;
 mod opencode_rig;

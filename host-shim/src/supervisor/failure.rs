@@ -79,11 +79,28 @@ impl From<JournalError> for Failure {
 
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
-        failure(
-            FailureCode::SnapshotUnavailable,
-            format!("The snapshot store cannot be used, so nothing is changed: {error}."),
-            "A person must make the snapshot store usable again.",
-        )
+        let (code, next) = match &error {
+            SnapshotError::NotFound { .. } => (
+                FailureCode::InvalidArgument,
+                "`openshell history` lists the revisions.",
+            ),
+            SnapshotError::Name { .. } => (FailureCode::InvalidArgument, ""),
+            SnapshotError::TooLarge { .. } => (
+                FailureCode::TooLarge,
+                "Change it with a command through remote_exec; such a change cannot be undone \
+                 here.",
+            ),
+            _ => {
+                return failure(
+                    FailureCode::SnapshotUnavailable,
+                    format!(
+                        "The snapshot store cannot be used, so nothing is changed: {error}."
+                    ),
+                    "A person must make the snapshot store usable again.",
+                );
+            }
+        };
+        failure(code, sentence(&error), next)
     }
 }
 
