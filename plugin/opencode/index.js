@@ -10,6 +10,7 @@ import { createRequire } from "node:module"
 import { Asker } from "./lib/ask.js"
 import { Bridge } from "./lib/bridge.js"
 import { locateHelper } from "./lib/locate.js"
+import { titleOf } from "./lib/question.js"
 import { addFloors } from "./lib/rules.js"
 import { Sessions } from "./lib/sessions.js"
 import { trustedConfigs, workspaceRoots } from "./lib/trusted.js"
@@ -89,7 +90,7 @@ function toolOf({ name, description, parameters, readOnly }, bridge) {
       if (call.refusal) throw call.refusal
       const text = result?.text ?? JSON.stringify(result?.envelope ?? null)
       return {
-        title: result?.title ?? name,
+        title: titleOf(name, args ?? {}),
         output: note ? `${text}\n\n${note}` : text,
         metadata: { envelope: small(result?.envelope) },
       }

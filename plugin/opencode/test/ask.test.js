@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { Asker } from "../lib/ask.js"
+import { Asker, Unanswered } from "../lib/ask.js"
 
 const EXEC = { kind: "exec", server: "a", command: "touch x", rawCommand: "touch x", simple: true }
-const WRITE = { kind: "write", server: "a", path: "/x", simple: true, diff: "@@ -1 +1 @@\n-1\n+2\n" }
+const WRITE = { kind: "write", server: "a", path: "/x", simple: false, diff: "@@ -1 +1 @@\n-1\n+2\n" }
 
 /** An OpenCode whose `ask` does what `behave` says; every request is noted. */
-function opencode(behave, { merged = {}, trusted = [] } = {}) {
+function opencode(behave, { merged = {}, trusted = [], signal = new AbortController().signal } = {}) {
   const asker = new Asker({ nonce: "n0nce", trusted: () => trusted.map((config) => ({ config })) })
   asker.useConfig(merged)
   const requests = []
@@ -17,7 +17,7 @@ function opencode(behave, { merged = {}, trusted = [] } = {}) {
     sessionID: "s",
     callID: "c",
     agent: "build",
-    abort: new AbortController().signal,
+    abort: signal,
     ask: async (request) => {
       requests.push(request)
       const id = `per_${requests.length}`
@@ -54,9 +54,7 @@ test("an answer faster than people read is not a person's", async () => {
 
 test("passed silently twice is refused", async () => {
   const { answer, requests } = opencode(async () => {})
-  const said = await answer(EXEC)
-  assert.equal(said.answer, "denied")
-  assert.match(said.feedback, /without showing it/)
+  await assert.rejects(answer(EXEC), /without showing it/)
   assert.equal(requests.length, 2)
   assert.ok(requests[1].permission.endsWith("\n[confirmation n0nce]"))
   assert.deepEqual(requests[1].always, [])
@@ -74,7 +72,7 @@ test("an event of another call, session or key is not this question's", async ()
       event("permission.asked", { id, sessionID: "s", permission: request.permission, tool: { callID: "c" }, ...change })
       event("permission.replied", { requestID: id, reply: "once" })
     })
-    assert.equal((await answer(EXEC)).answer, "denied", JSON.stringify(change))
+    await assert.rejects(answer(EXEC), Unanswered, JSON.stringify(change))
   }
 })
 
@@ -104,7 +102,7 @@ test("always is remembered for the text it was given to", async () => {
   assert.equal((await answer(EXEC)).by, "person")
   silent = true
   assert.deepEqual(await answer(EXEC), { answer: "granted", by: "always", error: undefined })
-  assert.equal((await answer({ ...EXEC, command: "touch y", rawCommand: "touch y" })).answer, "denied")
+  await assert.rejects(answer({ ...EXEC, command: "touch y", rawCommand: "touch y" }), Unanswered)
 })
 
 test("OpenCode's errors keep their meaning and are handed on", async () => {
@@ -124,11 +122,29 @@ test("OpenCode's errors keep their meaning and are handed on", async () => {
 
 test("a person's rule answers for a simple command only", async () => {
   const rules = { permission: { remote_exec: { "a: touch *": "allow" } } }
-  const { answer, requests } = opencode(answered("reject"), { merged: rules, trusted: [rules] })
-  assert.deepEqual(await answer(EXEC), { answer: "granted", by: "rule", error: undefined })
+  const { answer, requests } = opencode(answered("once"), { merged: rules, trusted: [rules] })
+  assert.deepEqual(await answer(EXEC), { answer: "granted", by: "rule", rule: '{"remote_exec":{"a: touch *":"allow"}}', error: undefined })
   assert.equal(requests.length, 0)
   await answer({ ...EXEC, simple: false })
   assert.ok(requests.length > 0)
+})
+
+test("a person's rule answers for paths, in which nothing more can stand", async () => {
+  const rules = { permission: { remote_read: { "a:/var/*": "allow" }, edit: { "ssh://a/srv/*": "allow" } } }
+  const { answer, requests } = opencode(answered("reject"), { merged: rules, trusted: [rules] })
+  assert.equal((await answer({ kind: "read", server: "a", path: "/var/x", simple: false })).by, "rule")
+  assert.equal((await answer({ ...WRITE, path: "/srv/x" })).by, "rule")
+  assert.equal(requests.length, 0)
+})
+
+test("an interruption is not a rejection", async () => {
+  const interrupted = new AbortController()
+  const { answer } = opencode(async ({ shown }) => {
+    shown()
+    interrupted.abort()
+    await new Promise(() => {})
+  }, { signal: interrupted.signal })
+  await assert.rejects(answer(EXEC), Unanswered)
 })
 
 test("planning refuses without asking, but may ask to read", async () => {
@@ -142,6 +158,6 @@ test("planning refuses without asking, but may ask to read", async () => {
 test("what does not fit a plain question is refused, not cut", async () => {
   const diff = `@@ -0,0 +1,40 @@\n${"+line\n".repeat(40)}`
   const { answer, requests } = opencode(async () => {})
-  assert.match((await answer({ ...WRITE, diff })).feedback, /too long/)
+  await assert.rejects(answer({ ...WRITE, diff }), /too long/)
   assert.equal(requests.length, 1)
 })
