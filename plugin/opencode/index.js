@@ -31,7 +31,7 @@ async function server(input, options) {
   const trusted = () => trustedConfigs({ env, roots })
   const nonce = randomBytes(6).toString("hex")
   const sessions = new Sessions()
-  const asker = new Asker({ nonce, trusted })
+  const asker = new Asker({ nonce, trusted, withdraw: (sessionID, requestID) => withdraw(input.client, sessionID, requestID) })
   const bridge = new Bridge({
     client: { name: manifest.name, version: manifest.version },
     workspace,
@@ -95,6 +95,19 @@ function toolOf({ name, description, parameters, readOnly }, bridge) {
         metadata: { envelope: small(result?.envelope) },
       }
     },
+  }
+}
+
+// A question that stays on the screen harms nobody, so failing to take it away
+// is not worth an error.
+async function withdraw(client, sessionID, requestID) {
+  try {
+    await client.postSessionIdPermissionsPermissionId({
+      path: { id: sessionID, permissionID: requestID },
+      body: { response: "reject" },
+    })
+  } catch {
+    return
   }
 }
 

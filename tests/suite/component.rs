@@ -21,7 +21,10 @@ fn interfaces<'a>(
             (WorldKey::Interface(id), WorldItem::Interface { .. }) => resolve
                 .id_of(*id)
                 .expect("an interface in a world has a name"),
-            (key, item) => panic!("{} is not an interface: {item:?}", resolve.name_world_key(key)),
+            (key, item) => panic!(
+                "{} is not an interface: {item:?}",
+                resolve.name_world_key(key)
+            ),
         })
         .collect()
 }

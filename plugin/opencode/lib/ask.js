@@ -17,6 +17,13 @@ const FASTER_THAN_PEOPLE = 40
 
 const AUTO_FLAGS = ["--auto", "--yolo", "--dangerously-skip-permissions"]
 
+/** Whether nobody is there to ask: OpenCode then answers every question itself. */
+export function unattended(argv) {
+  const words = argv.slice(2)
+  const says = (...flags) => words.some((word) => flags.includes(word))
+  return says(...AUTO_FLAGS) || (words.find((word) => !word.startsWith("-")) === "run" && !says("-i", "--interactive"))
+}
+
 /**
  * Nobody answered, which is no rejection: the helper remembers what a person
  * rejected and does not ask it again. The message is the rest of a sentence.
@@ -28,16 +35,23 @@ export class Unanswered extends Error {
 export class Asker {
   #nonce
   #trusted
+  #withdraw
   #merged
   #watches = new Set()
   #open = new Map()
   #remembered = new Set()
-  #auto = process.argv.some((word) => AUTO_FLAGS.includes(word))
+  #auto = unattended(process.argv)
 
-  /** @param nonce see `addFloors`. @param trusted returns the person's own configuration. */
-  constructor({ nonce, trusted }) {
+  /**
+   * @param nonce see `addFloors`.
+   * @param trusted returns the person's own configuration.
+   * @param withdraw takes a question away that nobody needs to answer any more:
+   *   (sessionID, requestID) -> void.
+   */
+  constructor({ nonce, trusted, withdraw = () => {} }) {
     this.#nonce = nonce
     this.#trusted = trusted
+    this.#withdraw = withdraw
   }
 
   /** Takes note of the merged configuration as it was before any floor. */
@@ -123,15 +137,23 @@ export class Asker {
       await aborting(ctx.abort, ctx.ask(request))
       if (!watch.reply && !this.#remembered.has(memory)) await this.#grace(watch)
     } catch (error) {
-      if (error instanceof Unanswered) throw error
-      return { ...rejection(error), error }
+      if (error instanceof Unanswered) {
+        // OpenCode leaves it standing when the session is interrupted.
+        if (watch.requestID) this.#withdraw(watch.sessionID, watch.requestID)
+        throw error
+      }
+      return { ...rejection(error, this.#answerer(watch)), error }
     } finally {
       this.#watches.delete(watch)
     }
     if (!watch.requestID) return this.#remembered.has(memory) ? { answer: "granted", by: "always" } : {}
     if (!watch.reply || watch.reply === "reject" || watch.swept) return {}
     if (watch.reply === "always" && always.length > 0) this.#remembered.add(memory)
-    return { answer: "granted", by: this.#auto || watch.repliedAfter < FASTER_THAN_PEOPLE ? "auto" : "person" }
+    return { answer: "granted", by: this.#answerer(watch) }
+  }
+
+  #answerer({ askedAt, repliedAfter = performance.now() - askedAt }) {
+    return this.#auto || repliedAfter < FASTER_THAN_PEOPLE ? "auto" : "person"
   }
 
   #grace(watch) {
@@ -155,15 +177,14 @@ function tooLong({ kind }) {
 }
 
 /** What an error of `ctx.ask` says. OpenCode's own classes cannot be imported. */
-function rejection(error) {
+function rejection(error, by) {
   const tag = String(error?._tag ?? error?.name ?? "")
-  if (tag.includes("Corrected")) return { answer: "rejected", by: "person", feedback: String(error.feedback ?? error.message) }
-  if (tag.includes("Rejected")) return { answer: "rejected", by: "person" }
+  if (tag.includes("Corrected")) return { answer: "rejected", by, feedback: String(error.feedback ?? error.message) }
+  if (tag.includes("Rejected")) return { answer: "rejected", by }
   if (tag.includes("Denied")) return { answer: "denied", by: "rule", feedback: String(error.message) }
   return { answer: "rejected", by: "unknown", feedback: String(error?.message ?? error) }
 }
 
-// OpenCode leaves a request pending when the session is interrupted.
 function aborting(signal, promise) {
   if (!signal) return promise
   return new Promise((resolve, reject) => {

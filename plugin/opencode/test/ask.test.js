@@ -2,14 +2,15 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { Asker, Unanswered } from "../lib/ask.js"
+import { Asker, Unanswered, unattended } from "../lib/ask.js"
 
 const EXEC = { kind: "exec", server: "a", command: "touch x", rawCommand: "touch x", simple: true }
 const WRITE = { kind: "write", server: "a", path: "/x", simple: false, diff: "@@ -1 +1 @@\n-1\n+2\n" }
 
 /** An OpenCode whose `ask` does what `behave` says; every request is noted. */
 function opencode(behave, { merged = {}, trusted = [], signal = new AbortController().signal } = {}) {
-  const asker = new Asker({ nonce: "n0nce", trusted: () => trusted.map((config) => ({ config })) })
+  const withdrawn = []
+  const asker = new Asker({ nonce: "n0nce", trusted: () => trusted.map((config) => ({ config })), withdraw: (...ids) => withdrawn.push(ids) })
   asker.useConfig(merged)
   const requests = []
   const event = (type, properties) => asker.event({ type, properties })
@@ -28,7 +29,7 @@ function opencode(behave, { merged = {}, trusted = [], signal = new AbortControl
     const { error, ...said } = await asker.answer(question, { ctx, planning })
     return { ...said, error: error?.message }
   }
-  return { requests, answer }
+  return { requests, answer, withdrawn }
 }
 
 const later = () => new Promise((resolve) => setTimeout(resolve, 60))
@@ -113,11 +114,21 @@ test("OpenCode's errors keep their meaning and are handed on", async () => {
     [{ name: "Whatever", message: "odd" }, { answer: "rejected", by: "unknown", feedback: "odd" }],
   ]
   for (const [error, expected] of table) {
-    const { answer } = opencode(async () => {
+    const { answer } = opencode(async ({ shown }) => {
+      shown()
+      await later()
       throw Object.assign(new Error(error.message), error)
     })
     assert.deepEqual(await answer(EXEC), { ...expected, error: error.message })
   }
+})
+
+test("a rejection faster than people read is not a person's", async () => {
+  const { answer } = opencode(async ({ shown }) => {
+    shown()
+    throw Object.assign(new Error("no"), { _tag: "PermissionRejectedError" })
+  })
+  assert.deepEqual(await answer(EXEC), { answer: "rejected", by: "auto", error: "no" })
 })
 
 test("a person's rule answers for a simple command only", async () => {
@@ -137,14 +148,29 @@ test("a person's rule answers for paths, in which nothing more can stand", async
   assert.equal(requests.length, 0)
 })
 
-test("an interruption is not a rejection", async () => {
+test("who may be at the keyboard is told from the command line", () => {
+  const table = [
+    ["serve --port 1", false],
+    ["", false],
+    ["--auto", true],
+    ["run text", true],
+    ["--print-logs run text", true],
+    ["run -i text", false],
+    ["run -i --auto", true],
+    ["/some/run", false],
+  ]
+  for (const [words, expected] of table) assert.equal(unattended(["bun", "opencode", ...words.split(" ").filter(Boolean)]), expected, words)
+})
+
+test("an interruption is not a rejection, and takes the question away", async () => {
   const interrupted = new AbortController()
-  const { answer } = opencode(async ({ shown }) => {
+  const { answer, withdrawn } = opencode(async ({ shown }) => {
     shown()
     interrupted.abort()
     await new Promise(() => {})
   }, { signal: interrupted.signal })
   await assert.rejects(answer(EXEC), Unanswered)
+  assert.deepEqual(withdrawn, [["s", "per_1"]])
 })
 
 test("planning refuses without asking, but may ask to read", async () => {

@@ -26,10 +26,8 @@ pub(super) fn rogue(limits: Limits) -> Engine {
         reason = "the bytes were compiled by this crate's own build script and are part of this binary"
     )]
     // SAFETY: the build script wrote what `precompile_component` gave it.
-    unsafe {
-        Engine::from_precompiled(ROGUE, limits)
-    }
-    .expect("the guest was compiled for this engine")
+    unsafe { Engine::from_precompiled(ROGUE, limits) }
+        .expect("the guest was compiled for this engine")
 }
 
 /// A person who is asked.
@@ -249,5 +247,8 @@ impl Bench {
 pub(super) fn ended_with(envelope: &Envelope, code: &str) {
     assert_eq!(envelope.status, Status::Error, "{envelope:?}");
     assert_eq!(envelope.code.as_deref(), Some(code), "{envelope:?}");
-    assert_eq!(envelope.data, None, "a stopped guest says nothing: {envelope:?}");
+    assert_eq!(
+        envelope.data, None,
+        "a stopped guest says nothing: {envelope:?}"
+    );
 }

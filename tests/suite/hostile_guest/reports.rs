@@ -16,7 +16,10 @@ async fn a_report_that_cannot_be_used_is_refused() {
         let envelope = bench.call(attack, Value::Null).await;
         ended_with(&envelope, "GUEST_STOPPED");
         let message = envelope.message.unwrap_or_default();
-        assert!(message.contains("report cannot be used"), "{attack}: {message}");
+        assert!(
+            message.contains("report cannot be used"),
+            "{attack}: {message}"
+        );
         assert!(message.len() < 200, "{attack} repeats what it refuses");
     }
     bench.still_serves().await;
