@@ -18,6 +18,7 @@ mod component;
 mod hostile_guest;
 mod opencode_definitions;
 mod opencode_endings;
+mod opencode_example;
 mod opencode_helper;
 mod opencode_questions;
 mod opencode_remote;

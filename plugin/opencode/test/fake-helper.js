@@ -55,9 +55,9 @@ async function call(id, { name: tool, arguments: args, key, ...stamp }) {
   } else if (tool === "remote_write_file") {
     const lines = args.content.split("\n").slice(0, -1)
     const diff = `--- ${args.path}\n+++ ${args.path}\n@@ -0,0 +1,${lines.length} @@\n${lines.map((line) => `+${line}\n`).join("")}`
-    answer = await ask({ ...question, kind: "write", path: args.path, diff, created: true, reason: "it writes a file" })
+    answer = await ask({ ...question, kind: "write", path: args.path, diff, created: true, simple: false, summary: `creates the file: ${args.content.length} bytes, mode 0644`, reason: "it writes a file" })
   } else if (tool === "remote_read_file" && args.path.includes("shadow")) {
-    answer = await ask({ ...question, kind: "read", path: args.path, reason: "it may hold secrets" })
+    answer = await ask({ ...question, kind: "read", path: args.path, what: "content", simple: false, reason: "it may hold secrets" })
   }
   log({ answer })
   if (answer.answer !== "granted") {
