@@ -6,8 +6,9 @@
 
 use std::fs;
 
-use openshell_tests::{Cli, binary};
-use openshell_tests::{OpenCode, OpenCodeOptions, Reply, ScriptedModel, Sshd, SshdOptions, Step};
+use openshell_tests::{
+    Cli, OpenCode, OpenCodeOptions, Reply, ScriptedModel, Sshd, SshdOptions, Step, binary,
+};
 use serde_json::json;
 
 use crate::opencode_rig::allowing_all;
@@ -284,7 +285,6 @@ fn two_sessions_get_their_own_answers() {
     // Whoever came first got the first step, so the sessions are not told apart.
     site.opencode
         .wait_until(PATIENCE, "the end of both turns", || {
-            site.mark();
             let records = site.cli.records();
             records
                 .iter()

@@ -1,11 +1,11 @@
-//! What stands on disk before OpenCode starts: the program, the configuration
-//! and the project.
+//! What stands before OpenCode starts: the program, its environment, the
+//! configuration and the project.
 //!
 //! Invariant: everything but the program lies in the test's own scratch folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -134,6 +134,31 @@ pub(super) fn lay_out(scratch: &Path, options: &OpenCodeOptions, model: &Scripte
         write_json(&workspace.join("opencode.json"), &project);
     }
     workspace
+}
+
+/// OpenCode in a scratch home, without a verb.
+pub(super) fn prepared(scratch: &Path, workspace: &Path, options: &OpenCodeOptions) -> Command {
+    let home = scratch.join("home");
+    let mut command = Command::new(program());
+    command
+        .current_dir(workspace)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", &home)
+        .env("XDG_CONFIG_HOME", home.join(".config"))
+        .env("XDG_DATA_HOME", home.join(".local/share"))
+        .env("XDG_STATE_HOME", home.join(".local/state"))
+        .env("XDG_CACHE_HOME", home.join(".cache"))
+        .env("OPENCODE_DISABLE_MODELS_FETCH", "1")
+        .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
+        .env("OPENCODE_DISABLE_LSP_DOWNLOAD", "1")
+        // OpenCode installs its plugin API beside every external plugin;
+        // where no registry answers, that must fail at once.
+        .env("npm_config_fetch_retries", "0")
+        .env("npm_config_registry", "http://127.0.0.1:9")
+        .envs(options.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null());
+    command
 }
 
 /// Copies what a clone of this checkout would hold below a directory.

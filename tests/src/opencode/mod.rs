@@ -16,7 +16,7 @@ mod layout;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ use crate::model::ScriptedModel;
 
 use events::Events;
 pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir};
-use layout::{lay_out, program};
+use layout::{lay_out, prepared, program};
 
 /// How long a server may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -420,31 +420,6 @@ fn idle(event: &Value, session: &str) -> Option<bool> {
         "session.status" => Some(event["properties"]["status"]["type"] == "idle"),
         _ => None,
     }
-}
-
-/// OpenCode in a scratch home, without a verb.
-fn prepared(scratch: &Path, workspace: &Path, options: &OpenCodeOptions) -> Command {
-    let home = scratch.join("home");
-    let mut command = Command::new(program());
-    command
-        .current_dir(workspace)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", &home)
-        .env("XDG_CONFIG_HOME", home.join(".config"))
-        .env("XDG_DATA_HOME", home.join(".local/share"))
-        .env("XDG_STATE_HOME", home.join(".local/state"))
-        .env("XDG_CACHE_HOME", home.join(".cache"))
-        .env("OPENCODE_DISABLE_MODELS_FETCH", "1")
-        .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
-        .env("OPENCODE_DISABLE_LSP_DOWNLOAD", "1")
-        // OpenCode installs its plugin API beside every external plugin;
-        // where no registry answers, that must fail at once.
-        .env("npm_config_fetch_retries", "0")
-        .env("npm_config_registry", "http://127.0.0.1:9")
-        .envs(options.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null());
-    command
 }
 
 impl Drop for OpenCode {
