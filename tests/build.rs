@@ -19,5 +19,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     let rogue = guest::build(workspace, "openshell-rogue-guest", &out);
+    // The component is there for whoever wants to inspect the attacks.
+    std::fs::write(out.join("rogue.wasm"), rogue.component).expect("OUT_DIR is writable");
     std::fs::write(out.join("rogue.cwasm"), rogue.precompiled).expect("OUT_DIR is writable");
 }

@@ -77,8 +77,13 @@ fn a_mode_is_given_or_the_usual_one() {
     assert_eq!(rig.mode("plain"), 0o640);
     let inode = || fs::metadata(rig.files.join("plain")).expect("there").ino();
     let before = inode();
-    // Nothing to agree to, so nobody has to.
-    let same = rig.on("remote_write_file", &rig.path("plain"), arguments, &[]);
+    // There is nothing to agree to, so nobody is asked and nobody can refuse.
+    let same = rig.on(
+        "remote_write_file",
+        &rig.path("plain"),
+        arguments,
+        &["--no"],
+    );
     ended(&same, 0, "");
     assert_eq!(same.json()["data"]["unchanged"], true, "{same:?}");
     assert_eq!(inode(), before);
@@ -435,10 +440,8 @@ fn a_write_that_cannot_be_atomic_says_so() {
     assert_eq!(envelope["data"]["atomic"], true, "{envelope}");
     // A new file where it may not create one is refused.
     let arguments = json!({"server": "u", "path": text(&dir.join("new")), "content": "x"});
-    ended(
-        &cli.call("remote_write_file", &arguments, &["--yes"]),
-        1,
-        "PERMISSION_DENIED",
-    );
+    let refused = cli.call("remote_write_file", &arguments, &["--yes"]);
+    assert_eq!(refused.status, 1, "{refused:?}");
+    assert!(refused.stdout.contains("permission denied"), "{refused:?}");
     assert!(!dir.join("new").exists());
 }

@@ -5,6 +5,7 @@
 //! from the command line to the file.
 
 use std::fs;
+use std::path::Path;
 
 use openshell_tests::{Account, Cli, Sshd, SshdOptions};
 use serde_json::json;
@@ -17,7 +18,7 @@ const SHELLS: [(&str, &[&str], &str); 5] = [
         "/bin/bash",
         &[".bashrc", ".bash_profile"],
         "cat() { echo HIJACKED; }\nexport -f cat\nenv() { echo HIJACKED; }\nexport -f env\n\
-         alias cat='echo HIJACKED'\nexport PATH=/nowhere\n",
+         alias cat='echo HIJACKED'\n",
     ),
     (
         "/bin/dash",
@@ -27,18 +28,17 @@ const SHELLS: [(&str, &[&str], &str); 5] = [
     (
         "/usr/bin/zsh",
         &[".zshenv", ".zshrc"],
-        "cat() { echo HIJACKED; }\nalias cat='echo HIJACKED'\nalias -g hosts=HIJACKED\n\
-         export PATH=/nowhere\n",
+        "cat() { echo HIJACKED; }\nalias cat='echo HIJACKED'\nalias -g hosts=HIJACKED\n",
     ),
     (
         "/usr/bin/fish",
         &[".config/fish/config.fish"],
-        "function cat; echo HIJACKED; end\nfunction env; echo HIJACKED; end\nset -x PATH /nowhere\n",
+        "function cat; echo HIJACKED; end\nfunction env; echo HIJACKED; end\n",
     ),
     (
         "/usr/bin/tcsh",
         &[".tcshrc", ".login"],
-        "alias cat 'echo HIJACKED'\nalias env 'echo HIJACKED'\nsetenv PATH /nowhere\n",
+        "alias cat 'echo HIJACKED'\nalias env 'echo HIJACKED'\n",
     ),
 ];
 
@@ -69,43 +69,56 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-fn read_everything(cli: &Cli, id: &str, dir: &std::path::Path) {
+/// Reads every file by a command, and some by one that a person agreed to.
+fn read_everything(cli: &Cli, id: &str, dir: &Path) {
     for (number, name) in NAMES.iter().enumerate() {
-        let path = text(&dir.join(name));
-        let expected = format!("content {number}\n");
-        // Where the policy lets the command through unasked it runs as words, and
-        // where a person agrees it is a text for `/bin/sh`: the result is the same.
-        let arguments = json!({"server": id, "command": format!("cat -- {}", quoted(&path))});
-        for flags in [&[][..], &["--yes"][..]] {
-            let ran = cli.call("remote_exec", &arguments, flags);
-            if flags.is_empty() && ran.status == 3 {
-                // The policy may ask about an odd name; it must not run then.
-                assert_eq!(
-                    ran.json()["execution"]["attempted"],
-                    false,
-                    "{id} {name:?}: {ran:?}"
-                );
-                continue;
-            }
-            assert_eq!(ran.status, 0, "{id} {name:?}: {ran:?}");
+        let expected = json!(format!("content {number}\n"));
+        let run = |command: String, flags: &[&str]| {
+            cli.call(
+                "remote_exec",
+                &json!({"server": id, "command": command}),
+                flags,
+            )
+        };
+        let cat = format!("cat -- {}", quoted(&text(&dir.join(name))));
+        let mut ran = run(cat.clone(), &[]);
+        if ran.status == 3 {
+            // The policy may ask about an odd name; nothing has run then.
             assert_eq!(
-                ran.json()["data"]["stdout"],
-                json!(expected),
+                ran.json()["execution"]["attempted"],
+                false,
                 "{id} {name:?}: {ran:?}"
             );
-            assert_eq!(ran.json()["data"]["stderr"], "", "{id} {name:?}: {ran:?}");
+            ran = run(cat.clone(), &["--yes"]);
         }
-        let read = cli.must(
-            "remote_read_file",
-            &json!({"server": id, "path": path}),
-            &[],
-        );
-        assert_eq!(
-            read["data"]["content"],
-            json!(expected),
-            "{id} {name:?}: {read}"
-        );
+        let mut runs = vec![ran];
+        // What is more than words goes to `/bin/sh` as it stands.
+        if number % 4 == 2 {
+            runs.push(run(format!("{cat}; :"), &["--yes"]));
+        }
+        for ran in runs {
+            assert_eq!(ran.status, 0, "{id} {name:?}: {ran:?}");
+            let data = &ran.json()["data"];
+            assert_eq!(data["stdout"], expected, "{id} {name:?}: {ran:?}");
+            assert_eq!(data["stderr"], "", "{id} {name:?}: {ran:?}");
+        }
     }
+}
+
+#[test]
+fn any_name_is_read_as_a_file() {
+    let server = Sshd::start(&SshdOptions::default());
+    let cli = Cli::new();
+    cli.enrol(&server, "a");
+    let dir = cli.files();
+    for (number, name) in NAMES.iter().enumerate() {
+        let content = format!("content {number}\n");
+        put(&dir.join(name), content.as_bytes(), 0o644);
+        let arguments = json!({"server": "a", "path": text(&dir.join(name))});
+        let read = cli.must("remote_read_file", &arguments, &["--yes"]);
+        assert_eq!(read["data"]["content"], json!(content), "{name:?}: {read}");
+    }
+    assert!(!dir.join("owned").exists());
 }
 
 #[test]
@@ -148,16 +161,38 @@ fn any_name_is_read_behind_any_login_shell() {
                 place.display()
             );
         }
-        // A command that runs unasked runs the program and not the name.
-        let ran = cli.must(
-            "remote_exec",
-            &json!({"server": label, "command": "uptime"}),
-            &[],
-        );
-        assert!(
-            ran["data"]["stdout"].to_string().contains("load average"),
-            "{shell}: {ran}"
-        );
+        prepend_lies(&home, files, label);
+        // A command that runs unasked runs the system's program, whatever the
+        // account's own path says.
+        let unasked = |command: &str| {
+            let arguments = json!({"server": label, "command": command});
+            let envelope = cli.must("remote_exec", &arguments, &[]);
+            envelope["data"]["stdout"].to_string()
+        };
+        let plain = format!("cat {}", text(&dir.join("plain")));
+        assert!(unasked(&plain).contains("content 0"), "{shell}");
+        assert!(unasked("uptime").contains("load average"), "{shell}");
+    }
+}
+
+/// Puts a directory of other programs in front of the account's path.
+fn prepend_lies(home: &Path, files: &[&str], label: &str) {
+    let lies = home.join("lies");
+    fs::create_dir(&lies).expect("own directory");
+    for name in ["cat", "env", "uptime"] {
+        put(&lies.join(name), b"#!/bin/sh\necho HIJACKED\n", 0o755);
+    }
+    let lies = text(&lies);
+    let line = match label {
+        "fish" => format!("set -x PATH {lies} $PATH\n"),
+        "tcsh" => format!("setenv PATH {lies}:$PATH\n"),
+        _ => format!("export PATH={lies}:$PATH\n"),
+    };
+    for file in files {
+        let path = home.join(file);
+        let mut text = fs::read_to_string(&path).expect("own file");
+        text.push_str(&line);
+        fs::write(&path, text).expect("own file");
     }
 }
 
@@ -222,5 +257,5 @@ fn quoting_decides_what_is_one_word() {
             "{command}: {asked:?}"
         );
     }
-    assert!(!std::path::Path::new(&dir).join("owned").exists());
+    assert!(!Path::new(&dir).join("owned").exists());
 }

@@ -171,20 +171,24 @@ fn any_revision_can_be_gone_back_to() {
     assert_eq!(same.json()["data"]["unchanged"], true, "{same:?}");
     for odd in ["zzzzzz", "HEAD", "0000000000", "../x", ""] {
         let unknown = undo(&rig, &path, &["--to", odd, "--yes"]);
-        assert_eq!(unknown.status, 1, "{odd:?}: {unknown:?}");
-        assert_ne!(
-            unknown.code(),
-            "SNAPSHOT_UNAVAILABLE",
-            "{odd:?}: {unknown:?}"
-        );
+        ended(&unknown, 1, "INVALID_ARGUMENT");
     }
-    // A revision of another file is none of this one.
+    // A revision of another file is a moment of the server: what the file was
+    // then, and nothing where it was not known yet.
     let other = rig.put("other", "x", 0o644);
     rig.data("remote_write_file", &other, json!({"content": "y"}));
-    let foreign = history(&rig, &other);
-    let foreign = foreign[0]["revision"].as_str().expect("text").to_owned();
-    let refused = undo(&rig, &path, &["--to", &foreign, "--yes"]);
-    assert_eq!(refused.status, 1, "{refused:?}");
+    let early = revisions[0]["revision"].as_str().expect("text");
+    let refused = undo(&rig, &other, &["--to", early, "--yes"]);
+    ended(&refused, 1, "INVALID_ARGUMENT");
+    assert_eq!(rig.content("other"), b"y");
+    // A revision of another server is none of this one.
+    rig.cli.enrol(&rig.server, "b");
+    let change = json!({"server": "b", "path": other, "content": "z"});
+    rig.cli.must("remote_write_file", &change, &["--yes"]);
+    let foreign = rig.cli.run(["history", "b", &other, "--json"]).json();
+    let foreign = foreign[0]["revision"].as_str().expect("text");
+    let refused = undo(&rig, &path, &["--to", foreign, "--yes"]);
+    ended(&refused, 1, "INVALID_ARGUMENT");
     assert_eq!(rig.content("file"), b"two\n");
     let unknown = undo(&rig, &rig.path("never"), &["--yes"]);
     ended(&unknown, 1, "FILE_NOT_FOUND");

@@ -8,6 +8,7 @@ mod cli_audit;
 mod cli_consent;
 mod cli_files;
 mod cli_hostkeys;
+mod cli_login;
 mod cli_reading;
 mod cli_shells;
 mod cli_support;

@@ -93,9 +93,9 @@ pub(super) fn branch(server: &str) -> Result<String, SnapshotError> {
 /// A value as one line of a trailer.
 pub(super) fn line(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
-    let trimmed = value.trim();
     for (at, c) in value.char_indices() {
-        let edge = c == ' ' && (trimmed.is_empty() || at == 0 || at == value.len() - 1);
+        // Readers trim a trailer's value, of any white space Unicode knows.
+        let edge = c.is_whitespace() && (at == 0 || at + c.len_utf8() == value.len());
         if c == '%' || c.is_control() || edge || matches!(c, '\u{2028}' | '\u{2029}') {
             encode(c, &mut out);
         } else {

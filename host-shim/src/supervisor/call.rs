@@ -153,6 +153,10 @@ impl Call {
                 "A person can enable it again.",
             ));
         }
+        // The intent holds the caller's words, and only a secret that was unlocked
+        // can be taken out of them: so the credential comes first. That it could
+        // not be unlocked is on record all the same.
+        let target = self.resources().target(&record).await;
         let intent = Intent {
             context: Context {
                 action: String::new(),
@@ -189,7 +193,7 @@ impl Call {
         self.lock_actions().push(action.clone());
         // Host, labels and the rest of a record are claims until it is unlocked;
         // nothing is judged by them before.
-        action.prove(self.resources().target(action.record()).await?);
+        action.prove(target?);
         Ok(action)
     }
 

@@ -10,6 +10,12 @@
 //! It does not know doors or guests: a door hands in a [`ToolCall`] and an
 //! [`Asker`](crate::approvals::Asker), the engine hands in operations.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a failure is a value of the contract and what a call mostly returns once; a box \
+              would only move it on its way to the guest"
+)]
+
 mod action;
 mod call;
 mod conduct;

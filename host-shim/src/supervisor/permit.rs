@@ -409,7 +409,7 @@ impl Call {
         }
         let mut stages = stages.into_iter();
         match (stages.next(), stages.next()) {
-            (Some(argv), None) => Ok(Ok(Program::Argv(argv))),
+            (Some(argv), None) => Ok(Ok(Program::Argv(as_program(argv)))),
             (Some(first), Some(second)) => {
                 let all = [first, second].into_iter().chain(stages);
                 Ok(Ok(Program::Script(pipeline(all))))
@@ -567,6 +567,24 @@ impl Call {
     }
 }
 
+/// `type`, `command -v` and the like exist in shells only. They are asked of a
+/// shell that starts in the same empty environment, so nothing of the account's
+/// answers; the words go in as parameters and are not read as text.
+fn as_program(argv: Vec<String>) -> Vec<String> {
+    let script = match argv.first().map(String::as_str) {
+        Some("type") => "type \"$@\"",
+        Some("command") => "command \"$@\"",
+        Some("ulimit") => "ulimit \"$@\"",
+        Some("umask") => "umask \"$@\"",
+        _ => return argv,
+    };
+    ["/bin/sh", "-c", script, "sh"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(argv.into_iter().skip(1))
+        .collect()
+}
+
 /// A pipeline of literal commands as a script: every word quoted, every command
 /// found by `env` in a fixed path, so that nothing of an account's shell set-up
 /// takes its place.
@@ -575,7 +593,7 @@ fn pipeline(stages: impl Iterator<Item = Vec<String>>) -> String {
         "env -i -- PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C";
     let stages: Vec<String> = stages
         .map(|argv| {
-            let words: Vec<String> = argv
+            let words: Vec<String> = as_program(argv)
                 .into_iter()
                 .map(|word| shell_escape::unix::escape(word.into()).into_owned())
                 .collect();
@@ -610,4 +628,41 @@ fn showable(command: &str) -> Result<(), Failure> {
         ),
         "Write it to a file with remote_write_file, then run that file.",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn only_commands_that_a_dialog_shows_whole_are_asked_about() {
+        assert!(showable("uptime").is_ok());
+        assert!(showable(&"x\n".repeat(SHOWN_LINES_MAX)).is_ok());
+        let long = "x".repeat(SHOWN_CHARS_MAX + 1);
+        let tall = "x\n".repeat(SHOWN_LINES_MAX + 1);
+        for command in [long, tall] {
+            let refused = showable(&command).expect_err("too much to show");
+            assert_eq!(refused.code, FailureCode::PolicyRejected);
+        }
+    }
+
+    #[test]
+    fn what_only_shells_have_is_asked_of_a_bare_shell() {
+        assert_eq!(as_program(words("ls -l")), words("ls -l"));
+        assert_eq!(
+            as_program(words("type ls")),
+            ["/bin/sh", "-c", "type \"$@\"", "sh", "ls"]
+        );
+    }
+
+    #[test]
+    fn every_word_of_a_pipeline_is_quoted() {
+        let script = pipeline([words("cat /a;b"), words("wc -l")].into_iter());
+        assert!(script.contains(" cat '/a;b' | env -i -- PATH="), "{script}");
+        assert!(script.ends_with(" wc -l"), "{script}");
+    }
 }

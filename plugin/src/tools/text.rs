@@ -121,14 +121,14 @@ mod tests {
     #[test]
     fn pieces_are_cut_between_characters() {
         let text = "añb€".as_bytes();
-        let cases: [(&[u8], bool, bool, Option<(usize, &str)>); 7] = [
+        let cases = [
             (text, true, true, Some((0, "añb€"))),
             (&text[..2], true, false, Some((0, "a"))),
             (&text[2..], false, true, Some((1, "b€"))),
             (&text[..text.len() - 1], true, false, Some((0, "añb"))),
             (&text[..text.len() - 1], true, true, None),
-            (b"a\0b", true, true, None),
-            (b"\xff\xfe", true, true, None),
+            (&b"a\0b"[..], true, true, None),
+            (&b"\xff\xfe"[..], true, true, None),
         ];
         for (bytes, first, last, expected) in cases {
             assert_eq!(decode_piece(bytes, first, last), expected, "{bytes:?}");

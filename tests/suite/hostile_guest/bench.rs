@@ -170,16 +170,6 @@ impl Bench {
 
     /// Runs one call of the guest.
     pub(super) async fn call(&self, tool: &str, more: Value) -> Envelope {
-        self.call_with_key(tool, more, None).await
-    }
-
-    /// As [`Bench::call`] under an idempotency key.
-    pub(super) async fn call_with_key(
-        &self,
-        tool: &str,
-        more: Value,
-        key: Option<&str>,
-    ) -> Envelope {
         let mut arguments = json!({
             "server": "target",
             "marker": self.marker(),
@@ -194,7 +184,6 @@ impl Bench {
             arguments: arguments.to_string(),
             door: "cli",
             session: Some("suite".to_owned()),
-            key: key.map(str::to_owned),
             ..ToolCall::default()
         };
         let asker: Arc<dyn Asker> = self.asker.clone();
@@ -239,6 +228,8 @@ impl Bench {
         assert_eq!(envelope.status, Status::Ok, "{envelope:?}");
         assert_eq!(envelope.execution.exit_code, Some(0));
         assert!(envelope.audit.log_written);
+        // So a count of none before was not a server that does not count.
+        assert!(self.connections() > 0);
     }
 }
 

@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
         {
             return self.option(name, attached.map(|value| (value, *kind)));
         }
-        if attached.is_none() && self.command.long.contains(&name) {
+        if attached.is_none() && is_listed(self.command.long, name) {
             return self.option(name, None);
         }
         Err(self.refuse(name))
@@ -296,6 +296,10 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn is_listed(list: &str, name: &str) -> bool {
+    list.split_ascii_whitespace().any(|listed| listed == name)
+}
+
 fn missing(name: &str) -> Refusal {
     Refusal::new("value", format!("`{name}` has no value"))
 }
@@ -329,7 +333,7 @@ mod tests {
 
     const SAMPLE: Command = Command {
         flags: "ab",
-        long: &["--all"],
+        long: "--all",
         values: &[
             ("-n", Kind::Number),
             ("--lines", Kind::Number),

@@ -7,9 +7,12 @@
 
 mod archive;
 mod condition;
+mod content;
 mod engine;
 mod files;
 mod find;
+mod firewall;
+mod hardware;
 mod network;
 mod packages;
 mod process;
@@ -30,11 +33,14 @@ use super::types::{Finding, shown};
 const TABLES: &[&[Command]] = &[
     files::COMMANDS,
     text::COMMANDS,
+    content::COMMANDS,
     search::COMMANDS,
     system::COMMANDS,
+    hardware::COMMANDS,
     process::COMMANDS,
     services::COMMANDS,
     network::COMMANDS,
+    firewall::COMMANDS,
     packages::COMMANDS,
     shell::COMMANDS,
 ];
@@ -95,7 +101,7 @@ pub(super) fn judge(words: &[Word]) -> (Finding, Vec<Touch>) {
         Ok(touched) => (
             Finding::allow(
                 format!("grammar.{name}"),
-                format!("`{name}` only {}", command.does),
+                format!("`{name}` {} and changes nothing", command.does),
             ),
             touched,
         ),
@@ -138,7 +144,10 @@ mod tests {
             for refused in command.refused {
                 let listed = match refused.option.strip_prefix('-') {
                     Some(letter) if letter.chars().count() == 1 => command.flags.contains(letter),
-                    _ => command.long.contains(&refused.option),
+                    _ => command
+                        .long
+                        .split_ascii_whitespace()
+                        .any(|long| long == refused.option),
                 };
                 assert!(!listed, "{:?} {}", command.names, refused.option);
             }

@@ -11,36 +11,11 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["ss"],
         does: "lists sockets",
         flags: "046aebHhilmMnOopqrsStTuVwxz",
-        long: &[
-            "--all",
-            "--listening",
-            "--numeric",
-            "--processes",
-            "--tcp",
-            "--udp",
-            "--raw",
-            "--unix",
-            "--ipv4",
-            "--ipv6",
-            "--extended",
-            "--memory",
-            "--info",
-            "--options",
-            "--summary",
-            "--no-header",
-            "--resolve",
-            "--oneline",
-            "--help",
-            "--version",
-            "--packet",
-            "--vsock",
-            "--sctp",
-            "--inet-sockopt",
-            "--cgroup",
-            "--context",
-            "--threads",
-            "--tos",
-        ],
+        long: "\
+            --all --listening --numeric --processes --tcp --udp --raw --unix --ipv4 --ipv6 \
+            --extended --memory --info --options --summary --no-header --resolve --oneline \
+            --help --version --packet --vsock --sctp --inet-sockopt --cgroup --context --threads \
+            --tos",
         values: &[
             ("-f", Kind::Name),
             ("--family", Kind::Name),
@@ -85,21 +60,9 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["netstat"],
         does: "lists sockets and routes",
         flags: "aegilnoprstuvWx46TMwF",
-        long: &[
-            "--all",
-            "--listening",
-            "--numeric",
-            "--programs",
-            "--tcp",
-            "--udp",
-            "--route",
-            "--interfaces",
-            "--statistics",
-            "--inet",
-            "--inet6",
-            "--extend",
-            "--wide",
-        ],
+        long: "\
+            --all --listening --numeric --programs --tcp --udp --route --interfaces --statistics \
+            --inet --inet6 --extend --wide",
         refused: &[
             refused("-c", "endless", "repeats for ever"),
             refused("--continuous", "endless", "repeats for ever"),
@@ -173,17 +136,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["bridge"],
         does: "shows bridges",
         style: Style::WholeWords,
-        long: &[
-            "-s",
-            "-d",
-            "-j",
-            "-p",
-            "-c",
-            "-o",
-            "-statistics",
-            "-details",
-            "-json",
-        ],
+        long: "-s -d -j -p -c -o -statistics -details -json",
         operands: Operands::Phrases(&["link|fdb|vlan|mdb", "link|fdb|vlan|mdb show|list ..."]),
         allowed: &["bridge link", "bridge fdb show dev eth0"],
         asks: &["bridge fdb add x", "bridge -b x", "bridge monitor"],
@@ -193,7 +146,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["tc"],
         does: "shows traffic control",
         style: Style::WholeWords,
-        long: &["-s", "-d", "-j", "-p", "-statistics", "-details"],
+        long: "-s -d -j -p -statistics -details",
         operands: Operands::Phrases(&["qdisc|class|filter", "qdisc|class|filter show|list|ls ..."]),
         allowed: &["tc -s qdisc show dev eth0", "tc qdisc"],
         asks: &["tc qdisc add dev eth0 root tbf", "tc -b x", "tc -n a qdisc"],
@@ -242,21 +195,10 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["ethtool"],
         does: "shows a network card",
         flags: "akgiSlcnTP",
-        long: &[
-            "--show-features",
-            "--show-offload",
-            "--show-ring",
-            "--driver",
-            "--statistics",
-            "--show-channels",
-            "--show-coalesce",
-            "--show-pause",
-            "--show-time-stamping",
-            "--version",
-            "--show-permaddr",
-            "--show-fec",
-            "--show-eee",
-        ],
+        long: "\
+            --show-features --show-offload --show-ring --driver --statistics --show-channels \
+            --show-coalesce --show-pause --show-time-stamping --version --show-permaddr \
+            --show-fec --show-eee",
         refused: &[
             refused("-s", "set", "changes the card"),
             refused("-K", "set", "changes the card"),
@@ -328,137 +270,10 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["iptables", "ip6tables", "iptables-legacy", "iptables-nft"],
-        does: "lists firewall rules",
-        flags: "nvxLS",
-        long: &[
-            "--list",
-            "--list-rules",
-            "--numeric",
-            "--verbose",
-            "--exact",
-            "--line-numbers",
-            "--version",
-        ],
-        values: &[("-t", Kind::Name), ("--table", Kind::Name)],
-        optional: &[("-w", Kind::Number)],
-        refused: &[
-            refused("-Z", "clear", "clears counters"),
-            refused("-F", "delete", "deletes rules"),
-            refused("-A", "set", "adds a rule"),
-            refused("-D", "delete", "deletes a rule"),
-            refused("-M", "exec", "runs another program to load modules"),
-        ],
-        // A chain after `-L`, and perhaps a number after `-S CHAIN`.
-        operands: Operands::UpTo(2, Kind::Name),
-        check: Some(|parsed| {
-            let lists = parsed.has(&["-L", "--list", "-S", "--list-rules", "--version"]);
-            (!lists).then(|| Refusal::new("form", "only listing is known to only look"))
-        }),
-        allowed: &[
-            "iptables -L -n -v",
-            "iptables -nvL",
-            "iptables -S",
-            "iptables -t nat -L POSTROUTING -n --line-numbers",
-            "ip6tables -L",
-        ],
-        asks: &[
-            "iptables -F",
-            "iptables -L -Z",
-            "iptables -A INPUT -j DROP",
-            "iptables -nvLZ",
-            "iptables -P INPUT DROP",
-            "iptables",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["nft"],
-        does: "lists firewall rules",
-        flags: "anjsy",
-        long: &["--handle", "--json", "--stateless", "--numeric"],
-        refused: &[
-            refused("-f", "set", "runs a file"),
-            refused("-i", "interactive", "waits for commands"),
-        ],
-        operands: Operands::Phrases(&[
-            "list ruleset|tables|chains|sets|maps ...",
-            "list table|chain|set ...",
-        ]),
-        check: Some(|parsed| {
-            let more = parsed
-                .operands
-                .iter()
-                .any(|word| word.text.contains([';', '{', '}']));
-            more.then(|| Refusal::new("form", "the request holds more than one command"))
-        }),
-        allowed: &[
-            "nft list ruleset",
-            "nft -a list table inet filter",
-            "nft list tables",
-        ],
-        asks: &[
-            "nft flush ruleset",
-            "nft -f x",
-            "nft list ruleset ';' flush ruleset",
-            "nft 'list ruleset; flush ruleset'",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["ufw"],
-        does: "shows the firewall",
-        operands: Operands::Phrases(&["status", "status verbose|numbered", "version", "app list"]),
-        allowed: &["ufw status", "ufw status verbose"],
-        asks: &[
-            "ufw disable",
-            "ufw allow 22",
-            "ufw --force reset",
-            "ufw show raw",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["firewall-cmd"],
-        does: "shows the firewall",
-        long: &[
-            "--state",
-            "--list-all",
-            "--list-all-zones",
-            "--list-ports",
-            "--list-services",
-            "--list-rich-rules",
-            "--get-zones",
-            "--get-default-zone",
-            "--get-active-zones",
-            "--get-services",
-            "--permanent",
-            "--version",
-        ],
-        values: &[("--zone", Kind::Name)],
-        check: Some(|parsed| {
-            let shows = parsed
-                .options
-                .iter()
-                .any(|(name, _)| !matches!(name.as_str(), "--permanent" | "--zone"));
-            (!shows).then(|| Refusal::new("form", "it names nothing to show"))
-        }),
-        allowed: &[
-            "firewall-cmd --state",
-            "firewall-cmd --list-all --zone=public",
-        ],
-        asks: &[
-            "firewall-cmd --reload",
-            "firewall-cmd --add-port=1/tcp",
-            "firewall-cmd --permanent",
-        ],
-        ..Command::BARE
-    },
-    Command {
         names: &["nmcli"],
         does: "shows network settings",
         flags: "tp",
-        long: &["--terse", "--pretty", "--version"],
+        long: "--terse --pretty --version",
         values: &[
             ("-f", Kind::Name),
             ("--fields", Kind::Name),
@@ -504,16 +319,6 @@ pub(super) const COMMANDS: &[Command] = &[
         operands: Operands::Phrases(&["show ...", "showmacs|showstp *"]),
         allowed: &["brctl show"],
         asks: &["brctl addbr x"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["ipset"],
-        does: "lists address sets",
-        flags: "tn",
-        long: &["-terse", "-name"],
-        operands: Operands::Phrases(&["list ..."]),
-        allowed: &["ipset list", "ipset list blocked"],
-        asks: &["ipset flush", "ipset list -f x", "ipset save"],
         ..Command::BARE
     },
 ];

@@ -13,22 +13,10 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["dpkg", "dpkg-query"],
         does: "shows installed packages",
         flags: "lsLSpWVC",
-        long: &[
-            "--list",
-            "--status",
-            "--listfiles",
-            "--search",
-            "--print-avail",
-            "--show",
-            "--verify",
-            "--audit",
-            "--get-selections",
-            "--print-architecture",
-            "--print-foreign-architectures",
-            "--no-pager",
-            "--version",
-            "--help",
-        ],
+        long: "\
+            --list --status --listfiles --search --print-avail --show --verify --audit \
+            --get-selections --print-architecture --print-foreign-architectures --no-pager \
+            --version --help",
         values: &[
             ("-f", Kind::Is(is_format)),
             ("--showformat", Kind::Is(is_format)),
@@ -73,31 +61,10 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["rpm"],
         does: "shows installed packages",
         flags: "qailfcdRsgVv",
-        long: &[
-            "--query",
-            "--all",
-            "--list",
-            "--info",
-            "--configfiles",
-            "--docfiles",
-            "--requires",
-            "--provides",
-            "--changelog",
-            "--scripts",
-            "--last",
-            "--whatprovides",
-            "--whatrequires",
-            "--conflicts",
-            "--obsoletes",
-            "--file",
-            "--state",
-            "--verify",
-            "--nodigest",
-            "--nosignature",
-            "--version",
-            "--triggers",
-            "--filesbypkg",
-        ],
+        long: "\
+            --query --all --list --info --configfiles --docfiles --requires --provides \
+            --changelog --scripts --last --whatprovides --whatrequires --conflicts --obsoletes \
+            --file --state --verify --nodigest --nosignature --version --triggers --filesbypkg",
         values: &[
             ("--queryformat", Kind::Is(is_format)),
             ("--qf", Kind::Is(is_format)),
@@ -152,15 +119,8 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["apt-cache"],
         does: "shows available packages",
         flags: "anfq",
-        long: &[
-            "--names-only",
-            "--full",
-            "--all-versions",
-            "--installed",
-            "--recurse",
-            "--no-all-versions",
-            "--version",
-        ],
+        long: "\
+            --names-only --full --all-versions --installed --recurse --no-all-versions --version",
         refused: &[
             refused("-c", "config", CONFIG),
             refused("--config-file", "config", CONFIG),
@@ -190,16 +150,9 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["apt"],
         does: "shows packages",
         flags: "aq",
-        long: &[
-            "--installed",
-            "--upgradable",
-            "--upgradeable",
-            "--manual-installed",
-            "--all-versions",
-            "--names-only",
-            "--full",
-            "--version",
-        ],
+        long: "\
+            --installed --upgradable --upgradeable --manual-installed --all-versions \
+            --names-only --full --version",
         refused: &[
             refused("-c", "config", CONFIG),
             refused("-o", "config", CONFIG),
@@ -234,15 +187,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["apk"],
         does: "shows packages",
         flags: "vadLIWeq",
-        long: &[
-            "--installed",
-            "--verbose",
-            "--all",
-            "--contents",
-            "--who-owns",
-            "--description",
-            "--version",
-        ],
+        long: "--installed --verbose --all --contents --who-owns --description --version",
         refused: &[
             refused("-p", "root", OTHER_ROOT),
             refused("--root", "root", OTHER_ROOT),
@@ -271,15 +216,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["dnf", "yum"],
         does: "shows packages",
         flags: "qvC",
-        long: &[
-            "--cacheonly",
-            "--quiet",
-            "--installed",
-            "--available",
-            "--all",
-            "--version",
-            "--showduplicates",
-        ],
+        long: "--cacheonly --quiet --installed --available --all --version --showduplicates",
         refused: &[
             refused("-c", "config", CONFIG),
             refused("--config", "config", CONFIG),
@@ -354,7 +291,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["snap", "flatpak"],
         does: "shows installed packages",
-        long: &["--all", "--version"],
+        long: "--all --version",
         operands: Operands::Phrases(&[
             "list ...",
             "version",
@@ -374,12 +311,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["pip", "pip3"],
         does: "shows installed packages",
         flags: "qvV",
-        long: &[
-            "--user",
-            "--local",
-            "--version",
-            "--disable-pip-version-check",
-        ],
+        long: "--user --local --version --disable-pip-version-check",
         values: &[("--format", Kind::OneOf(&["columns", "freeze", "json"]))],
         refused: &[
             refused("-o", "network", "asks the index"),
@@ -405,7 +337,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["gem"],
         does: "shows installed packages",
-        long: &["--local", "--version"],
+        long: "--local --version",
         operands: Operands::Phrases(&["", "list ..."]),
         allowed: &["gem list", "gem list --local"],
         asks: &["gem install x", "gem list --remote"],
@@ -414,7 +346,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["update-alternatives"],
         does: "shows alternatives",
-        long: &["--get-selections", "--version"],
+        long: "--get-selections --version",
         values: &[
             ("--display", Kind::Name),
             ("--query", Kind::Name),
@@ -441,15 +373,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["lsb_release"],
         does: "describes the system",
         flags: "aidrcs",
-        long: &[
-            "--all",
-            "--id",
-            "--description",
-            "--release",
-            "--codename",
-            "--short",
-            "--version",
-        ],
+        long: "--all --id --description --release --codename --short --version",
         allowed: &["lsb_release -a", "lsb_release -ds"],
         asks: &["lsb_release x"],
         ..Command::BARE

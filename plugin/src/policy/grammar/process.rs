@@ -64,17 +64,9 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["pgrep", "pidof"],
         does: "finds processes",
         flags: "aclfinovwxsqhV",
-        long: &[
-            "--list-name",
-            "--list-full",
-            "--full",
-            "--count",
-            "--newest",
-            "--oldest",
-            "--exact",
-            "--ignore-case",
-            "--inverse",
-        ],
+        long: "\
+            --list-name --list-full --full --count --newest --oldest --exact --ignore-case \
+            --inverse",
         values: &[
             ("-u", Kind::Name),
             ("-U", Kind::Name),
@@ -170,19 +162,9 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["w", "who"],
         does: "shows who is logged in",
         flags: "abdfhHiklmopqrstTuV",
-        long: &[
-            "--all",
-            "--boot",
-            "--heading",
-            "--login",
-            "--count",
-            "--runlevel",
-            "--short",
-            "--users",
-            "--no-header",
-            "--help",
-            "--version",
-        ],
+        long: "\
+            --all --boot --heading --login --count --runlevel --short --users --no-header --help \
+            --version",
         // `who FILE` reads the file, and `w NAME` looks for a user.
         operands: Operands::UpTo(2, Kind::Is(|text| is_name(text) && !text.contains('/'))),
         allowed: &["w", "who", "who -b", "w -hs", "who am i", "w root"],
@@ -193,17 +175,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["whoami", "groups", "id"],
         does: "shows users and groups",
         flags: "aGgnruzZp",
-        long: &[
-            "--group",
-            "--groups",
-            "--name",
-            "--real",
-            "--user",
-            "--context",
-            "--zero",
-            "--help",
-            "--version",
-        ],
+        long: "--group --groups --name --real --user --context --zero --help --version",
         operands: Operands::Any(Kind::Name),
         allowed: &["id", "id -un", "id www-data", "groups deploy", "whoami"],
         asks: &["id --frob"],
@@ -213,16 +185,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["last"],
         does: "shows past logins",
         flags: "adFiRwx",
-        long: &[
-            "--fulltimes",
-            "--fullnames",
-            "--hostlast",
-            "--ip",
-            "--nohostname",
-            "--system",
-            "--help",
-            "--version",
-        ],
+        long: "--fulltimes --fullnames --hostlast --ip --nohostname --system --help --version",
         values: &[
             ("-n", Kind::Number),
             ("--limit", Kind::Number),
@@ -252,7 +215,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["lastlog"],
         does: "shows last logins",
-        long: &["--help"],
+        long: "--help",
         values: &[
             ("-u", Kind::Name),
             ("--user", Kind::Name),

@@ -102,39 +102,13 @@ pub(super) const COMMANDS: &[Command] = &[
 
 const GREP: Command = Command {
     flags: "abcEFGhHiIlLnoPqrRsTvwxyzZU",
-    long: &[
-        "--text",
-        "--byte-offset",
-        "--count",
-        "--extended-regexp",
-        "--fixed-strings",
-        "--basic-regexp",
-        "--perl-regexp",
-        "--no-filename",
-        "--with-filename",
-        "--ignore-case",
-        "--no-ignore-case",
-        "--files-without-match",
-        "--files-with-matches",
-        "--line-number",
-        "--only-matching",
-        "--quiet",
-        "--silent",
-        "--recursive",
-        "--dereference-recursive",
-        "--no-messages",
-        "--initial-tab",
-        "--invert-match",
-        "--word-regexp",
-        "--line-regexp",
-        "--null",
-        "--null-data",
-        "--binary",
-        "--line-buffered",
-        "--no-group-separator",
-        "--help",
-        "--version",
-    ],
+    long: "\
+        --text --byte-offset --count --extended-regexp --fixed-strings --basic-regexp \
+        --perl-regexp --no-filename --with-filename --ignore-case --no-ignore-case \
+        --files-without-match --files-with-matches --line-number --only-matching --quiet \
+        --silent --recursive --dereference-recursive --no-messages --initial-tab --invert-match \
+        --word-regexp --line-regexp --null --null-data --binary --line-buffered \
+        --no-group-separator --help --version",
     values: &[
         ("-e", Kind::Text),
         ("--regexp", Kind::Text),
@@ -176,15 +150,7 @@ const GREP: Command = Command {
 
 const RIPGREP: Command = Command {
     flags: "cFhHiIlnNopqsSvwx",
-    long: &[
-        "--no-heading",
-        "--heading",
-        "--count",
-        "--files-with-matches",
-        "--no-config",
-        "--version",
-        "--stats",
-    ],
+    long: "--no-heading --heading --count --files-with-matches --no-config --version --stats",
     values: &[
         ("-A", Kind::Number),
         ("-B", Kind::Number),

@@ -13,27 +13,10 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["systemctl"],
         does: "shows the state of services",
         flags: "alqrh",
-        long: &[
-            "--all",
-            "--full",
-            "--no-pager",
-            "--no-legend",
-            "--plain",
-            "--quiet",
-            "--failed",
-            "--recursive",
-            "--reverse",
-            "--after",
-            "--before",
-            "--user",
-            "--system",
-            "--value",
-            "--show-types",
-            "--with-dependencies",
-            "--no-ask-password",
-            "--help",
-            "--version",
-        ],
+        long: "\
+            --all --full --no-pager --no-legend --plain --quiet --failed --recursive --reverse \
+            --after --before --user --system --value --show-types --with-dependencies \
+            --no-ask-password --help --version",
         values: &[
             ("-t", Kind::Name),
             ("--type", Kind::Name),
@@ -102,32 +85,10 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["journalctl"],
         does: "shows the journal",
         flags: "abeklmNqrxh",
-        long: &[
-            "--all",
-            "--boot",
-            "--dmesg",
-            "--catalog",
-            "--reverse",
-            "--quiet",
-            "--utc",
-            "--no-hostname",
-            "--no-full",
-            "--full",
-            "--no-pager",
-            "--no-tail",
-            "--pager-end",
-            "--merge",
-            "--list-boots",
-            "--disk-usage",
-            "--fields",
-            "--system",
-            "--user",
-            "--header",
-            "--show-cursor",
-            "--truncate-newline",
-            "--help",
-            "--version",
-        ],
+        long: "\
+            --all --boot --dmesg --catalog --reverse --quiet --utc --no-hostname --no-full \
+            --full --no-pager --no-tail --pager-end --merge --list-boots --disk-usage --fields \
+            --system --user --header --show-cursor --truncate-newline --help --version",
         values: &[
             ("-u", Kind::Name),
             ("--unit", Kind::Name),
@@ -215,7 +176,7 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows the state of a service",
         // This runs the service's own script, whose `status` only looks.
         operands: Operands::Phrases(&["", "* status"]),
-        long: &["--status-all", "--version", "--help"],
+        long: "--status-all --version --help",
         check: Some(|parsed| {
             let path = parsed
                 .operands
@@ -236,7 +197,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["rc-service", "rc-status"],
         does: "shows the state of services",
         flags: "alrs",
-        long: &["--list", "--all", "--servicelist"],
+        long: "--list --all --servicelist",
         operands: Operands::Phrases(&["", "* status"]),
         allowed: &["rc-service nginx status", "rc-status", "rc-status --all"],
         asks: &["rc-service nginx stop"],
@@ -246,17 +207,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["timedatectl", "hostnamectl", "localectl"],
         does: "shows a setting of the system",
         flags: "al",
-        long: &[
-            "--no-pager",
-            "--all",
-            "--value",
-            "--static",
-            "--transient",
-            "--pretty",
-            "--full",
-            "--help",
-            "--version",
-        ],
+        long: "--no-pager --all --value --static --transient --pretty --full --help --version",
         values: &[
             ("-p", Kind::Name),
             ("--property", Kind::Name),
@@ -299,15 +250,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["loginctl"],
         does: "shows sessions",
         flags: "al",
-        long: &[
-            "--no-pager",
-            "--no-legend",
-            "--all",
-            "--full",
-            "--value",
-            "--help",
-            "--version",
-        ],
+        long: "--no-pager --no-legend --all --full --value --help --version",
         values: &[
             ("-p", Kind::Name),
             ("--property", Kind::Name),
@@ -341,15 +284,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["networkctl", "resolvectl"],
         does: "shows network settings",
         flags: "als46",
-        long: &[
-            "--no-pager",
-            "--no-legend",
-            "--all",
-            "--full",
-            "--stats",
-            "--help",
-            "--version",
-        ],
+        long: "--no-pager --no-legend --all --full --stats --help --version",
         // `resolvectl query` asks servers on the network.
         operands: Operands::Phrases(&[
             "",
@@ -375,7 +310,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["systemd-analyze"],
         does: "shows how long starting took",
         flags: "h",
-        long: &["--no-pager", "--user", "--system", "--version"],
+        long: "--no-pager --user --system --version",
         operands: Operands::Phrases(&[
             "",
             "time|blame",
@@ -402,14 +337,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["systemd-detect-virt", "systemd-cgls"],
         does: "describes the system",
         flags: "cvqral",
-        long: &[
-            "--container",
-            "--vm",
-            "--quiet",
-            "--no-pager",
-            "--all",
-            "--list",
-        ],
+        long: "--container --vm --quiet --no-pager --all --list",
         allowed: &["systemd-detect-virt", "systemd-cgls --no-pager"],
         asks: &["systemd-cgls -M x"],
         ..Command::BARE
@@ -418,7 +346,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["coredumpctl"],
         does: "lists crashes",
         flags: "rq1",
-        long: &["--no-pager", "--no-legend", "--reverse", "--quiet"],
+        long: "--no-pager --no-legend --reverse --quiet",
         values: &[
             ("-n", Kind::Number),
             ("-S", Kind::Text),
@@ -471,23 +399,17 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["supervisorctl", "fail2ban-client", "monit"],
-        does: "shows the state of what it watches",
-        operands: Operands::Phrases(&["status ...", "ping|version", "summary"]),
+        names: &["fail2ban-client"],
+        does: "shows what is banned",
+        operands: Operands::Phrases(&["status ...", "ping|version"]),
         refused: &[
             refused("-c", "config", "reads another configuration"),
             refused("-s", "remote", REMOTE),
         ],
-        allowed: &[
-            "supervisorctl status",
-            "fail2ban-client status sshd",
-            "monit summary",
-        ],
+        allowed: &["fail2ban-client status", "fail2ban-client status sshd"],
         asks: &[
-            "supervisorctl restart x",
             "fail2ban-client set sshd unbanip x",
-            "supervisorctl -s http://x status",
-            "supervisorctl",
+            "fail2ban-client -c x status",
         ],
         ..Command::BARE
     },
@@ -495,7 +417,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["logrotate"],
         does: "shows what it would rotate",
         flags: "dv",
-        long: &["--debug", "--verbose", "--version"],
+        long: "--debug --verbose --version",
         check: Some(|parsed| {
             (!parsed.has(&["--version"]))
                 .then(|| Refusal::new("rotate", "it rotates logs and runs their scripts"))

@@ -41,7 +41,7 @@ pub(super) const COMMANDS: &[Command] = &[
     },
     Command {
         names: &["true", "false"],
-        does: "does nothing",
+        does: "ends at once",
         operands: Operands::Any(Kind::Text),
         allowed: &["true", "false"],
         asks: &["true *"],
@@ -82,7 +82,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["numfmt"],
         does: "prints numbers in another form",
-        long: &["--version", "--grouping", "--help"],
+        long: "--version --grouping --help",
         values: &[
             ("--to", Kind::Name),
             ("--from", Kind::Name),
@@ -176,7 +176,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["mountpoint"],
         does: "tells whether a directory is a mount point",
         flags: "qdx",
-        long: &["--quiet", "--fs-devno", "--devno"],
+        long: "--quiet --fs-devno --devno",
         operands: Operands::UpTo(1, Kind::Names),
         allowed: &["mountpoint -q /srv", "mountpoint /"],
         asks: &["mountpoint -f /srv"],

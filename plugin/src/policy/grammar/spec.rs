@@ -16,8 +16,8 @@ pub(super) struct Command {
     pub(super) style: Style,
     /// Letters of the options without a value.
     pub(super) flags: &'static str,
-    /// Whole options without a value, dashes included.
-    pub(super) long: &'static [&'static str],
+    /// Whole options without a value, dashes included, separated by blanks.
+    pub(super) long: &'static str,
     /// Options with a value: the rest of the cluster, after `=`, or the next word.
     pub(super) values: &'static [(&'static str, Kind)],
     /// Options whose value may be missing and never is the next word.
@@ -30,8 +30,10 @@ pub(super) struct Command {
     /// What the options and operands must be together.
     pub(super) check: Option<fn(&Parsed<'_>) -> Option<Refusal>>,
     /// Command lines that must pass.
+    #[cfg_attr(not(test), expect(dead_code, reason = "examples are run by the tests"))]
     pub(super) allowed: &'static [&'static str],
     /// Command lines that must not.
+    #[cfg_attr(not(test), expect(dead_code, reason = "examples are run by the tests"))]
     pub(super) asks: &'static [&'static str],
 }
 
@@ -42,7 +44,7 @@ impl Command {
         does: "",
         style: Style::Gnu,
         flags: "",
-        long: &[],
+        long: "",
         values: &[],
         optional: &[],
         number: false,

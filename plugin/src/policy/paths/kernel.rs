@@ -109,9 +109,7 @@ fn device(rest: &[Component]) -> Option<Finding> {
 }
 
 fn process(rest: &[Component]) -> Option<Finding> {
-    let Some((first, rest)) = rest.split_first() else {
-        return None;
-    };
+    let (first, rest) = rest.split_first()?;
     let is_process = first.wild
         || first.text == "self"
         || first.text == "thread-self"
@@ -154,6 +152,8 @@ fn process(rest: &[Component]) -> Option<Finding> {
 
 fn system(rest: &[Component]) -> Option<Finding> {
     let refused = match rest {
+        // A pattern so high up could lead to any of the following.
+        [first, ..] if first.wild => true,
         [first, ..] if matches!(first.text.as_str(), "firmware" | "power") => true,
         [kernel, name, ..] if kernel.text == "kernel" => {
             name.wild

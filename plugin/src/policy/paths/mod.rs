@@ -34,6 +34,12 @@ pub(super) struct Place<'a> {
     pub(super) secret_paths: &'a [String],
 }
 
+/// Longest path, in bytes; no Linux system call takes a longer one (`PATH_MAX`).
+const PATH_CAP: usize = 4096;
+/// Most components of a path, and longest pattern in bytes, that are worth judging.
+const COMPONENT_CAP: usize = 32;
+const GLOB_CAP: usize = 128;
+
 /// Component for a login directory that is not known; preflight lets no such name in.
 const STAND_IN: &str = "\u{1}";
 
@@ -174,6 +180,17 @@ fn normalise(
             }
         }
     }
+    let patterns = name.iter().filter(|part| part.wild);
+    let long = patterns.clone().any(|part| part.text.len() > GLOB_CAP);
+    if path.len() > PATH_CAP || name.len() > COMPONENT_CAP || patterns.count() > 4 || long {
+        return Err(Finding::ask(
+            "path.length",
+            format!(
+                "{} is longer than any path a person would name",
+                shown(path)
+            ),
+        ));
+    }
     // Links that are the same on every system.
     if let [var, run, ..] = name.as_slice()
         && var.text == "var"
@@ -204,9 +221,9 @@ fn originals(name: &[Component]) -> Vec<Vec<Component>> {
     {
         variants.push([parents, &[Component::new(stem, false)]].concat());
     }
-    while let Some(stem) = secrets::COPIES
-        .iter()
-        .find_map(|suffix| text.strip_suffix(suffix))
+    // A few suffixes in a row are a copy of a copy; more are a game.
+    while variants.len() < 6
+        && let Some(stem) = words(secrets::COPIES).find_map(|suffix| text.strip_suffix(suffix))
     {
         if stem.is_empty() {
             break;
@@ -241,10 +258,13 @@ fn content(path: &str, name: &[Component], place: &Place<'_>) -> Option<Finding>
         return None;
     }
     let wild = name.iter().any(|component| component.wild);
-    let in_public_tree = wild && is_public_tree(&name[..name.len().saturating_sub(1)]);
+    let (last, parents) = name.split_last()?;
+    let in_public_tree = wild && is_public_tree(parents);
+    let of_sources =
+        last.wild && !parents.iter().any(|part| part.wild) && is_source(parents, &last.text);
     originals(name).iter().find_map(|name| {
         let covers = |pattern: &str| {
-            if in_public_tree && !pattern.starts_with('/') {
+            if (in_public_tree || of_sources) && !pattern.starts_with('/') {
                 pattern::covers_by_intention(pattern, name)
             } else {
                 pattern::covers(pattern, name)
@@ -252,7 +272,7 @@ fn content(path: &str, name: &[Component], place: &Place<'_>) -> Option<Finding>
         };
         let kind = secrets::KINDS
             .iter()
-            .find(|kind| kind.patterns.iter().any(|pattern| covers(pattern)))?;
+            .find(|kind| kind.patterns().any(&covers))?;
         let verb = if wild { "could name" } else { "holds" };
         Some(Finding::ask(
             format!("path.secret.{}", kind.id),
@@ -278,30 +298,19 @@ fn is_public_tree(name: &[Component]) -> bool {
 }
 
 fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -> Option<Finding> {
-    let built_in = || {
-        secrets::KINDS
-            .iter()
-            .flat_map(|kind| kind.patterns)
-            .copied()
-    };
+    let first = root.first().map(|first| first.text.as_str());
+    let is_made_up = matches!(first, None | Some("proc" | "sys" | "dev"));
+    let is_home = words(secrets::HOMES).any(|home| pattern::leads_to(home, root))
+        || matches!(root, [_, stand_in] if stand_in.text == STAND_IN);
+    let built_in = || secrets::KINDS.iter().flat_map(secrets::Kind::patterns);
     let operator = || {
         place
             .secret_paths
             .iter()
             .map(|pattern| operator_pattern(pattern))
     };
-    let is_made_up = matches!(
-        root.first().map(|first| first.text.as_str()),
-        None | Some("proc" | "sys" | "dev")
-    );
-    let is_home = secrets::HOMES
-        .iter()
-        .any(|home| pattern::leads_to(home, root))
-        || is_login_directory(root);
-    let reaches_place = built_in()
-        .chain(operator())
-        .any(|pattern| pattern.starts_with('/') && pattern::reaches(pattern, root));
-    if is_made_up || is_home || reaches_place {
+    let is_above = |pattern: &str| pattern.starts_with('/') && pattern::reaches(pattern, root);
+    if is_made_up || is_home || built_in().any(is_above) || operator().any(is_above) {
         return Some(Finding::ask(
             "path.recursive",
             format!(
@@ -310,34 +319,36 @@ fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -
             ),
         ));
     }
-    let in_etc = root.len() > 1 && root[0].text == "etc";
-    let is_source = |include: &&String| {
-        let suffix = include.strip_prefix("*.").unwrap_or_default();
-        secrets::SOURCES.contains(&suffix) || in_etc && suffix == "conf"
-    };
-    let include_is_source = !include.is_empty()
-        && include.iter().all(|name| is_source(&name))
-        && place.secret_paths.is_empty();
-    let could_be_included = |pattern: &str| {
+    let is_source = |include: &String| is_source(root, include);
+    let is_source = !include.is_empty() && include.iter().all(is_source);
+    let could_be_read = |pattern: &str| {
         let last = pattern.rsplit('/').next().unwrap_or(pattern);
         let named = |include: &String| pattern::could_name(last, &Component::new(include, true));
-        !include_is_source && (include.is_empty() || include.iter().any(named))
+        !pattern.starts_with('/') && (include.is_empty() || include.iter().any(named))
     };
-    let mut names: Box<dyn Iterator<Item = &str>> = Box::new(operator());
-    if !is_public_tree(root) {
-        names = Box::new(names.chain(built_in()));
-    }
-    names.any(|pattern| !pattern.starts_with('/') && could_be_included(pattern)).then(|| {
+    let free = is_source || is_public_tree(root);
+    (operator().any(could_be_read) || !free && built_in().any(could_be_read)).then(|| {
         Finding::ask(
             "path.recursive",
             format!(
-                "files below {} may hold secrets; `--include` with the names that matter, such as '*.conf', leaves them out",
+                "files below {} may hold secrets; `--include` with the names that matter, \
+                 such as '*.log', leaves them out",
                 shown(path)
             ),
         )
     })
 }
 
-fn is_login_directory(root: &[Component]) -> bool {
-    matches!(root, [_, stand_in] if stand_in.text == STAND_IN)
+/// Whether a pattern of names in a directory is after program text or logs, or
+/// after the system's configuration, which keeps its secrets in files of other
+/// names; in an application `*.conf` may well be `redis.conf`.
+fn is_source(directory: &[Component], names: &str) -> bool {
+    let in_etc = matches!(directory, [etc, _, ..] if etc.text == "etc");
+    let suffix = names.strip_prefix("*.").unwrap_or_default();
+    words(secrets::SOURCES).any(|source| source == suffix) || in_etc && suffix == "conf"
+}
+
+/// The parts of a list that is written as one text.
+fn words(list: &'static str) -> impl Iterator<Item = &'static str> {
+    list.split_ascii_whitespace()
 }

@@ -11,585 +11,168 @@ pub(super) struct Kind {
     pub(super) id: &'static str,
     /// What a reader would learn.
     pub(super) what: &'static str,
-    pub(super) patterns: &'static [&'static str],
+    /// Separated by blanks.
+    pub(super) patterns: &'static str,
+}
+
+impl Kind {
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &'static str> {
+        self.patterns.split_ascii_whitespace()
+    }
 }
 
 /// Suffixes of copies and backups that editors, people and package tools make.
-pub(super) const COPIES: &[&str] = &[
-    "~",
-    "-",
-    ".bak",
-    ".backup",
-    ".old",
-    ".orig",
-    ".save",
-    ".saved",
-    ".copy",
-    ".swp",
-    ".swo",
-    ".tmp",
-    ".new",
-    ".dpkg-old",
-    ".dpkg-dist",
-    ".dpkg-new",
-    ".dpkg-bak",
-    ".ucf-old",
-    ".ucf-dist",
-    ".rpmsave",
-    ".rpmnew",
-    ".rpmorig",
-    ".pacsave",
-    ".pacnew",
-    ".gz",
-    ".bz2",
-    ".xz",
-    ".zst",
-    ".0",
-    ".1",
-    ".2",
-    ".3",
-    "_bak",
-    "_old",
-    "_backup",
-    "-bak",
-    "-old",
-    "-backup",
-    ".txt",
-];
+pub(super) const COPIES: &str = "\
+    ~ - .bak .backup .old .orig .save .saved .copy .swp .swo .tmp .new .dpkg-old .dpkg-dist \
+    .dpkg-new .dpkg-bak .ucf-old .ucf-dist .rpmsave .rpmnew .rpmorig .pacsave .pacnew .gz .bz2 \
+    .xz .zst .0 .1 .2 .3 _bak _old _backup -bak -old -backup .txt";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
         id: "passwords",
         what: "password hashes or the rules of who may become root",
-        patterns: &[
-            "shadow",
-            "gshadow",
-            "/etc/security/opasswd",
-            "/etc/master.passwd",
-            "/etc/spwd.db",
-            "/etc/tcb",
-            "/etc/sudoers",
-            "/etc/sudoers.d",
-            "/etc/doas.conf",
-            ".htpasswd",
-            "htpasswd",
-            ".htdigest",
-            "smbpasswd",
-            "passdb.tdb",
-            "/var/lib/samba/private",
-            "/var/lib/sss",
-            "/var/lib/AccountsService",
-            "/etc/ppp/*-secrets",
-            "/etc/ipsec.secrets",
-            "/etc/ipsec.d/private",
-            "/etc/swanctl/private",
-            "/etc/strongswan*/ipsec.secrets",
-            "/etc/exim4/passwd.client",
-            "/etc/postfix/sasl*",
-            "sasl_passwd*",
-            "/etc/dovecot/users",
-            "/etc/dovecot/passwd*",
-            "/etc/sasldb2",
-            "krb5.keytab",
-            "*.keytab",
-            "/var/kerberos",
-            "/var/lib/krb5kdc",
-            "/tmp/krb5cc_*",
-            "krb5cc_*",
-            "/etc/pam_ldap.secret",
-            "/etc/ldap.secret",
-            "/etc/libnss-ldap.secret",
-            "/etc/nslcd.conf",
-            "/etc/sssd",
-            "/etc/snmp/snmpd.conf",
-            "/var/lib/snmp",
-            "/etc/freeradius",
-            "/etc/raddb",
-            "/etc/chrony.keys",
-            "chrony.keys",
-            "/etc/ntp/keys",
-            "/etc/ntp.keys",
-            "/etc/redis",
-            "redis.conf",
-            "/etc/cockpit/ws-certs.d",
-        ],
+        patterns: "\
+            shadow gshadow /etc/security/opasswd /etc/master.passwd /etc/spwd.db /etc/tcb \
+            /etc/sudoers /etc/sudoers.d /etc/doas.conf .htpasswd htpasswd .htdigest smbpasswd \
+            passdb.tdb /var/lib/samba/private /var/lib/sss /var/lib/AccountsService \
+            /etc/ppp/*-secrets /etc/ipsec.secrets /etc/ipsec.d/private /etc/swanctl/private \
+            /etc/strongswan*/ipsec.secrets /etc/exim4/passwd.client /etc/postfix/sasl* \
+            sasl_passwd* /etc/dovecot/users /etc/dovecot/passwd* /etc/sasldb2 krb5.keytab \
+            *.keytab /var/kerberos /var/lib/krb5kdc /tmp/krb5cc_* krb5cc_* /etc/pam_ldap.secret \
+            /etc/ldap.secret /etc/libnss-ldap.secret /etc/nslcd.conf /etc/sssd \
+            /etc/snmp/snmpd.conf /var/lib/snmp /etc/freeradius /etc/raddb /etc/chrony.keys \
+            chrony.keys /etc/ntp/keys /etc/ntp.keys /etc/redis redis.conf \
+            /etc/cockpit/ws-certs.d",
     },
     Kind {
         id: "ssh-key",
         what: "private keys for logging in elsewhere",
-        patterns: &[
-            ".ssh",
-            "id_rsa*",
-            "id_dsa*",
-            "id_ecdsa*",
-            "id_ed25519*",
-            "id_xmss*",
-            "*_rsa",
-            "*_dsa",
-            "*_ecdsa",
-            "*_ed25519",
-            "ssh_host_*_key",
-            "*.ppk",
-            "sshkey",
-            "ssh_key",
-            "ssh-key",
-            "deploy_key",
-            "deploy-key",
-            "/etc/dropbear",
-            "/etc/ssh/*_key",
-        ],
+        patterns: "\
+            .ssh id_rsa* id_dsa* id_ecdsa* id_ed25519* id_xmss* *_rsa *_dsa *_ecdsa *_ed25519 \
+            ssh_host_*_key *.ppk sshkey ssh_key ssh-key deploy_key deploy-key /etc/dropbear \
+            /etc/ssh/*_key",
     },
     Kind {
         id: "private-key",
         what: "a private key or a key store",
-        patterns: &[
-            "private",
-            "*.pem",
-            "*.key",
-            "*.p12",
-            "*.pfx",
-            "*.p8",
-            "*.pk8",
-            "*.pkcs12",
-            "*.jks",
-            "*.jceks",
-            "*.bcfks",
-            "*.keystore",
-            "keystore",
-            "truststore",
-            "*.truststore",
-            "*.kdb",
-            "*.kdbx",
-            "*.kwallet",
-            "privkey*",
-            "private_key*",
-            "private-key*",
-            "privatekey*",
-            "server-key*",
-            ".gnupg",
-            "secring.gpg",
-            "private-keys-v1.d",
-            "/etc/letsencrypt/accounts",
-            "/etc/letsencrypt/keys",
-            "/var/lib/acme",
-            "acme.json",
-            ".acme.sh",
-            "/etc/luks*",
-            "/etc/cryptsetup-keys.d",
-            "*.keyfile",
-            "keyfile",
-            "*.jwk",
-            "*.jwks",
-            ".age",
-            "*.agekey",
-            "keys.txt",
-            "/var/lib/puppet/ssl",
-            "/etc/puppetlabs/puppet/ssl",
-            "/etc/bind/*.key",
-            "rndc.key",
-            "/etc/rndc.conf",
-            "tsig*",
-            "/var/lib/private",
-            "/etc/pacman.d/gnupg",
-            "/var/lib/dnssec-*",
-            "/var/cache/bind/*.private",
-            "*.private",
-            "/etc/opendkim/keys",
-            "/etc/dkimkeys",
-        ],
+        patterns: "\
+            private *.pem *.key *.p12 *.pfx *.p8 *.pk8 *.pkcs12 *.jks *.jceks *.bcfks *.keystore \
+            keystore truststore *.truststore *.kdb *.kdbx *.kwallet privkey* private_key* \
+            private-key* privatekey* server-key* .gnupg secring.gpg private-keys-v1.d key3.db key4.db priv *.keyring authkey* \
+            /etc/letsencrypt/accounts /etc/letsencrypt/keys /var/lib/acme acme.json .acme.sh \
+            /etc/luks* /etc/cryptsetup-keys.d *.keyfile keyfile *.jwk *.jwks .age *.agekey \
+            keys.txt /var/lib/puppet/ssl /etc/puppetlabs/puppet/ssl /etc/bind/*.key rndc.key \
+            /etc/rndc.conf tsig* /var/lib/private /etc/pacman.d/gnupg /var/lib/dnssec-* \
+            /var/cache/bind/*.private *.private /etc/opendkim/keys /etc/dkimkeys",
     },
     Kind {
         id: "env",
         what: "environment settings, which usually hold passwords",
-        patterns: &[
-            ".env",
-            ".env.*",
-            ".env-*",
-            ".env_*",
-            "*.env",
-            ".envrc",
-            ".flaskenv",
-            "env.local",
-            ".dev.vars",
-        ],
+        patterns: ".env .env.* .env-* .env_* *.env .envrc .flaskenv env.local .dev.vars",
     },
     Kind {
         id: "cloud",
         what: "credentials of a cloud account or a deployment tool",
-        patterns: &[
-            ".aws",
-            ".azure",
-            ".config/gcloud",
-            ".config/doctl",
-            ".oci",
-            ".bluemix",
-            ".aliyun",
-            ".linode-cli",
-            ".config/linode-cli",
-            ".config/hcloud",
-            ".config/scw",
-            ".digitalocean",
-            ".s3cfg",
-            ".boto",
-            ".passwd-s3fs",
-            "passwd-s3fs",
-            "rclone.conf",
-            ".config/rclone",
-            "*.tfstate",
-            "*.tfstate.*",
-            "*.tfvars",
-            "*.tfvars.json",
-            ".terraform.d",
-            ".terraformrc",
-            "terraform.rc",
-            ".vault-token",
-            ".vault_pass*",
-            "vault_pass*",
-            "vault-pass*",
-            ".vault-password*",
-            "/etc/vault*",
-            "/var/lib/vault",
-            "/opt/vault",
-            "/etc/consul*",
-            "/etc/nomad*",
-            ".chef",
-            "/etc/chef",
-            "/var/lib/cloud",
-            "/var/lib/waagent",
-            "/etc/boto.cfg",
-            ".pulumi",
-            ".config/op",
-            ".fly",
-            ".heroku",
-            ".config/heroku",
-            ".netlify",
-            ".vercel",
-            ".config/configstore",
-            "serviceaccount*.json",
-            "service-account*.json",
-            "service_account*.json",
-            "gcp-*.json",
-            "google-*.json",
-            "client_secret*.json",
-            "application_default_credentials.json",
-            "/etc/google",
-            "/etc/ansible/vault*",
-            "/run/cloud-init",
-        ],
+        patterns: "\
+            .aws .azure .config/gcloud .config/doctl .oci .bluemix .aliyun .linode-cli \
+            .config/linode-cli .config/hcloud .config/scw .digitalocean .s3cfg .boto \
+            .passwd-s3fs passwd-s3fs rclone.conf .config/rclone *.tfstate *.tfstate.* *.tfvars \
+            *.tfvars.json .terraform.d .terraformrc terraform.rc .vault-token .vault_pass* \
+            vault_pass* vault-pass* .vault-password* /etc/vault* /var/lib/vault /opt/vault \
+            /etc/consul* /etc/nomad* .chef /etc/chef /var/lib/cloud /var/lib/waagent \
+            /etc/boto.cfg .pulumi .config/op .fly .heroku .config/heroku .netlify .vercel \
+            .config/configstore serviceaccount*.json service-account*.json service_account*.json \
+            gcp-*.json google-*.json client_secret*.json application_default_credentials.json \
+            /etc/google /etc/ansible/vault* /run/cloud-init",
     },
     Kind {
         id: "cluster",
         what: "credentials or data of a cluster or a container engine",
-        patterns: &[
-            ".kube",
-            "kubeconfig*",
-            "*.kubeconfig",
-            "/etc/kubernetes",
-            "/var/lib/kubelet",
-            "/var/lib/etcd",
-            "/etc/etcd",
-            "/etc/rancher",
-            "/var/lib/rancher",
-            "/var/lib/k0s",
-            "/var/snap/microk8s",
-            "/var/lib/minikube",
-            ".minikube",
-            "/etc/origin",
-            ".docker",
-            ".dockercfg",
-            "/var/lib/docker",
-            "/var/lib/containerd",
-            "/var/lib/containers",
-            "/run/secrets",
-            "/run/credentials",
-            "/run/containers",
-            "/run/docker",
-            "/run/containerd",
-            "/run/user/*/containers",
-            "/var/lib/lxc",
-            "/var/lib/lxd",
-            "/var/lib/incus",
-            "/var/lib/machines",
-            "/etc/docker/key.json",
-            "/run/credstore*",
-            "/etc/credstore*",
-            "/var/lib/systemd/credential*",
-            "/var/lib/cni/networks",
-        ],
+        patterns: "\
+            .kube kubeconfig* *.kubeconfig /etc/kubernetes /var/lib/kubelet /var/lib/etcd \
+            /etc/etcd /etc/rancher /var/lib/rancher /var/lib/k0s /var/snap/microk8s \
+            /var/lib/minikube .minikube /etc/origin .docker .dockercfg /var/lib/docker \
+            /var/lib/containerd /var/lib/containers /run/secrets /run/credentials \
+            /run/containers /run/docker /run/containerd /run/user/*/containers /var/lib/lxc \
+            /var/lib/lxd /var/lib/incus /var/lib/machines /etc/docker/key.json /run/credstore* \
+            /etc/credstore* /var/lib/systemd/credential* /var/lib/cni/networks",
     },
     Kind {
         id: "credentials",
         what: "stored logins of a program",
-        patterns: &[
-            ".netrc",
-            "_netrc",
-            ".pgpass",
-            "pgpass.conf",
-            ".my.cnf",
-            ".mylogin.cnf",
-            ".mycnf",
-            "/etc/mysql/debian.cnf",
-            ".git-credentials",
-            ".config/git/credentials",
-            ".git/config",
-            ".config/gh",
-            ".config/hub",
-            ".config/glab-cli",
-            ".npmrc",
-            ".yarnrc",
-            ".yarnrc.yml",
-            ".pypirc",
-            ".pip/pip.conf",
-            ".config/pip",
-            ".gem",
-            ".cargo/credentials*",
-            ".composer",
-            ".config/composer",
-            "auth.json",
-            ".m2",
-            "settings-security.xml",
-            ".gradle",
-            ".sbt",
-            ".nuget",
-            "nuget.config",
-            ".smbcredentials",
-            "smbcredentials",
-            ".cifs*",
-            ".muttrc",
-            ".mutt",
-            ".msmtprc",
-            ".mailrc",
-            ".fetchmailrc",
-            ".getmail",
-            ".offlineimaprc",
-            ".mbsyncrc",
-            ".ldaprc",
-            ".davfs2",
-            "/etc/davfs2/secrets",
-            ".curlrc",
-            ".wgetrc",
-            ".ftpconfig",
-            ".irssi",
-            ".rhosts",
-            ".password-store",
-            ".local/share/keyrings",
-            ".local/share/kwalletd",
-            ".keychain",
-            "Keychains",
-            ".mozilla",
-            ".thunderbird",
-            ".config/google-chrome",
-            ".config/chromium",
-            ".config/BraveSoftware",
-            ".Xauthority",
-            ".ICEauthority",
-            ".rediscli*",
-            ".config/filezilla",
-            ".jenkins",
-            "credentials.xml",
-            "/var/lib/jenkins/secrets",
-            "/etc/gitlab",
-            "gitlab-secrets.json",
-            "/var/opt/gitlab",
-            "/etc/grafana",
-            "/var/lib/grafana",
-            "/etc/apt/auth.conf",
-            "/etc/apt/auth.conf.d",
-            "/etc/yum/vars",
-            "/etc/rhsm",
-            "/etc/pki/entitlement",
-            "/etc/pki/consumer",
-            "/etc/NetworkManager/system-connections",
-            "/etc/wpa_supplicant*",
-            "/var/lib/iwd",
-            "/var/lib/NetworkManager",
-            "/etc/openvpn",
-            "*.ovpn",
-            "/etc/wireguard",
-            "wg[0-9]*.conf",
-            "/etc/openfortivpn",
-            "/etc/vpnc",
-            "/etc/tinc",
-            "/var/lib/tailscale",
-            "/var/lib/zerotier-one",
-            "/etc/cloudflared",
-            ".cloudflared",
-            "/etc/mail/authinfo*",
-            "/etc/msmtprc",
-            "/etc/ssmtp",
-            "/etc/bacula",
-            "/etc/bareos",
-            "/etc/borg*",
-            "/etc/restic*",
-            "/etc/zabbix/zabbix_server.conf*",
-            "/etc/zabbix/zabbix_proxy.conf*",
-            "/etc/zabbix/web",
-            "/etc/datadog-agent",
-            "/etc/newrelic*",
-            "/etc/odbc.ini",
-            ".odbc.ini",
-            "/etc/postgresql-common/pgbouncer*",
-            "userlist.txt",
-            "/etc/pgbouncer",
-            "/etc/proxysql*",
-            "/etc/rabbitmq",
-            ".erlang.cookie",
-            "/etc/couchdb",
-            "mongo-keyfile*",
-            ".mongorc.js",
-            ".mongoshrc.js",
-            "/etc/kibana",
-            "/etc/kafka",
-            "/etc/cups/printers.conf",
-        ],
+        patterns: "\
+            .netrc _netrc .pgpass pgpass.conf .my.cnf .mylogin.cnf .mycnf /etc/mysql/debian.cnf \
+            .git-credentials .config/git/credentials .git/config .config/gh .config/hub \
+            .config/glab-cli .npmrc .yarnrc .yarnrc.yml .pypirc .pip/pip.conf .config/pip .gem \
+            .cargo/credentials* .composer .config/composer auth.json .m2 settings-security.xml \
+            .gradle .sbt .nuget nuget.config .smbcredentials smbcredentials .cifs* .muttrc .mutt \
+            .msmtprc .mailrc .fetchmailrc .getmail .offlineimaprc .mbsyncrc .ldaprc .davfs2 \
+            /etc/davfs2/secrets .curlrc .wgetrc .ftpconfig .irssi .rhosts .password-store \
+            .local/share/keyrings .local/share/kwalletd .keychain Keychains .mozilla \
+            .thunderbird .config/google-chrome .config/chromium .config/BraveSoftware \
+            .Xauthority .ICEauthority .rediscli* .config/filezilla .jenkins credentials.xml \
+            /var/lib/jenkins/secrets /etc/gitlab gitlab-secrets.json /var/opt/gitlab \
+            /etc/grafana /var/lib/grafana /etc/apt/auth.conf /etc/apt/auth.conf.d /etc/yum/vars \
+            /etc/rhsm /etc/pki/entitlement /etc/pki/consumer \
+            /etc/NetworkManager/system-connections /etc/wpa_supplicant* /var/lib/iwd \
+            /var/lib/NetworkManager /etc/openvpn *.ovpn /etc/wireguard wg[0-9]*.conf \
+            /etc/openfortivpn /etc/vpnc /etc/tinc /var/lib/tailscale /var/lib/zerotier-one \
+            /etc/cloudflared .cloudflared /etc/mail/authinfo* /etc/msmtprc /etc/ssmtp \
+            /etc/bacula /etc/bareos /etc/borg* /etc/restic* /etc/zabbix/zabbix_server.conf* \
+            /etc/zabbix/zabbix_proxy.conf* /etc/zabbix/web /etc/datadog-agent /etc/newrelic* \
+            /etc/iscsi/iscsid.conf /etc/odbc.ini .odbc.ini /etc/postgresql-common/pgbouncer* userlist.txt \
+            /etc/pgbouncer /etc/proxysql* /etc/rabbitmq .erlang.cookie /etc/couchdb \
+            mongo-keyfile* .mongorc.js .mongoshrc.js /etc/kibana /etc/kafka \
+            /etc/cups/printers.conf",
     },
     Kind {
         id: "application",
         what: "settings of an application that hold its passwords",
-        patterns: &[
-            "wp-config*.php",
-            "configuration.php",
-            "config.inc.php",
-            "settings.local.php",
-            "sites/*/settings.php",
-            "LocalSettings.php",
-            "local_settings.py",
-            "secret_settings.py",
-            "config/database.yml",
-            "database.yml",
-            "config/secrets.yml*",
-            "config/master.key",
-            "config/credentials*",
-            "app/etc/env.php",
-            "app/etc/local.xml",
-            "parameters.yml",
-            "parameters.yaml",
-            "parameters.ini",
-            "appsettings.*.json",
-            "web.config",
-            "hibernate.cfg.xml",
-            "tomcat-users.xml",
-            "jetty-realm.properties",
-            "standalone*.xml",
-            "*-users.properties",
-            "config.secret*",
-            "/etc/roundcube",
-            "/etc/phpmyadmin",
-            "/etc/phppgadmin",
-            "/etc/nextcloud",
-            "nextcloud/config",
-            "/etc/matrix-synapse",
-            "homeserver.yaml",
-            "/srv/pillar",
-        ],
+        patterns: "\
+            wp-config*.php configuration.php config.inc.php settings.local.php \
+            sites/*/settings.php LocalSettings.php local_settings.py secret_settings.py \
+            config/database.yml database.yml config/secrets.yml* config/master.key \
+            config/credentials* app/etc/env.php app/etc/local.xml application.yml application.yaml application.properties application-*.yml application-*.yaml application-*.properties config.php parameters.yml parameters.yaml \
+            parameters.ini appsettings.*.json web.config hibernate.cfg.xml tomcat-users.xml \
+            jetty-realm.properties standalone*.xml *-users.properties config.secret* \
+            /etc/roundcube /etc/phpmyadmin /etc/phppgadmin /etc/nextcloud nextcloud/config \
+            /etc/matrix-synapse homeserver.yaml /srv/pillar",
     },
     Kind {
         id: "named",
         what: "something that is called a secret by its own name",
-        patterns: &[
-            "*credential*",
-            "*secret*",
-            "*password*",
-            "*passwords*",
-            "passwd.txt",
-            "*passphrase*",
-            "token",
-            "tokens",
-            "token.*",
-            "tokens.*",
-            "*.token",
-            "*_token",
-            "*-token",
-            "*apikey*",
-            "*api_key*",
-            "*api-key*",
-            "*access_key*",
-            "*accesskey*",
-            ".secret*",
-            "*.secret",
-        ],
+        patterns: "\
+            *credential* *secret* *password* *passwords* passwd.txt *passphrase* token tokens \
+            token.* tokens.* *.token *_token *-token *apikey* *api_key* *api-key* *access_key* \
+            *accesskey* .secret* *.secret",
     },
     Kind {
         id: "history",
         what: "what people typed, passwords included",
-        patterns: &[
-            "*_history",
-            "*.history",
-            ".history",
-            ".histfile",
-            ".zhistory",
-            ".zsh_sessions",
-            ".bash_sessions",
-            ".sh_history*",
-            ".local/share/fish",
-            ".config/fish/fish_history*",
-            ".viminfo",
-            ".vim/undo*",
-            ".local/share/nvim",
-            ".lesshst",
-            ".wget-hsts",
-            ".recently-used*",
-            ".local/share/recently-used*",
-            ".dbshell",
-        ],
+        patterns: "\
+            *_history *.history .history .histfile .zhistory .zsh_sessions .bash_sessions \
+            .sh_history* .local/share/fish .config/fish/fish_history* .viminfo .vim/undo* \
+            .local/share/nvim .lesshst .wget-hsts .recently-used* .local/share/recently-used* \
+            .dbshell",
     },
     Kind {
         id: "data",
         what: "the private data of people or of a database",
-        patterns: &[
-            "/var/mail",
-            "/var/spool/mail",
-            "/var/spool/postfix",
-            "/var/spool/exim*",
-            "/var/vmail",
-            "Maildir",
-            "/var/lib/mysql*",
-            "/var/lib/postgresql",
-            "/var/lib/pgsql",
-            "/var/lib/mongo*",
-            "/var/lib/redis*",
-            "/var/lib/cassandra",
-            "/var/lib/elasticsearch",
-            "/var/lib/opensearch",
-            "/var/lib/couchdb",
-            "/var/lib/ldap",
-            "/var/lib/openldap",
-            "/var/lib/influxdb",
-            "/var/lib/clickhouse",
-            "/var/lib/rabbitmq",
-            "/var/lib/kafka",
-            "/var/lib/neo4j",
-            "*.rdb",
-            "appendonly*.aof",
-            "/var/spool/cups",
-            "/var/spool/cron",
-            "/var/spool/at",
-            "/var/spool/atjobs",
-            "/var/spool/anacron.d",
-        ],
+        patterns: "\
+            /var/mail /var/spool/mail /var/spool/postfix /var/spool/exim* /var/vmail Maildir \
+            /var/lib/mysql* /var/lib/postgresql /var/lib/pgsql /var/lib/mongo* /var/lib/redis* \
+            /var/lib/cassandra /var/lib/elasticsearch /var/lib/opensearch /var/lib/couchdb \
+            /var/lib/ldap /var/lib/openldap /var/lib/influxdb /var/lib/clickhouse \
+            /var/lib/rabbitmq /var/lib/kafka /var/lib/neo4j *.rdb appendonly*.aof \
+            /var/spool/cups /var/spool/cron /var/spool/at /var/spool/atjobs /var/spool/anacron.d",
     },
     Kind {
         id: "memory",
         what: "an image of memory, and with it any secret a program held",
-        patterns: &[
-            "/var/lib/systemd/coredump",
-            "/var/crash",
-            "/var/lib/apport/coredump",
-            "core.[0-9]*",
-            "*.core",
-            "*.coredump",
-            "*.hprof",
-            "*.heapdump",
-            "heapdump*",
-            "vmcore*",
-            "swapfile",
-            "/swap.img",
-            "/swap",
-            "hiberfil.sys",
-            "/dev/shm",
-            "/var/lib/systemd/random-seed",
-            "random-seed",
-        ],
+        patterns: "\
+            /var/lib/systemd/coredump /var/crash /var/lib/apport/coredump core.[0-9]* *.core \
+            *.coredump *.hprof *.heapdump heapdump* vmcore* swapfile /swap.img /swap \
+            hiberfil.sys /dev/shm /var/lib/systemd/random-seed random-seed",
     },
 ];
 
@@ -729,17 +312,8 @@ pub(super) const PUBLIC_TREES: &[&str] = &[
 ];
 
 /// Directories whose owners keep secrets right below them.
-pub(super) const HOMES: &[&str] = &[
-    "/root",
-    "/home/*",
-    "/Users/*",
-    "/var/lib/*",
-    "/var/www",
-    "/run/user/*",
-];
+pub(super) const HOMES: &str = "/root /home/* /Users/* /var/lib/* /var/www /run/user/*";
 
 /// Suffixes of program text and logs: a search limited to them is not after secrets.
-pub(super) const SOURCES: &[&str] = &[
-    "c", "cc", "cpp", "css", "go", "h", "hpp", "html", "java", "js", "jsx", "log", "md", "py",
-    "rb", "rs", "rst", "scss", "service", "sh", "timer", "ts", "tsx", "vue",
-];
+pub(super) const SOURCES: &str = "\
+    c cc cpp css go h hpp html java js jsx log md py rb rs rst scss service sh timer ts tsx vue";

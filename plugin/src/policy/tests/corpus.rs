@@ -1,4 +1,4 @@
-//! The examples of the tables and the public corpus.
+//! The examples of the tables, the public corpus and two lists of our own.
 
 use super::super::grammar;
 use super::super::types::Decision;
@@ -7,11 +7,13 @@ use super::verdict;
 /// Line by line: `must_not_auto_allow` is never allowed, and what `expect` says
 /// holds, where it says anything but `either`.
 const PUBLIC: &str = include_str!("../testdata/public.jsonl");
+const EVERYDAY: &str = include_str!("../testdata/everyday.txt");
+const HARMFUL: &str = include_str!("../testdata/harmful.txt");
 
-#[test]
-fn table_examples_hold() {
+/// Says which of the lines are wrong, all at once.
+fn check<'a>(lines: impl Iterator<Item = (&'a str, bool)>) {
     let mut wrong = Vec::new();
-    for (text, allowed) in grammar::examples() {
+    for (text, allowed) in lines {
         let verdict = verdict(text);
         if (verdict.decision == Decision::AutoAllow) != allowed {
             wrong.push(format!(
@@ -20,7 +22,31 @@ fn table_examples_hold() {
             ));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
+    list.lines().filter(|line| !line.starts_with("# "))
+}
+
+#[test]
+fn table_examples_hold() {
+    check(grammar::examples());
+}
+
+#[test]
+fn everyday_commands_are_not_asked_about() {
+    check(lines(EVERYDAY).map(|line| (line, true)));
+}
+
+#[test]
+fn harmful_commands_are_not_allowed() {
+    check(lines(HARMFUL).map(|line| (line, false)));
 }
 
 #[test]

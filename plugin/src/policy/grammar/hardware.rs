@@ -1,0 +1,370 @@
+//! Commands that describe hardware, disks and what is mounted on them.
+
+use super::spec::{Command, Kind, Operands, Refusal, Style, refused};
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["lscpu", "lsmem"],
+        does: "describes processors or memory",
+        flags: "abBcCehJpPrxynV",
+        long: "\
+            --all --bytes --online --offline --json --hex --physical --raw --noheadings \
+            --output-all --help --version",
+        values: &[
+            ("-o", Kind::Name),
+            ("--output", Kind::Name),
+            ("--summary", Kind::Name),
+        ],
+        optional: &[
+            ("--extended", Kind::Name),
+            ("--parse", Kind::Name),
+            ("--caches", Kind::Name),
+        ],
+        refused: &[
+            refused("-s", "root", "reads another system tree"),
+            refused("--sysroot", "root", "reads another system tree"),
+        ],
+        allowed: &["lscpu", "lscpu -e", "lscpu --json", "lsmem -a"],
+        asks: &["lscpu -s /srv"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["lsblk"],
+        does: "lists block devices",
+        flags: "aAbdDfilJmMnNOpPrsStTvyzhV",
+        long: "\
+            --all --bytes --nodeps --discard --fs --ascii --list --json --perms --merge \
+            --noheadings --output-all --paths --pairs --raw --inverse --scsi --tree --topology \
+            --zoned --noempty --nvme --virtio --shell --help --version",
+        values: &[
+            ("-o", Kind::Name),
+            ("--output", Kind::Name),
+            ("-e", Kind::Name),
+            ("--exclude", Kind::Name),
+            ("-I", Kind::Name),
+            ("--include", Kind::Name),
+            ("-x", Kind::Name),
+            ("--sort", Kind::Name),
+            ("-E", Kind::Name),
+            ("--dedup", Kind::Name),
+            ("-w", Kind::Number),
+            ("--width", Kind::Number),
+        ],
+        refused: &[refused("--sysroot", "root", "reads another system tree")],
+        operands: Operands::Any(Kind::Names),
+        allowed: &[
+            "lsblk",
+            "lsblk -o NAME,UUID",
+            "lsblk -f /dev/sda",
+            "lsblk -dno SIZE",
+            "lsblk --json -b",
+        ],
+        asks: &["lsblk --sysroot /x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["blkid"],
+        does: "lists file systems",
+        flags: "klphV",
+        values: &[
+            ("-o", Kind::Name),
+            ("-s", Kind::Name),
+            ("-t", Kind::Name),
+            ("-L", Kind::Name),
+            ("-U", Kind::Name),
+            ("-c", Kind::OneOf(&["/dev/null"])),
+        ],
+        refused: &[
+            refused("-c", "cache", "writes a cache file"),
+            refused("-g", "cache", "rewrites the cache file"),
+        ],
+        operands: Operands::Any(Kind::Names),
+        allowed: &[
+            "blkid",
+            "blkid /dev/sda1",
+            "blkid -c /dev/null",
+            "blkid -s UUID",
+        ],
+        asks: &["blkid -c /srv/x", "blkid -g"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["lspci"],
+        does: "lists PCI devices",
+        flags: "bDkmnPtv",
+        values: &[("-s", Kind::Name), ("-d", Kind::Name)],
+        refused: &[
+            refused(
+                "-x",
+                "registers",
+                "reads registers, which can upset hardware",
+            ),
+            refused("-q", "network", "asks a server on the network"),
+            refused("-Q", "network", "asks a server on the network"),
+            refused("-M", "scan", "probes the bus, which can hang the machine"),
+            refused("-H", "scan", "accesses hardware directly"),
+            refused("-i", "content", "reads another file"),
+            refused("-p", "content", "reads another file"),
+            refused("-F", "content", "reads another file"),
+        ],
+        allowed: &["lspci", "lspci -nnk", "lspci -vv -s 00:1f.2", "lspci -tv"],
+        asks: &["lspci -xxx", "lspci -q", "lspci -i /etc/shadow", "lspci -M"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["lsusb"],
+        does: "lists USB devices",
+        flags: "tvV",
+        values: &[("-s", Kind::Name), ("-d", Kind::Name)],
+        refused: &[refused("-D", "content", "reads another file")],
+        allowed: &["lsusb", "lsusb -t", "lsusb -v -d 1d6b:"],
+        asks: &["lsusb -D /dev/x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["lshw"],
+        does: "lists hardware",
+        style: Style::WholeWords,
+        long: "-short -businfo -json -xml -html -quiet -sanitize -numeric -version",
+        values: &[
+            ("-C", Kind::Name),
+            ("-c", Kind::Name),
+            ("-class", Kind::Name),
+            ("-disable", Kind::Name),
+            ("-enable", Kind::Name),
+        ],
+        refused: &[
+            refused("-dump", "output", "writes a file"),
+            refused("-X", "display", "opens a window"),
+        ],
+        allowed: &[
+            "lshw -short",
+            "lshw -class disk -sanitize",
+            "lshw -C network",
+        ],
+        asks: &["lshw -dump /srv/x", "lshw -X"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["dmidecode"],
+        does: "describes the hardware's firmware tables",
+        flags: "qhV",
+        long: "--quiet --help --version",
+        values: &[
+            ("-t", Kind::Name),
+            ("--type", Kind::Name),
+            ("-s", Kind::Name),
+            ("--string", Kind::Name),
+        ],
+        refused: &[
+            refused("--dump-bin", "output", "writes a file"),
+            refused("--from-dump", "content", "reads another file"),
+            refused("-d", "content", "reads another device"),
+        ],
+        allowed: &["dmidecode -t memory", "dmidecode -s system-product-name"],
+        asks: &["dmidecode --dump-bin /srv/x", "dmidecode -d /dev/sda"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["lsmod"],
+        does: "lists kernel modules",
+        allowed: &["lsmod"],
+        asks: &["lsmod x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["modinfo"],
+        does: "describes a kernel module",
+        flags: "0adlnpV",
+        long: "--author --description --license --parameters --filename --null --help --version",
+        values: &[
+            ("-F", Kind::Name),
+            ("--field", Kind::Name),
+            ("-k", Kind::Name),
+            ("--set-version", Kind::Name),
+        ],
+        refused: &[
+            refused("-b", "root", "reads another tree"),
+            refused("--basedir", "root", "reads another tree"),
+        ],
+        operands: Operands::Any(Kind::Names),
+        allowed: &["modinfo ext4", "modinfo -F version ixgbe"],
+        asks: &["modinfo -b /srv x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["mount"],
+        does: "lists mounted file systems",
+        flags: "lhV",
+        values: &[("-t", Kind::Name), ("--types", Kind::Name)],
+        long: "--show-labels --help --version",
+        // With an operand, or `-a`, it mounts.
+        allowed: &["mount", "mount -l", "mount -t ext4"],
+        asks: &[
+            "mount /srv",
+            "mount -a",
+            "mount -t ext4 /dev/sda1 /srv",
+            "mount -o remount,rw /",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["findmnt"],
+        does: "lists mounted file systems",
+        flags: "AaBbCcDdeHhiJklmnPRrSsTtUuvVyx",
+        long: "\
+            --all --ascii --bytes --canonicalize --df --evaluate --fstab --kernel --list --mtab \
+            --noheadings --json --pairs --raw --real --pseudo --submounts --tree --notruncate \
+            --uniq --first-only --verify --help --version --nofsroot",
+        values: &[
+            ("-o", Kind::Name),
+            ("--output", Kind::Name),
+            ("-t", Kind::Name),
+            ("--types", Kind::Name),
+            ("-T", Kind::Names),
+            ("--target", Kind::Names),
+            ("-S", Kind::Names),
+            ("--source", Kind::Names),
+            ("-O", Kind::Name),
+        ],
+        refused: &[
+            refused("-p", "endless", "waits for changes"),
+            refused("--poll", "endless", "waits for changes"),
+            refused("-F", "content", "reads another file"),
+            refused("--tab-file", "content", "reads another file"),
+            refused("-N", "process", "looks into another process"),
+        ],
+        operands: Operands::UpTo(2, Kind::Names),
+        allowed: &[
+            "findmnt",
+            "findmnt /srv",
+            "findmnt -T /srv/app -o SOURCE,FSTYPE",
+            "findmnt -D --real",
+        ],
+        asks: &[
+            "findmnt --poll",
+            "findmnt -F /etc/shadow",
+            "findmnt --tab-file=/etc/shadow",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["swapon"],
+        does: "lists swap areas",
+        flags: "s",
+        long: "--summary --noheadings --raw --bytes --version",
+        optional: &[("--show", Kind::Name)],
+        // With an operand, or `-a`, it switches swap on; bare it lists.
+        allowed: &[
+            "swapon --show",
+            "swapon -s",
+            "swapon --show=NAME,SIZE --bytes",
+        ],
+        asks: &["swapon -a", "swapon /dev/sdb", "swapon --show /dev/sdb"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["pvs", "vgs", "lvs", "pvdisplay", "vgdisplay", "lvdisplay"],
+        does: "shows LVM volumes",
+        flags: "acmvC",
+        long: "--noheadings --all --nosuffix --segments --version",
+        values: &[
+            ("-o", Kind::Name),
+            ("--options", Kind::Name),
+            ("--units", Kind::Name),
+            ("-O", Kind::Name),
+            ("--separator", Kind::Text),
+        ],
+        refused: &[
+            refused("--config", "config", "replaces the configuration"),
+            refused("-S", "form", "is not known to only look"),
+        ],
+        operands: Operands::Any(Kind::Name),
+        allowed: &[
+            "pvs",
+            "lvs -a -o lv_name,lv_size",
+            "vgdisplay vg0",
+            "vgs --units g --noheadings",
+        ],
+        asks: &["lvs --config x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["lslocks", "lsns", "ipcs", "zramctl", "losetup"],
+        does: "lists resources of the kernel",
+        flags: "alqsmpuJnrb",
+        long: "--json --noheadings --raw --all --list --human --version",
+        values: &[
+            ("-t", Kind::Name),
+            ("-o", Kind::Name),
+            ("--output", Kind::Name),
+        ],
+        // `losetup` and `zramctl` set a device up when they are given one.
+        allowed: &[
+            "lslocks",
+            "ipcs -a",
+            "losetup -a",
+            "losetup --list",
+            "lsns -t net",
+        ],
+        asks: &[
+            "losetup /dev/loop0 x",
+            "losetup -f",
+            "losetup -d /dev/loop0",
+            "zramctl -s 1G /dev/zram0",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["numactl"],
+        does: "describes memory nodes",
+        flags: "Hs",
+        long: "--hardware --show",
+        allowed: &["numactl --hardware", "numactl -s"],
+        asks: &["numactl -N 0 id", "numactl id"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["hwclock"],
+        does: "shows the hardware clock",
+        flags: "rv",
+        long: "--show --get --verbose --utc --version",
+        check: Some(|parsed| {
+            let shows = parsed.has(&["-r", "--show", "--get", "--version"]);
+            (!shows).then(|| Refusal::new("form", "only `hwclock --show` is known to only look"))
+        }),
+        allowed: &["hwclock -r", "hwclock --show --utc"],
+        asks: &[
+            "hwclock -w",
+            "hwclock --systohc",
+            "hwclock --set --date=x",
+            "hwclock -rw",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["smartctl"],
+        does: "shows the health of a disk",
+        flags: "aHiAcx",
+        long: "--all --health --info --attributes --capabilities --xall --scan --version",
+        values: &[
+            ("-l", Kind::OneOf(&["error", "selftest"])),
+            ("-d", Kind::Name),
+        ],
+        refused: &[
+            refused("-t", "test", "starts a test"),
+            refused("-s", "set", "changes the setting"),
+            refused("-o", "set", "changes the setting"),
+            refused("-S", "set", "changes the setting"),
+            refused("-X", "test", "ends a test"),
+        ],
+        operands: Operands::Any(Kind::Names),
+        allowed: &[
+            "smartctl -H /dev/sda",
+            "smartctl -a /dev/nvme0",
+            "smartctl --scan",
+        ],
+        asks: &["smartctl -t short /dev/sda", "smartctl -s on /dev/sda"],
+        ..Command::BARE
+    },
+];
