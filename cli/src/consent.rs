@@ -2,7 +2,7 @@
 //!
 //! An agent has a shell; without this it could say yes for its person.
 
-use openshell_host::approvals::agent_in_charge;
+use openshell_host::approvals::{AgentFound, agent_in_charge};
 use openshell_host::journal::{Durability, Event, Note};
 
 use crate::context::Context;
@@ -10,12 +10,19 @@ use crate::error::{CliError, Kind};
 
 /// Refuses `what` when an agent started this process, and puts that on record.
 pub(crate) fn require_person(context: &Context, what: &str) -> Result<(), CliError> {
-    let Some(found) = agent_in_charge() else {
-        return Ok(());
-    };
+    match agent_in_charge() {
+        None => Ok(()),
+        Some(found) => Err(refuse(context, what, &found)),
+    }
+}
+
+/// Puts a refusal on record and into words.
+pub(crate) fn refuse(context: &Context, what: &str, found: &AgentFound) -> CliError {
     // The record is worth having, but its absence must not turn a refusal into
     // something else.
-    if let Ok(journal) = context.supervisor()?.resources().journal() {
+    if let Ok(supervisor) = context.supervisor()
+        && let Ok(journal) = supervisor.resources().journal()
+    {
         let note = Event::Note(Note {
             context: None,
             text: format!("refused `openshell {what}`: {found}"),
@@ -24,10 +31,10 @@ pub(crate) fn require_person(context: &Context, what: &str) -> Result<(), CliErr
             .runtime()
             .block_on(journal.append(note, Durability::Synced));
     }
-    Err(CliError::new(
+    CliError::new(
         Kind::Denied,
         format!("`openshell {what}` is for a person, and {found}."),
     )
     .code("PERSON_REQUIRED")
-    .next("Ask the person to do it in a terminal of their own."))
+    .next("Ask the person to do it in a terminal of their own.")
 }

@@ -295,7 +295,7 @@ impl Call {
         match answer {
             Answer::Granted(_) => Ok(()),
             other => {
-                if matches!(other, Answer::Rejected(..)) && !session.is_empty() {
+                if matches!(other, Answer::Rejected(Answerer::Person, _)) && !session.is_empty() {
                     self.resources()
                         .remember_rejection(&session, &operation.digest);
                 }
