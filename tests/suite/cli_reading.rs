@@ -386,7 +386,10 @@ fn odd_names_are_found_as_they_are() {
     let data = &envelope["data"];
     // What is not searched is said.
     let message = envelope["message"].to_string();
-    assert!(message.contains("2 files with a control character"), "{message}");
+    assert!(
+        message.contains("2 files with a control character"),
+        "{message}"
+    );
     let mut expected: Vec<(String, u64, String)> = odd
         .iter()
         .map(|name| ((*name).to_owned(), 1, format!("needle in {name}")))

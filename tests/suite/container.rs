@@ -70,7 +70,11 @@ async fn a_server_in_a_container() {
     assert_eq!(added.status, 0, "{added:?}");
     cli.set_env("NO_COLOR", "1");
 
-    let uname = cli.must("remote_exec", &json!({"server": "box", "command": "uname -s"}), &[]);
+    let uname = cli.must(
+        "remote_exec",
+        &json!({"server": "box", "command": "uname -s"}),
+        &[],
+    );
     assert_eq!(uname["data"]["stdout"], "Linux\n");
     let file = "/tmp/openshell-check";
     cli.must(
@@ -82,12 +86,20 @@ async fn a_server_in_a_container() {
         "server": "box", "path": file, "patch": "@@ -1 +1 @@\n-one\n+two\n",
     });
     cli.must("remote_patch_file", &patched, &["--yes"]);
-    let read = cli.must("remote_read_file", &json!({"server": "box", "path": file}), &[]);
+    let read = cli.must(
+        "remote_read_file",
+        &json!({"server": "box", "path": file}),
+        &[],
+    );
     assert_eq!(read["data"]["content"], "two\n");
     assert_eq!(read["data"]["mode"], "0640");
     let undone = cli.run(["undo", "box", file, "--yes"]);
     assert_eq!(undone.status, 0, "{undone:?}");
-    let read = cli.must("remote_read_file", &json!({"server": "box", "path": file}), &[]);
+    let read = cli.must(
+        "remote_read_file",
+        &json!({"server": "box", "path": file}),
+        &[],
+    );
     assert_eq!(read["data"]["content"], "one\n");
 }
 

@@ -274,8 +274,9 @@ fn search(
 ) -> Result<Searched, Report> {
     let mut searched = Searched::default();
     // grep separates results by newline, so such a name could forge another's hit.
-    let (odd, files): (Vec<&String>, Vec<&String>) =
-        files.iter().partition(|path| path.chars().any(char::is_control));
+    let (odd, files): (Vec<&String>, Vec<&String>) = files
+        .iter()
+        .partition(|path| path.chars().any(char::is_control));
     searched.unsearched = odd.len();
     for batch in batches(&files) {
         let result = grep(action, pattern, batch, limit)?;
