@@ -442,9 +442,6 @@ fn a_write_that_cannot_be_atomic_says_so() {
     let arguments = json!({"server": "u", "path": text(&dir.join("new")), "content": "x"});
     let refused = cli.call("remote_write_file", &arguments, &["--yes"]);
     assert_eq!(refused.status, 1, "{refused:?}");
-    assert!(
-        refused.stdout.contains("permission denied"),
-        "{refused:?}"
-    );
+    assert!(refused.stdout.contains("permission denied"), "{refused:?}");
     assert!(!dir.join("new").exists());
 }

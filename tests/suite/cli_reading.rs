@@ -259,7 +259,11 @@ fn a_limit_within_one_file_says_so() {
     let rig = Rig::start();
     let path = rig.put("file", "word\nword\n", 0o644);
     for (limit, cut) in [(1, true), (2, false)] {
-        let found = rig.data("remote_find", &path, json!({"pattern": "word", "limit": limit}));
+        let found = rig.data(
+            "remote_find",
+            &path,
+            json!({"pattern": "word", "limit": limit}),
+        );
         assert_eq!(
             (&found["count"], &found["truncated"]),
             (&json!(limit), &json!(cut)),

@@ -12,7 +12,11 @@ mod policy;
 mod policy_replay;
 mod server;
 mod server_add;
+mod server_dialogue;
+mod server_host_keys;
+mod server_randomart;
 mod server_test;
+mod server_trust;
 mod tools;
 mod undo;
 
