@@ -28,7 +28,8 @@ mod tests;
 pub use error::RegistryError;
 pub use hardening::disable_core_dumps;
 pub use master_key::{
-    KeyEnv, KeyError, KeyId, MasterKey, MasterKeySource, PassphrasePrompt, create_key_file,
+    KeyEnv, KeyError, KeyHome, KeyId, MasterKey, MasterKeySource, PassphrasePrompt, Recovery,
+    Rotated, bring_back, create_key_file, read_passphrase_file, rotate,
 };
 pub use material::AuthMaterial;
 pub use paths::{Paths, PathsError};

@@ -271,6 +271,15 @@ impl Record {
         Ok(after.with_body(sealed))
     }
 
+    /// Proves the record and seals it with another key.
+    pub(super) fn resealed(&self, scope: Scope, from: &Key, to: &Key) -> Result<Self, RecordFault> {
+        let plain = self.view(scope);
+        let body = self.sealed.open(from, &plain.place())?;
+        AuthMaterial::decode(self.auth, &body).map_err(|_| RecordFault::Body)?;
+        let sealed = Sealed::new(to, &plain.place(), &body)?;
+        Ok(plain.with_body(sealed))
+    }
+
     /// Checks what the plain fields hold.
     pub(super) fn check(&self) -> Result<(), FieldError> {
         self.view(Scope::Global).check()

@@ -93,9 +93,7 @@ impl From<SnapshotError> for Failure {
             _ => {
                 return failure(
                     FailureCode::SnapshotUnavailable,
-                    format!(
-                        "The snapshot store cannot be used, so nothing is changed: {error}."
-                    ),
+                    format!("The snapshot store cannot be used, so nothing is changed: {error}."),
                     "A person must make the snapshot store usable again.",
                 );
             }
