@@ -2,6 +2,7 @@
 //! conversation: both with a real server and a person at a terminal.
 
 use std::fs;
+use std::ops::Deref;
 use std::process::Command;
 
 use openshell_tests::{Cli, Sshd, SshdOptions, Terminal};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli_support::ended;
 
 /// A server that took the place of another: same port, new host key.
-fn replaced(cli: &Cli, id: &str) -> (Sshd, String) {
+fn replaced(cli: &Cli, id: &str) -> (Replaced, String) {
     let mut old = Sshd::start(&SshdOptions::default());
     cli.enrol(&old, id);
     let old_key = old.host_key_line();
@@ -19,7 +20,23 @@ fn replaced(cli: &Cli, id: &str) -> (Sshd, String) {
         port: Some(old.port()),
         ..SshdOptions::default()
     });
-    (new, old_key)
+    let login = old.client_key_path().with_extension("pub");
+    new.authorize(&fs::read_to_string(login).expect("the login has a public half"));
+    (Replaced { new, _old: old }, old_key)
+}
+
+/// The server of today; the one of before still owns the key to log in with.
+struct Replaced {
+    new: Sshd,
+    _old: Sshd,
+}
+
+impl Deref for Replaced {
+    type Target = Sshd;
+
+    fn deref(&self) -> &Sshd {
+        &self.new
+    }
 }
 
 fn fingerprint(line: &str) -> String {

@@ -16,6 +16,7 @@ mod cli_tools;
 mod cli_undo;
 mod component;
 mod hostile_guest;
+mod identity_keys;
 mod identity_trust;
 mod opencode_helper;
 mod opencode_questions;

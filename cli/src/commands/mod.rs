@@ -7,6 +7,8 @@ mod demo;
 mod diff;
 mod history;
 mod key;
+mod key_recovery;
+mod key_rotate;
 mod pause;
 mod policy;
 mod policy_replay;

@@ -12,5 +12,5 @@ mod line;
 mod matcher;
 
 pub use file::{append, remove, replace};
-pub(super) use line::glob;
+pub(crate) use line::glob;
 pub use matcher::{KnownHosts, Verdict};
