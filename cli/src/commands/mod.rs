@@ -16,10 +16,13 @@ mod server;
 mod server_add;
 mod server_dialogue;
 mod server_host_keys;
+mod server_import;
+mod server_plan;
 mod server_randomart;
 mod server_test;
 mod server_trust;
 mod tools;
+mod trust;
 mod undo;
 
 use std::process::ExitCode;
@@ -56,6 +59,8 @@ pub(crate) enum Command {
     /// Manage the registry's master key
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Let the servers that a workspace lists count
+    Trust(trust::TrustArgs),
     /// Refuse every remote call until resumed
     Pause,
     /// End a pause
@@ -82,6 +87,7 @@ impl Command {
             Self::Diff(args) => diff::run(&args, &context, *ui),
             Self::Undo(args) => undo::run(args, &context, *ui),
             Self::Key(command) => key::run(command, &context, *ui),
+            Self::Trust(args) => trust::run(&args, &context, *ui),
             Self::Pause => pause::pause(&context, *ui),
             Self::Resume => pause::resume(&context, *ui),
             Self::Bridge => bridge::run(&context),

@@ -28,8 +28,8 @@ const DOMAIN: &str = "openshell registry record 1";
 pub enum Scope {
     /// The operator's own register.
     Global,
-    /// A register inside a workspace. None is loaded in this version; the name
-    /// is part of what a record is bound to, so one can never pass for global.
+    /// The list inside a workspace, which a person trusted. The name is part of
+    /// what a record is bound to, so one can never pass for global.
     Workspace,
 }
 
@@ -125,7 +125,8 @@ pub struct ServerView {
     pub shell: String,
     /// Whether every connection is refused.
     pub disabled: bool,
-    /// When the record was made (UTC, whole seconds).
+    /// When the record was made (UTC, whole seconds); the epoch for an entry of a
+    /// workspace, which does not say.
     pub created: Timestamp,
 }
 

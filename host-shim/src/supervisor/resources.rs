@@ -13,11 +13,12 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::failure::failure;
+use super::layers::Layers;
 use crate::engine::Judge;
 use crate::engine::contract::{Failure, FailureCode};
 use crate::journal::{Journal, JournalError, Redactor};
 use crate::registry::{
-    AuthMaterial, KeyEnv, KeyError, MasterKey, Paths, Record, Registry, ServerId,
+    AuthMaterial, KeyEnv, KeyError, MasterKey, Paths, Registry, ServerId, ServerView,
 };
 use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
@@ -298,15 +299,27 @@ impl Resources {
         rules::load(&self.paths.policy_file(), workspace, judge)
     }
 
-    /// Finds a server and proves its record; the credential comes with it.
-    pub(super) async fn target(&self, record: &Record) -> Result<Target, Failure> {
-        let registry = self.registry()?;
-        let key = self.master_key().await?;
+    /// Reads the registry and, where a person trusted it, the workspace's list.
+    pub(super) fn layers(&self, workspace: Option<&Path>) -> Result<Layers, Failure> {
+        Layers::read(&self.paths, workspace)
+    }
+
+    /// Proves a server of these layers and those on the way to it; the credentials
+    /// come with them.
+    pub(super) async fn target(
+        &self,
+        layers: &Layers,
+        server: &ServerView,
+    ) -> Result<Target, Failure> {
         let mut target: Option<Target> = None;
-        let mut hops: Vec<Record> = registry.jumps(&record.id)?.into_iter().cloned().collect();
-        hops.push(registry.get(&record.id)?.clone());
-        for hop in hops {
-            let material = registry.unlock(&hop.id, &key)?;
+        for hop in layers.route(server)? {
+            let material = match layers.in_workspace(&hop.id) {
+                Some(entry) => entry.login()?,
+                None => {
+                    let key = self.master_key().await?;
+                    layers.global().unlock(&hop.id, &key)?
+                }
+            };
             target = Some(Target {
                 id: hop.id.as_str().to_owned(),
                 host: hop.host.clone(),
