@@ -16,6 +16,7 @@ mod cli_tools;
 mod cli_undo;
 mod component;
 mod hostile_guest;
+mod identity_doctor;
 mod identity_import;
 mod identity_keys;
 mod identity_trust;

@@ -5,6 +5,8 @@ mod bridge;
 mod call;
 mod demo;
 mod diff;
+mod doctor;
+mod doctor_opencode;
 mod history;
 mod key;
 mod key_recovery;
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     /// Manage the registry's master key
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Look for what is wrong, and say how to put it right
+    Doctor(doctor::DoctorArgs),
     /// Let the servers that a workspace lists count
     Trust(trust::TrustArgs),
     /// Refuse every remote call until resumed
@@ -87,6 +91,7 @@ impl Command {
             Self::Diff(args) => diff::run(&args, &context, *ui),
             Self::Undo(args) => undo::run(args, &context, *ui),
             Self::Key(command) => key::run(command, &context, *ui),
+            Self::Doctor(args) => doctor::run(&args, &context, *ui),
             Self::Trust(args) => trust::run(&args, &context, *ui),
             Self::Pause => pause::pause(&context, *ui),
             Self::Resume => pause::resume(&context, *ui),
