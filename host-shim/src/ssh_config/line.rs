@@ -76,9 +76,12 @@ fn split(text: &str) -> Result<Vec<String>, &'static str> {
 mod tests {
     use super::*;
 
+    /// Keyword and words of a line.
+    type Expected = Option<(&'static str, &'static [&'static str])>;
+
     #[test]
     fn lines() {
-        let table: [(&str, Option<(&str, &[&str])>); 14] = [
+        let table: [(&str, Expected); 14] = [
             ("", None),
             ("  # Host a", None),
             ("Host a b", Some(("host", &["a", "b"]))),

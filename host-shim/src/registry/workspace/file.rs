@@ -227,6 +227,13 @@ impl WorkspaceServers {
         };
         let value: Value =
             serde_json::from_slice(&self.bytes).map_err(|error| malformed(error.to_string()))?;
+        // serde takes a sequence for a struct as well, where no field has a name.
+        let entries = value["servers"].as_array().into_iter().flatten();
+        if !value.is_object() || !entries.into_iter().all(Value::is_object) {
+            return Err(malformed(
+                "the list and each of its entries must be an object".to_owned(),
+            ));
+        }
         if let Some(field) = secret_in(&value) {
             return Err(WorkspaceError::Secret {
                 path: self.path.clone(),

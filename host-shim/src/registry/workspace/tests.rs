@@ -123,7 +123,12 @@ fn what_it_may_not_say() {
             GOOD.replace("\"id\": \"dev\"", "\"id\": \"@local\""),
             "reserved",
         ),
-        ("[]".to_owned(), "invalid type"),
+        ("[1, []]".to_owned(), "must be an object"),
+        (
+            r#"{"format": 1, "servers": [["a", "h", 22, "u", [], null, true, null, "/bin/sh"]]}"#
+                .to_owned(),
+            "must be an object",
+        ),
         (String::new(), "EOF"),
     ];
     for (text, said) in table {
