@@ -105,8 +105,13 @@ pub(crate) fn render(question: &Question) -> String {
     } else {
         format!("  {YELLOW}{}{YELLOW:#}", question.labels.join(" "))
     };
+    let scope = if question.scope == "global" {
+        String::new()
+    } else {
+        format!("  {YELLOW}from the {}{YELLOW:#}", question.scope)
+    };
     let mut text = format!(
-        "{BOLD}{}{BOLD:#} wants to {} on {BOLD}{}{BOLD:#} ({}@{}:{}){labels}\n",
+        "{BOLD}{}{BOLD:#} wants to {} on {BOLD}{}{BOLD:#} ({}@{}:{}){scope}{labels}\n",
         question.tool,
         verb(&question.matter),
         question.server,

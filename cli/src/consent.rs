@@ -1,9 +1,18 @@
-//! Verbs that consent, refused where an agent is in charge.
+//! Verbs that consent: refused where an agent is in charge, asked at a terminal,
+//! put on record.
 //!
 //! An agent has a shell; without this it could say yes for its person.
 
+<<<<<<< HEAD
 use openshell_host::approvals::{AgentFound, agent_in_charge};
+=======
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+
+use openshell_host::approvals::agent_in_charge;
+>>>>>>> identity
 use openshell_host::journal::{Durability, Event, Note};
+use rustix::termios::{QueueSelector, tcflush};
 
 use crate::context::Context;
 use crate::error::{CliError, Kind};
@@ -37,4 +46,56 @@ pub(crate) fn refuse(context: &Context, what: &str, found: &AgentFound) -> CliEr
     )
     .code("PERSON_REQUIRED")
     .next("Ask the person to do it in a terminal of their own.")
+}
+
+/// Refuses where nobody can be asked. `what` is a clause saying what a person
+/// must do, `instead` how to go on without one.
+pub(crate) fn require_terminal(what: &str, instead: &str) -> Result<(), CliError> {
+    if at_terminal() {
+        return Ok(());
+    }
+    Err(CliError::new(Kind::Denied, format!("{what}, and stdin is not a terminal")).next(instead))
+}
+
+/// Whether somebody sees what is written and can answer.
+pub(crate) fn at_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Puts a question that only a typed `yes` answers; anything else is a refusal
+/// with the given words.
+pub(crate) fn confirm(question: &str, refused: &str) -> Result<(), CliError> {
+    if ask(&format!("{question} Type yes or no: "))? == "yes" {
+        Ok(())
+    } else {
+        Err(CliError::new(Kind::Denied, refused))
+    }
+}
+
+/// Asks for one line at the controlling terminal. What was typed before the
+/// question is thrown away, so that nothing left in the buffer can answer it.
+pub(crate) fn ask(prompt: &str) -> Result<String, CliError> {
+    let tty = File::open("/dev/tty")?;
+    tcflush(&tty, QueueSelector::IFlush).map_err(std::io::Error::from)?;
+    let mut stderr = anstream::stderr();
+    let _ = write!(stderr, "{prompt}");
+    let _ = stderr.flush();
+    let mut line = String::new();
+    if BufReader::new(tty).read_line(&mut line)? == 0 {
+        return Err(CliError::new(Kind::Denied, "the terminal was closed"));
+    }
+    Ok(line.trim().to_owned())
+}
+
+/// Puts a decision of a person on record, durably, before it takes effect.
+pub(crate) fn record(context: &Context, text: String) -> Result<(), CliError> {
+    let journal = context.supervisor()?.resources().journal()?;
+    let note = Event::Note(Note {
+        context: None,
+        text,
+    });
+    context
+        .runtime()
+        .block_on(journal.append(note, Durability::Synced))?;
+    Ok(())
 }

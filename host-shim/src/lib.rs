@@ -14,6 +14,7 @@ pub mod registry;
 pub mod rules;
 pub mod snapshots;
 pub mod ssh;
+pub mod ssh_config;
 pub mod supervisor;
 
 /// The vocabulary of the contract, as the component and the host share it.

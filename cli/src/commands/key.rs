@@ -5,43 +5,92 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Subcommand;
-use openshell_host::registry::{KeyEnv, MasterKeySource, Registry, create_key_file};
+use clap::{Args, Subcommand};
+use openshell_host::registry::{
+    KeyEnv, MasterKey, MasterKeySource, Registry, create_key_file, read_passphrase_file,
+};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::consent::require_person;
+use crate::consent::{require_person, require_terminal};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a master key: in the system's keychain, or in a file
-    Init {
-        /// Put it into a new file, for machines without a keychain
-        #[arg(long, value_name = "PATH")]
-        file: Option<PathBuf>,
-    },
+    /// Make a master key: in the system's keychain, in a file, or from a passphrase
+    Init(HomeArgs),
     /// Say where the key comes from and whether it opens the registry
     Status,
+    /// Make a new master key and seal everything with it
+    Rotate(HomeArgs),
+    /// Write the master key down, wrapped by a passphrase, to be kept elsewhere
+    ExportRecovery(super::key_recovery::ExportArgs),
+    /// Bring a lost master key back from what `export-recovery` wrote
+    Import(super::key_recovery::ImportArgs),
+}
+
+/// Where a new key goes.
+#[derive(Debug, Args)]
+pub(crate) struct HomeArgs {
+    /// Put it into a new file, for machines without a keychain
+    #[arg(long, value_name = "PATH", group = "home")]
+    pub(super) file: Option<PathBuf>,
+    /// Put it into the system's keychain
+    #[arg(long, group = "home")]
+    pub(super) keychain: bool,
+    /// Make it from a passphrase, asked for at the terminal
+    #[arg(long, group = "home")]
+    pub(super) passphrase: bool,
+    /// Take the new passphrase from this file of mode 0600
+    #[arg(long, value_name = "PATH", requires = "passphrase")]
+    pub(super) passphrase_file: Option<PathBuf>,
 }
 
 pub(crate) fn run(command: KeyCommand, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     match command {
-        KeyCommand::Init { file } => init(file, context, ui),
+        KeyCommand::Init(args) => init(args, context, ui),
         KeyCommand::Status => status(context, ui),
+        KeyCommand::Rotate(args) => super::key_rotate::run(args, context, ui),
+        KeyCommand::ExportRecovery(args) => super::key_recovery::export(&args, context, ui),
+        KeyCommand::Import(args) => super::key_recovery::import(&args, context, ui),
     }
 }
 
-fn init(file: Option<PathBuf>, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
+fn init(args: HomeArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     require_person(context, "key init")?;
-    let Some(file) = file else {
-        let key = context
-            .runtime()
-            .block_on(context.supervisor()?.resources().master_key())?;
+    if let Some(file) = args.file {
+        return init_file(file, ui);
+    }
+    if args.passphrase {
+        refuse_second(context)?;
+        let passphrase =
+            new_passphrase(args.passphrase_file.as_deref(), "New registry passphrase")?;
+        let key = MasterKey::from_new_passphrase(&passphrase)?;
         Registry::init(context.paths(), &key)?;
+        context.use_key(key)?;
         return status(context, ui);
-    };
+    }
+    if args.keychain {
+        let source = MasterKeySource::of(context.paths(), &KeyEnv::from_process())?;
+        if source != MasterKeySource::Keychain {
+            refuse_second(context)?;
+            return Err(CliError::failed(format!(
+                "the key would come from {}, not from the keychain",
+                name(&source)
+            ))
+            .next("Unset OPENSHELL_MASTER_KEY_FILE and OPENSHELL_PASSPHRASE_FILE."));
+        }
+    }
+    let key = context
+        .runtime()
+        .block_on(context.supervisor()?.resources().master_key())?;
+    Registry::init(context.paths(), &key)?;
+    status(context, ui)
+}
+
+fn init_file(file: PathBuf, ui: Ui) -> Result<ExitCode, CliError> {
     let file = std::path::absolute(&file)?;
     if let Some(folder) = file.parent() {
         DirBuilder::new()
@@ -63,34 +112,95 @@ fn init(file: Option<PathBuf>, context: &Context, ui: Ui) -> Result<ExitCode, Cl
     Ok(ExitCode::SUCCESS)
 }
 
+/// A register has one key; another one takes over by rotation.
+fn refuse_second(context: &Context) -> Result<(), CliError> {
+    if Registry::open(context.paths())?.key_id().is_none() {
+        return Ok(());
+    }
+    Err(
+        CliError::failed("the registry has a master key already").next(
+            "`openshell key rotate` gives it a new one, with --file, --keychain or --passphrase \
+             from another source.",
+        ),
+    )
+}
+
+/// Takes a new passphrase from a file, or asks for it twice.
+pub(super) fn new_passphrase(
+    file: Option<&std::path::Path>,
+    prompt: &str,
+) -> Result<SecretString, CliError> {
+    if let Some(file) = file {
+        return Ok(read_passphrase_file(&std::path::absolute(file)?)?);
+    }
+    require_terminal(
+        "a person must type the passphrase",
+        "Give a file of mode 0600 with --passphrase-file PATH.",
+    )?;
+    let first = SecretString::from(rpassword::prompt_password(format!("{prompt}: "))?);
+    let second = SecretString::from(rpassword::prompt_password("Once more: ")?);
+    if first.expose_secret() != second.expose_secret() {
+        return Err(CliError::usage("the two passphrases differ"));
+    }
+    Ok(first)
+}
+
+/// A source in words.
+pub(super) fn name(source: &MasterKeySource) -> String {
+    match source {
+        MasterKeySource::Keychain => "the system's keychain".to_owned(),
+        MasterKeySource::File(path) => format!("the file {}", path.display()),
+        MasterKeySource::Passphrase => "a passphrase".to_owned(),
+    }
+}
+
+/// A source as programs read it.
+pub(super) fn word(source: &MasterKeySource) -> &'static str {
+    match source {
+        MasterKeySource::Keychain => "keychain",
+        MasterKeySource::File(_) => "file",
+        MasterKeySource::Passphrase => "passphrase",
+    }
+}
+
 fn status(context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     let source = MasterKeySource::of(context.paths(), &KeyEnv::from_process())?;
     let key = context
         .runtime()
         .block_on(context.supervisor()?.resources().master_key())?;
-    let invalid: Vec<String> = Registry::open(context.paths())?
+    let registry = Registry::open(context.paths())?;
+    let invalid: Vec<String> = registry
         .verify(&key)?
         .iter()
         .map(ToString::to_string)
         .collect();
-    let name = match &source {
-        MasterKeySource::Keychain => "the system's keychain".to_owned(),
-        MasterKeySource::File(path) => format!("the file {}", path.display()),
-        MasterKeySource::Passphrase => "a passphrase".to_owned(),
-    };
+    let retired: Vec<String> = registry
+        .retired_keys(&key)
+        .unwrap_or_default()
+        .iter()
+        .map(|key| key.id().to_string())
+        .collect();
     if ui.json {
         ui.value(&json!({
             "status": if invalid.is_empty() { "ok" } else { "error" },
-            "source": match source {
-                MasterKeySource::Keychain => "keychain",
-                MasterKeySource::File(_) => "file",
-                MasterKeySource::Passphrase => "passphrase",
-            },
+            "source": word(&source),
             "keyId": key.id().to_string(),
+            "retired": retired,
+            "rotationPending": registry.rotation_pending(),
             "invalid": invalid,
         }));
     } else {
-        ui.line(&format!("The master key {} comes from {name}.", key.id()));
+        ui.line(&format!(
+            "The master key {} comes from {}.",
+            key.id(),
+            name(&source)
+        ));
+        for id in &retired {
+            ui.note(&format!("It keeps the retired key {id} for old snapshots."));
+        }
+        if registry.rotation_pending() {
+            ui.warn("a rotation was cut off; `openshell key rotate` completes it");
+        }
         for problem in &invalid {
             ui.warn(problem);
         }

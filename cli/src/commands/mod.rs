@@ -5,15 +5,26 @@ mod bridge;
 mod call;
 mod demo;
 mod diff;
+mod doctor;
+mod doctor_opencode;
 mod history;
 mod key;
+mod key_recovery;
+mod key_rotate;
 mod pause;
 mod policy;
 mod policy_replay;
 mod server;
 mod server_add;
+mod server_dialogue;
+mod server_host_keys;
+mod server_import;
+mod server_plan;
+mod server_randomart;
 mod server_test;
+mod server_trust;
 mod tools;
+mod trust;
 mod undo;
 
 use std::process::ExitCode;
@@ -50,6 +61,10 @@ pub(crate) enum Command {
     /// Manage the registry's master key
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Look for what is wrong, and say how to put it right
+    Doctor(doctor::DoctorArgs),
+    /// Let the servers that a workspace lists count
+    Trust(trust::TrustArgs),
     /// Refuse every remote call until resumed
     Pause,
     /// End a pause
@@ -76,6 +91,8 @@ impl Command {
             Self::Diff(args) => diff::run(&args, &context, *ui),
             Self::Undo(args) => undo::run(args, &context, *ui),
             Self::Key(command) => key::run(command, &context, *ui),
+            Self::Doctor(args) => doctor::run(&args, &context, *ui),
+            Self::Trust(args) => trust::run(&args, &context, *ui),
             Self::Pause => pause::pause(&context, *ui),
             Self::Resume => pause::resume(&context, *ui),
             Self::Bridge => bridge::run(&context),

@@ -22,6 +22,10 @@ pub(crate) enum ServerCommand {
     Show(Named),
     /// Connect to a server and show each step
     Test(Named),
+    /// Accept a server's new host keys after a planned change
+    Trust(super::server_trust::TrustArgs),
+    /// Take servers over from ~/.ssh/config
+    Import(super::server_import::ImportArgs),
     /// Forget a server
     Remove(Named),
     /// Refuse every connection to a server
@@ -42,6 +46,8 @@ pub(crate) fn run(command: ServerCommand, context: &Context, ui: Ui) -> Result<E
         ServerCommand::List => list(context, ui),
         ServerCommand::Show(named) => show(&named.id, context, ui),
         ServerCommand::Test(named) => super::server_test::run(&named.id, context, ui),
+        ServerCommand::Trust(args) => super::server_trust::run(&args, context, ui),
+        ServerCommand::Import(args) => super::server_import::run(&args, context, ui),
         ServerCommand::Remove(named) => remove(&named.id, context, ui),
         ServerCommand::Disable(named) => set_disabled(&named.id, true, context, ui),
         ServerCommand::Enable(named) => set_disabled(&named.id, false, context, ui),

@@ -3,26 +3,24 @@
 //! Invariant: no server is registered without a host key that a person, or a
 //! file the person named, vouched for.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use openshell_host::registry::{Added, AuthMaterial, NewServer, ServerId};
+use openshell_host::ssh::HostKey;
 use openshell_host::ssh::known_hosts::{self, KnownHosts};
-use openshell_host::ssh::{HostKey, fetch_host_key};
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::server::{describe, open, server_id};
-use crate::consent::require_person;
+use super::server_dialogue::{self, Login};
+use super::server_host_keys;
+use crate::consent::{at_terminal, confirm, require_person, require_terminal};
 use crate::context::Context;
 use crate::error::{CliError, Kind};
-use crate::ui::{BOLD, Ui};
-
-/// Time to fetch a host key.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
+use crate::ui::Ui;
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
@@ -30,13 +28,13 @@ pub(crate) struct AddArgs {
     id: String,
     /// DNS name or address
     #[arg(long)]
-    host: String,
-    /// TCP port
-    #[arg(long, default_value_t = 22)]
-    port: u16,
+    pub(super) host: Option<String>,
+    /// TCP port [default: 22]
+    #[arg(long)]
+    pub(super) port: Option<u16>,
     /// Login name
     #[arg(long)]
-    user: String,
+    pub(super) user: Option<String>,
     /// Log in with this private key file
     #[arg(long, value_name = "PATH", group = "auth")]
     identity: Option<PathBuf>,
@@ -80,22 +78,32 @@ pub(crate) fn run(args: AddArgs, context: &Context, ui: Ui) -> Result<ExitCode, 
         );
     }
     let jump = args.jump.as_deref().map(server_id).transpose()?;
-    // Everything is read and checked before anything is asked or stored.
-    let auth = auth_material(&args)?;
+    // What is given is read and checked before anything is asked or stored.
+    let mut auth = auth_material(&args)?;
+    let missing = args.host.is_none() || args.user.is_none() || auth.is_none();
+    let dialogue = missing && !ui.json && at_terminal();
+    let login = server_dialogue::login(&args, dialogue, ui)?;
+    if auth.is_none() && dialogue {
+        auth = Some(server_dialogue::auth(ui)?);
+    }
+    let auth = auth.ok_or_else(|| {
+        CliError::usage("how to log in is missing")
+            .next("Give one of --identity PATH, --password-stdin and --agent.")
+    })?;
     let key = context
         .runtime()
         .block_on(context.supervisor()?.resources().master_key())?;
-    let host_keys = host_keys(&args, jump.as_ref(), context, ui)?;
+    let host_keys = host_keys(&args, &login, jump.as_ref(), context, ui)?;
 
-    let mut server = NewServer::new(id.clone(), &args.host, &args.user, auth);
-    server.port = args.port;
+    let mut server = NewServer::new(id.clone(), &login.host, &login.user, auth);
+    server.port = login.port;
     server.labels = args.labels;
     server.jump = jump;
     server.shell = args.shell;
     let added = registry.add(server, &key, args.replace)?;
     let file = context.paths().known_hosts();
     for host_key in &host_keys {
-        known_hosts::append(&file, &args.host, args.port, host_key)?;
+        known_hosts::append(&file, &login.host, login.port, host_key)?;
     }
 
     let view = registry
@@ -104,7 +112,7 @@ pub(crate) fn run(args: AddArgs, context: &Context, ui: Ui) -> Result<ExitCode, 
     if ui.json {
         let mut value = describe(&view);
         value["status"] = json!("ok");
-        value["hostKeys"] = host_keys.iter().map(describe_key).collect();
+        value["hostKeys"] = host_keys.iter().map(server_host_keys::describe).collect();
         ui.value(&value);
     } else {
         let verb = match added {
@@ -116,26 +124,22 @@ pub(crate) fn run(args: AddArgs, context: &Context, ui: Ui) -> Result<ExitCode, 
             "`openshell server test {id}` connects and shows each step."
         ));
     }
+    if dialogue && server_dialogue::wants("Connect now, to see whether it works?")? {
+        return super::server_test::run(id.as_str(), context, ui);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe_key(key: &HostKey) -> serde_json::Value {
-    json!({"type": key.key_type(), "fingerprint": key.fingerprint()})
-}
-
-fn auth_material(args: &AddArgs) -> Result<AuthMaterial, CliError> {
+/// How to log in, where the command line says so.
+fn auth_material(args: &AddArgs) -> Result<Option<AuthMaterial>, CliError> {
     if args.password_stdin {
-        return Ok(AuthMaterial::Password(secret_line("password")?));
+        return Ok(Some(AuthMaterial::Password(secret_line("password")?)));
     }
     if args.agent {
-        // Which agent is decided now: a workspace must not be able to choose one
-        // later through the environment.
-        let socket = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
-        return Ok(AuthMaterial::Agent { socket });
+        return Ok(Some(agent()));
     }
     let Some(path) = &args.identity else {
-        return Err(CliError::usage("how to log in is missing")
-            .next("Give one of --identity PATH, --password-stdin and --agent."));
+        return Ok(None);
     };
     let path = std::path::absolute(path)?;
     check_identity(&path)?;
@@ -144,10 +148,17 @@ fn auth_material(args: &AddArgs) -> Result<AuthMaterial, CliError> {
     } else {
         None
     };
-    Ok(AuthMaterial::IdentityFile { path, passphrase })
+    Ok(Some(AuthMaterial::IdentityFile { path, passphrase }))
 }
 
-fn check_identity(path: &Path) -> Result<(), CliError> {
+/// The agent of this terminal. Which one is decided now: a workspace must not be
+/// able to choose one later through the environment.
+pub(super) fn agent() -> AuthMaterial {
+    let socket = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
+    AuthMaterial::Agent { socket }
+}
+
+pub(super) fn check_identity(path: &Path) -> Result<(), CliError> {
     let file = std::fs::metadata(path).map_err(|error| {
         CliError::failed(format!(
             "the identity file {} cannot be read: {error}",
@@ -181,16 +192,13 @@ fn zeroizing() -> zeroize::Zeroizing<String> {
 /// The keys to trust for this host, each vouched for.
 fn host_keys(
     args: &AddArgs,
+    login: &Login,
     jump: Option<&ServerId>,
     context: &Context,
     ui: Ui,
 ) -> Result<Vec<HostKey>, CliError> {
     if let Some(text) = &args.host_key {
-        let key = HostKey::parse(text).map_err(|error| {
-            CliError::usage(format!("--host-key: {error}"))
-                .next("It looks like \"ssh-ed25519 AAAA…\": the first two words of a .pub file.")
-        })?;
-        return Ok(vec![key]);
+        return Ok(vec![server_host_keys::parse(text)?]);
     }
     if let Some(file) = &args.known_hosts {
         if !file.is_file() {
@@ -199,65 +207,54 @@ fn host_keys(
                 file.display()
             )));
         }
-        let keys = KnownHosts::load(std::slice::from_ref(file))?.keys(&args.host, args.port);
+        let keys = KnownHosts::load(std::slice::from_ref(file))?.keys(&login.host, login.port);
         if keys.is_empty() {
             return Err(CliError::failed(format!(
                 "{} has no key for {} port {}",
                 file.display(),
-                args.host,
-                args.port
+                login.host,
+                login.port
             )));
         }
         return Ok(keys);
     }
-    confirmed_keys(args, jump, context, ui)
+    confirmed_keys(args, login, jump, context, ui)
 }
 
 /// Fetches the host's keys and has a person compare the fingerprint.
 fn confirmed_keys(
     args: &AddArgs,
+    login: &Login,
     jump: Option<&ServerId>,
     context: &Context,
     ui: Ui,
 ) -> Result<Vec<HostKey>, CliError> {
-    if !std::io::stdin().is_terminal() || args.password_stdin || args.passphrase_stdin {
-        return Err(CliError::new(
-            Kind::Denied,
-            "a person must compare the host key, and stdin is not a terminal",
-        )
-        .next("Give the key with --host-key \"TYPE BASE64\" or --known-hosts PATH."));
+    let what = "a person must compare the host key";
+    let instead = "Give the key with --host-key \"TYPE BASE64\" or --known-hosts PATH.";
+    if args.password_stdin || args.passphrase_stdin {
+        return Err(
+            CliError::new(Kind::Denied, format!("{what}, and stdin is not a terminal"))
+                .next(instead),
+        );
     }
+    require_terminal(what, instead)?;
     let supervisor = context.supervisor()?;
-    let fetched = context.runtime().block_on(async {
-        let jump = match jump {
-            Some(id) => Some(supervisor.target(id.as_str()).await?),
-            None => None,
-        };
-        Ok::<_, CliError>(
-            fetch_host_key(&args.host, args.port, jump.as_ref(), FETCH_TIMEOUT).await?,
-        )
-    })?;
+    let jump = match jump {
+        Some(id) => Some(context.runtime().block_on(supervisor.target(id.as_str()))?),
+        None => None,
+    };
+    let fetched = server_host_keys::fetch(context, &login.host, login.port, jump.as_ref())?;
+    let known = KnownHosts::load(&supervisor.resources().known_hosts())?;
+    server_host_keys::refuse_revoked(&known, &login.host, login.port, &fetched)?;
     ui.note(&format!(
         "{} port {} offers these host keys:",
-        args.host, args.port
+        login.host, login.port
     ));
-    for key in &fetched {
-        ui.note(&format!(
-            "  {BOLD}{} {}{BOLD:#}",
-            key.key_type(),
-            key.fingerprint()
-        ));
-    }
-    ui.note(
-        "Compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server itself.",
-    );
-    let mut stderr = anstream::stderr();
-    let _ = write!(stderr, "Are they the server's own? Type yes or no: ");
-    let _ = stderr.flush();
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    if line.trim() != "yes" {
-        return Err(CliError::new(Kind::Denied, "the host key was not accepted"));
-    }
+    server_host_keys::show(ui, &fetched);
+    server_host_keys::say_how_to_compare(ui);
+    confirm(
+        "Are they the server's own?",
+        "the host key was not accepted",
+    )?;
     Ok(fetched)
 }

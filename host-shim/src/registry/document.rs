@@ -9,13 +9,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
-use super::master_key::{Kdf, KeyId};
+use super::master_key::{Kdf, KeyId, NextKey, WrappedKey};
 use super::paths::Paths;
 use super::private_fs::{self, Warning};
 use super::record::Record;
 
-/// The format this version writes, and the newest it reads.
-const FORMAT: u64 = 1;
+/// The newest format this version reads. A document is written in the lowest
+/// format that holds it:
+///
+/// 1. the key's source and id, and the records;
+/// 2. also the keys retired by rotations, and the key a rotation announced.
+///
+/// Unknown fields are refused, so new fields need a new number: a version that
+/// knows only the first format says that the file is newer.
+const FORMAT: u64 = 2;
 /// Largest register read or written, in bytes.
 const MAX_SIZE: u64 = 16 * 1024 * 1024;
 
@@ -51,6 +58,12 @@ pub(super) struct Document {
     format: u64,
     /// About the key.
     pub(super) key: KeyHeader,
+    /// The key a rotation is about to bring in; absent outside of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<NextKey>,
+    /// The keys given up so far, the oldest first, under the present one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) retired: Vec<WrappedKey>,
     /// The records, in order of their ids.
     pub(super) servers: Vec<Record>,
 }
@@ -65,8 +78,10 @@ impl Document {
     /// An empty register for a key.
     pub(super) fn new(key: KeyHeader) -> Self {
         Self {
-            format: FORMAT,
+            format: 1,
             key,
+            next: None,
+            retired: Vec::new(),
             servers: Vec::new(),
         }
     }
@@ -87,12 +102,15 @@ impl Document {
                 newest: FORMAT,
             });
         }
-        if probe.format != FORMAT {
+        if probe.format == 0 {
             return Err(malformed(format!("format {} never existed", probe.format)));
         }
         let document: Self =
             serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
         let key = &document.key;
+        if document.format == 1 && document.is_rotated() {
+            return Err(malformed("format 1 has no rotated keys".to_owned()));
+        }
         if (key.source == StoredSource::Passphrase) != key.kdf.is_some() {
             return Err(malformed(
                 "the key's source and its kdf do not fit".to_owned(),
@@ -121,11 +139,19 @@ impl Document {
         Ok(document)
     }
 
+    fn is_rotated(&self) -> bool {
+        self.next.is_some() || !self.retired.is_empty()
+    }
+
     /// The bytes of the file.
     pub(super) fn to_bytes(&self, paths: &Paths) -> Result<Vec<u8>, RegistryError> {
         let path = paths.registry_file();
+        let written = Self {
+            format: if self.is_rotated() { 2 } else { 1 },
+            ..self.clone()
+        };
         let mut bytes =
-            serde_json::to_vec_pretty(self).map_err(|error| RegistryError::Malformed {
+            serde_json::to_vec_pretty(&written).map_err(|error| RegistryError::Malformed {
                 path: path.clone(),
                 reason: error.to_string(),
             })?;
@@ -189,5 +215,12 @@ pub(super) fn store(
         private_fs::replace(&paths.registry_backup(), previous)?;
     }
     private_fs::replace(&paths.registry_file(), &bytes)?;
+    Ok(())
+}
+
+/// Makes the backup equal to the register, where nothing of the former content
+/// may stay.
+pub(super) fn overwrite_backup(paths: &Paths, document: &Document) -> Result<(), RegistryError> {
+    private_fs::replace(&paths.registry_backup(), &document.to_bytes(paths)?)?;
     Ok(())
 }

@@ -110,6 +110,12 @@ pub enum RegistryError {
         /// Id of the key at hand.
         found: KeyId,
     },
+    /// A former key does not open under the present one.
+    #[error("the retired key {id} in the register's header is damaged")]
+    RetiredKeyInvalid {
+        /// Its id.
+        id: KeyId,
+    },
     /// Sealing failed.
     #[error("a record could not be sealed: {0}")]
     Seal(#[from] SealError),
@@ -153,6 +159,9 @@ impl RegistryError {
             Self::InUse { .. } => {
                 "Remove those servers first, or give them another route.".to_owned()
             }
+            Self::RetiredKeyInvalid { .. } => "Put the last good copy of the register back; \
+                without that key, snapshots sealed before a rotation stay closed."
+                .to_owned(),
             Self::WrongKey { .. } => {
                 "Use the master key this register was made with; nothing else opens it.".to_owned()
             }

@@ -5,8 +5,9 @@
 //! only after every plain field of its record was authenticated together with
 //! it. What cannot be read whole is refused whole.
 //!
-//! It does not connect to servers, does not judge host keys, and does not load
-//! a register from a workspace: only the operator's own file counts.
+//! It does not connect to servers and does not judge host keys. What a workspace
+//! lists is kept apart: it holds no credential, and counts for nothing until a
+//! person trusted it.
 
 mod canonical;
 mod document;
@@ -21,6 +22,7 @@ mod record;
 mod seal;
 mod server_id;
 mod store;
+mod workspace;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,8 @@ mod tests;
 pub use error::RegistryError;
 pub use hardening::disable_core_dumps;
 pub use master_key::{
-    KeyEnv, KeyError, KeyId, MasterKey, MasterKeySource, PassphrasePrompt, create_key_file,
+    KeyEnv, KeyError, KeyHome, KeyId, MasterKey, MasterKeySource, PassphrasePrompt, Recovery,
+    Rotated, bring_back, create_key_file, read_passphrase_file, rotate,
 };
 pub use material::AuthMaterial;
 pub use paths::{Paths, PathsError};
@@ -37,3 +40,6 @@ pub use record::{AuthKind, NewServer, Record, Scope, ServerView};
 pub use seal::SealError;
 pub use server_id::{InvalidServerId, ServerId};
 pub use store::{Added, Registry};
+pub use workspace::{
+    WorkspaceError, WorkspaceServer, WorkspaceServers, is_trusted, revoke_trust, trust,
+};

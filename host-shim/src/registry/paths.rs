@@ -103,6 +103,12 @@ impl Paths {
         self.config_dir.join("registry.lock")
     }
 
+    /// Which workspaces' lists of servers a person trusted.
+    #[must_use]
+    pub fn trusted_workspaces(&self) -> PathBuf {
+        self.config_dir.join("trusted-workspaces.json")
+    }
+
     /// Host keys, in the format of sshd(8).
     #[must_use]
     pub fn known_hosts(&self) -> PathBuf {

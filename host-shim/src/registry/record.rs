@@ -28,8 +28,8 @@ const DOMAIN: &str = "openshell registry record 1";
 pub enum Scope {
     /// The operator's own register.
     Global,
-    /// A register inside a workspace. None is loaded in this version; the name
-    /// is part of what a record is bound to, so one can never pass for global.
+    /// The list inside a workspace, which a person trusted. The name is part of
+    /// what a record is bound to, so one can never pass for global.
     Workspace,
 }
 
@@ -125,7 +125,8 @@ pub struct ServerView {
     pub shell: String,
     /// Whether every connection is refused.
     pub disabled: bool,
-    /// When the record was made (UTC, whole seconds).
+    /// When the record was made (UTC, whole seconds); the epoch for an entry of a
+    /// workspace, which does not say.
     pub created: Timestamp,
 }
 
@@ -269,6 +270,15 @@ impl Record {
         let after = ServerView { disabled, ..before };
         let sealed = Sealed::new(key, &after.place(), &body)?;
         Ok(after.with_body(sealed))
+    }
+
+    /// Proves the record and seals it with another key.
+    pub(super) fn resealed(&self, scope: Scope, from: &Key, to: &Key) -> Result<Self, RecordFault> {
+        let plain = self.view(scope);
+        let body = self.sealed.open(from, &plain.place())?;
+        AuthMaterial::decode(self.auth, &body).map_err(|_| RecordFault::Body)?;
+        let sealed = Sealed::new(to, &plain.place(), &body)?;
+        Ok(plain.with_body(sealed))
     }
 
     /// Checks what the plain fields hold.

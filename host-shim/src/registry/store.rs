@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::document::{self, Document};
 use super::error::RegistryError;
 use super::fields::FieldError;
-use super::master_key::MasterKey;
+use super::master_key::{KeyId, MasterKey, WrappedKey};
 use super::material::AuthMaterial;
 use super::paths::Paths;
 use super::private_fs::{self, Warning};
@@ -140,17 +140,60 @@ impl Registry {
         jumps(self.records(), self.get(id)?)
     }
 
-    /// Proves every record and tells which fail.
+    /// Proves every record and every retired key, and tells which fail.
     ///
     /// # Errors
-    /// [`RegistryError::WrongKey`]; a record that fails is part of the result.
+    /// [`RegistryError::WrongKey`]; what fails is part of the result.
     pub fn verify(&self, key: &MasterKey) -> Result<Vec<RegistryError>, RegistryError> {
         self.check_key(key)?;
-        Ok(self
-            .records()
-            .iter()
+        let records = self.records().iter();
+        let retired = self.document.iter().flat_map(|document| &document.retired);
+        Ok(records
             .filter_map(|record| self.unlock(&record.id, key).err())
+            .chain(retired.filter_map(|wrapped| {
+                wrapped
+                    .open(key)
+                    .err()
+                    .map(|_| RegistryError::RetiredKeyInvalid {
+                        id: wrapped.id.clone(),
+                    })
+            }))
             .collect())
+    }
+
+    /// Which key seals the register; none where there is no register yet.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&KeyId> {
+        self.document.as_ref().map(|document| &document.key.id)
+    }
+
+    /// Whether a rotation was cut off after the key file had been replaced, or
+    /// before.
+    #[must_use]
+    pub fn rotation_pending(&self) -> bool {
+        self.document
+            .as_ref()
+            .is_some_and(|document| document.next.is_some())
+    }
+
+    /// The keys given up by rotations, the latest first: what was sealed outside
+    /// the register with one of them is opened with it still.
+    ///
+    /// # Errors
+    /// [`RegistryError::WrongKey`] or [`RegistryError::RetiredKeyInvalid`].
+    pub fn retired_keys(&self, key: &MasterKey) -> Result<Vec<MasterKey>, RegistryError> {
+        self.check_key(key)?;
+        let Some(document) = &self.document else {
+            return Ok(Vec::new());
+        };
+        let open = |wrapped: &WrappedKey| {
+            wrapped
+                .open(key)
+                .map_err(|_| RegistryError::RetiredKeyInvalid {
+                    id: wrapped.id.clone(),
+                })
+        };
+        document.retired.iter().rev().map(open).collect()
     }
 
     /// Registers a server. With `replace`, a record of the same id gives way.
@@ -279,6 +322,24 @@ impl Registry {
         self.document = Some(document);
         Ok(outcome)
     }
+}
+
+/// Opens every record with one key and seals it with another. A record that is
+/// not authentic ends it: rotating would make a forgery genuine.
+pub(super) fn reseal(
+    records: &[Record],
+    from: &MasterKey,
+    to: &MasterKey,
+) -> Result<Vec<Record>, RegistryError> {
+    let (from, to) = (from.record_key(), to.record_key());
+    records
+        .iter()
+        .map(|record| {
+            record
+                .resealed(Scope::Global, &from, &to)
+                .map_err(|fault| invalid(&record.id, fault))
+        })
+        .collect()
 }
 
 fn find<'a>(records: &'a [Record], id: &ServerId) -> Result<&'a Record, RegistryError> {

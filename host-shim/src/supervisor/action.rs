@@ -16,7 +16,7 @@ use crate::journal::{
     Answer, Approval, Attempt, Conclusion, Context, Decided, Durability, Event, Intent, Journal,
     JournalError, Operation, Outcome, Receipt,
 };
-use crate::registry::Record;
+use crate::registry::ServerView;
 use crate::ssh::Target;
 
 /// An action that is on record.
@@ -27,7 +27,7 @@ pub struct Action {
 
 struct Inner {
     context: Context,
-    record: Record,
+    record: ServerView,
     /// Set once the record was proven; it holds the credential.
     target: OnceLock<Target>,
     journal: Journal,
@@ -84,7 +84,7 @@ impl Action {
     /// Writes the intent; the action exists once that succeeded.
     pub(super) async fn open(
         journal: Journal,
-        record: Record,
+        record: ServerView,
         mut intent: Intent,
     ) -> Result<Self, JournalError> {
         intent.context.action = Ulid::generate().to_string();
@@ -111,7 +111,7 @@ impl Action {
         &self.inner.context.action
     }
 
-    pub(super) fn record(&self) -> &Record {
+    pub(super) fn record(&self) -> &ServerView {
         &self.inner.record
     }
 

@@ -103,8 +103,8 @@ impl Call {
 
     /// Lists the servers as a model may see them.
     pub(crate) async fn list_servers(&self) -> Result<Vec<Server>, Failure> {
-        let registry = self.resources().registry()?;
-        Ok(registry
+        let layers = self.resources().layers(self.request.workspace.as_deref())?;
+        Ok(layers
             .list()
             .into_iter()
             .filter(|server| !server.disabled)
@@ -145,7 +145,8 @@ impl Call {
             ));
         }
         let id = Resources::server_id(server)?;
-        let record = self.resources().registry()?.get(&id)?.clone();
+        let layers = self.resources().layers(self.request.workspace.as_deref())?;
+        let record = layers.get(&id)?;
         if record.disabled {
             return Err(failure(
                 FailureCode::ServerDisabled,
@@ -156,7 +157,7 @@ impl Call {
         // The intent holds the caller's words, and only a secret that was unlocked
         // can be taken out of them: so the credential comes first. That it could
         // not be unlocked is on record all the same.
-        let target = self.resources().target(&record).await;
+        let target = self.resources().target(&layers, &record).await;
         let intent = Intent {
             context: Context {
                 action: String::new(),

@@ -23,6 +23,7 @@ mod digest;
 mod effects;
 mod envelope;
 mod failure;
+mod layers;
 mod names;
 mod permit;
 mod replay;
@@ -157,7 +158,8 @@ impl Supervisor {
         server: &str,
     ) -> Result<crate::ssh::Target, crate::engine::contract::Failure> {
         let id = Resources::server_id(server)?;
-        let record = self.resources().registry()?.get(&id)?.clone();
-        self.resources().target(&record).await
+        let layers = self.resources().layers(None)?;
+        let server = layers.get(&id)?;
+        self.resources().target(&layers, &server).await
     }
 }

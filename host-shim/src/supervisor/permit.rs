@@ -196,7 +196,7 @@ impl Call {
             .text("user", &record.user)
             .optional("jump", record.jump.as_ref().map(|jump| jump.as_str()))
             .text("host key", &connection.host_key().fingerprint())
-            .text("scope", "global")
+            .text("scope", record.scope.as_str())
     }
 
     /// Fails early, before any connection, when a person would have to be asked
@@ -273,7 +273,7 @@ impl Call {
             port: record.port,
             user: record.user.clone(),
             labels: record.labels.clone(),
-            scope: "global",
+            scope: record.scope.as_str(),
             matter,
             reason: verdict.reason.clone(),
             rule: verdict.rule.clone(),

@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::OnceCell;
 
 use super::failure::failure;
+use super::layers::Layers;
 use crate::engine::Judge;
 use crate::engine::contract::{Failure, FailureCode};
 use crate::journal::{Journal, JournalError, Redactor};
 use crate::registry::{
-    AuthMaterial, KeyEnv, KeyError, MasterKey, Paths, Record, Registry, ServerId,
+    AuthMaterial, KeyEnv, KeyError, MasterKey, Paths, Registry, ServerId, ServerView,
 };
 use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
@@ -43,15 +43,40 @@ pub enum ResourcesError {
     Key(#[from] KeyError),
 }
 
+/// The master key, once it is unlocked. It is given up when the register says
+/// that another key has taken over.
+#[derive(Default)]
+struct Unlocked {
+    key: Mutex<Option<Arc<MasterKey>>>,
+    /// Held while the key is looked for, so that a person is asked once.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Unlocked {
+    fn get(&self) -> Option<Arc<MasterKey>> {
+        self.key
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, key: Arc<MasterKey>) {
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+}
+
 /// Seals what the policy calls secret before it becomes part of a repository,
-/// with the registry's master key once that is unlocked.
-struct KeySealer(Arc<OnceCell<Arc<MasterKey>>>);
+/// with the registry's master key once that is unlocked. What a former key sealed
+/// is opened with that key, which the registry keeps under the present one.
+struct KeySealer {
+    unlocked: Arc<Unlocked>,
+    paths: Paths,
+}
 
 impl KeySealer {
-    fn key(&self) -> Result<&MasterKey, String> {
-        self.0
+    fn key(&self) -> Result<Arc<MasterKey>, String> {
+        self.unlocked
             .get()
-            .map(Arc::as_ref)
             .ok_or_else(|| "the registry is locked".to_owned())
     }
 }
@@ -64,10 +89,19 @@ impl Sealer for KeySealer {
     }
 
     fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, String> {
-        self.key()?
-            .open(place.as_bytes(), sealed)
+        let key = self.key()?;
+        let refused = match key.open(place.as_bytes(), sealed) {
+            Ok(plain) => return Ok(plain.to_vec()),
+            Err(refused) => refused,
+        };
+        let retired = Registry::open(&self.paths)
+            .and_then(|registry| registry.retired_keys(&key))
+            .map_err(|error| error.to_string())?;
+        retired
+            .iter()
+            .find_map(|former| former.open(place.as_bytes(), sealed).ok())
             .map(|plain| plain.to_vec())
-            .map_err(|error| error.to_string())
+            .ok_or_else(|| refused.to_string())
     }
 }
 
@@ -79,7 +113,7 @@ pub struct Resources {
     paths: Paths,
     prompt: Option<Prompt>,
     key_env: Option<KeyEnv<'static>>,
-    key: Arc<OnceCell<Arc<MasterKey>>>,
+    unlocked: Arc<Unlocked>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
     snapshots: Mutex<Option<Snapshots>>,
@@ -94,7 +128,7 @@ impl Resources {
             paths,
             prompt,
             key_env: None,
-            key: Arc::default(),
+            unlocked: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
             snapshots: Mutex::new(None),
@@ -186,51 +220,70 @@ impl Resources {
         if let Some(snapshots) = slot.as_ref() {
             return Ok(snapshots.clone());
         }
-        let sealer: Arc<dyn Sealer> = Arc::new(KeySealer(Arc::clone(&self.key)));
+        let sealer: Arc<dyn Sealer> = Arc::new(KeySealer {
+            unlocked: Arc::clone(&self.unlocked),
+            paths: self.paths.clone(),
+        });
         let snapshots =
             Snapshots::open_with(&self.paths.snapshots_dir(), Some(sealer), SNAPSHOT_MAX)?;
         *slot = Some(snapshots.clone());
         Ok(snapshots)
     }
 
-    /// Uses a key the caller holds already; has no effect once one was unlocked.
+    /// Uses a key the caller holds already.
     pub fn use_key(&self, key: MasterKey) {
-        let _ = self.key.set(Arc::new(key));
+        self.unlocked.set(Arc::new(key));
     }
 
-    /// Returns the master key, unlocking it once.
+    /// Returns the master key, unlocking it once, and again after a rotation.
     ///
     /// # Errors
     /// [`KeyError`]; the next call tries again.
     pub async fn master_key(&self) -> Result<Arc<MasterKey>, Failure> {
-        self.key
-            .get_or_try_init(|| async {
-                let paths = self.paths.clone();
-                let prompt = self.prompt.clone();
-                let key_env = self.key_env.clone();
-                // The keychain and the key derivation block for a while.
-                let resolved = tokio::task::spawn_blocking(move || {
-                    let env = key_env.unwrap_or_else(KeyEnv::from_process);
-                    match &prompt {
-                        Some(prompt) => {
-                            let ask = || prompt();
-                            MasterKey::resolve(&paths, &env.with_prompt(&ask))
-                        }
-                        None => MasterKey::resolve(&paths, &env),
-                    }
-                })
-                .await;
-                match resolved {
-                    Ok(key) => Ok(Arc::new(key?)),
-                    Err(error) => Err(failure(
-                        FailureCode::Internal,
-                        format!("Unlocking the registry failed: {error}."),
-                        "",
-                    )),
+        if let Some(key) = self.current_key()? {
+            return Ok(key);
+        }
+        let _turn = self.unlocked.turn.lock().await;
+        if let Some(key) = self.current_key()? {
+            return Ok(key);
+        }
+        let paths = self.paths.clone();
+        let prompt = self.prompt.clone();
+        let key_env = self.key_env.clone();
+        // The keychain and the key derivation block for a while.
+        let resolved = tokio::task::spawn_blocking(move || {
+            let env = key_env.unwrap_or_else(KeyEnv::from_process);
+            match &prompt {
+                Some(prompt) => {
+                    let ask = || prompt();
+                    MasterKey::resolve(&paths, &env.with_prompt(&ask))
                 }
-            })
-            .await
-            .cloned()
+                None => MasterKey::resolve(&paths, &env),
+            }
+        })
+        .await;
+        match resolved {
+            Ok(key) => {
+                let key = Arc::new(key?);
+                self.unlocked.set(Arc::clone(&key));
+                Ok(key)
+            }
+            Err(error) => Err(failure(
+                FailureCode::Internal,
+                format!("Unlocking the registry failed: {error}."),
+                "",
+            )),
+        }
+    }
+
+    /// The key that was unlocked, unless another one seals the register by now.
+    fn current_key(&self) -> Result<Option<Arc<MasterKey>>, Failure> {
+        let Some(key) = self.unlocked.get() else {
+            return Ok(None);
+        };
+        let registry = self.registry()?;
+        let current = registry.key_id().is_none_or(|id| id == key.id());
+        Ok(current.then_some(key))
     }
 
     /// Reads the operator's rules and the workspace's, checked with the policy
@@ -246,15 +299,27 @@ impl Resources {
         rules::load(&self.paths.policy_file(), workspace, judge)
     }
 
-    /// Finds a server and proves its record; the credential comes with it.
-    pub(super) async fn target(&self, record: &Record) -> Result<Target, Failure> {
-        let registry = self.registry()?;
-        let key = self.master_key().await?;
+    /// Reads the registry and, where a person trusted it, the workspace's list.
+    pub(super) fn layers(&self, workspace: Option<&Path>) -> Result<Layers, Failure> {
+        Layers::read(&self.paths, workspace)
+    }
+
+    /// Proves a server of these layers and those on the way to it; the credentials
+    /// come with them.
+    pub(super) async fn target(
+        &self,
+        layers: &Layers,
+        server: &ServerView,
+    ) -> Result<Target, Failure> {
         let mut target: Option<Target> = None;
-        let mut hops: Vec<Record> = registry.jumps(&record.id)?.into_iter().cloned().collect();
-        hops.push(registry.get(&record.id)?.clone());
-        for hop in hops {
-            let material = registry.unlock(&hop.id, &key)?;
+        for hop in layers.route(server)? {
+            let material = match layers.in_workspace(&hop.id) {
+                Some(entry) => entry.login()?,
+                None => {
+                    let key = self.master_key().await?;
+                    layers.global().unlock(&hop.id, &key)?
+                }
+            };
             target = Some(Target {
                 id: hop.id.as_str().to_owned(),
                 host: hop.host.clone(),

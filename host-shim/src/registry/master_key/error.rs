@@ -99,6 +99,38 @@ pub enum KeyError {
         /// Id of the register's key.
         expected: KeyId,
     },
+    /// There is nothing to rotate yet.
+    #[error("there is no register at {path}")]
+    NoRegister {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// A register sealed with a passphrase gets a new key from a new passphrase.
+    #[error("the register is sealed with a passphrase, and no new one was given")]
+    NoNewPassphrase,
+    /// The keychain's entry is in use.
+    #[error("the keychain holds key {found} already")]
+    KeychainTaken {
+        /// Id of that key.
+        found: KeyId,
+    },
+    /// The key was given up by a rotation.
+    #[error("key {found} was retired by a rotation; the register is sealed with key {expected}")]
+    Retired {
+        /// Id of the register's key.
+        expected: KeyId,
+        /// Id of the retired key.
+        found: KeyId,
+    },
+    /// Not a recovery document.
+    #[error("this is not a recovery document: {reason}")]
+    NotARecovery {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The recovery document does not open.
+    #[error("the passphrase is not that of the recovery document, or the document was changed")]
+    RecoveryClosed,
     /// The register itself could not be read.
     #[error(transparent)]
     Registry(#[from] Box<RegistryError>),
@@ -158,6 +190,21 @@ impl KeyError {
                 format!("Look for a dialog that waits for you. {OWN_FILE}")
             }
             Self::NoKeychain { .. } | Self::Keychain { .. } => OWN_FILE.to_owned(),
+            Self::NoRegister { .. } => {
+                "`openshell key init` makes a key, and the first server the register.".to_owned()
+            }
+            Self::NoNewPassphrase => {
+                "Type a new one at a terminal, or name a file of mode 0600 that holds it."
+                    .to_owned()
+            }
+            Self::KeychainTaken { .. } => "Bring the key back into a file of its own.".to_owned(),
+            Self::Retired { .. } => {
+                "Use the recovery document that was exported after that rotation.".to_owned()
+            }
+            Self::NotARecovery { .. } => {
+                "Give the text that `openshell key export-recovery` wrote.".to_owned()
+            }
+            Self::RecoveryClosed => "Try again.".to_owned(),
             Self::Registry(error) => error.next(),
             Self::Seal(_) | Self::Derivation { .. } => String::new(),
         }

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::KeyError;
+use super::{KeyError, MasterKey};
 use crate::registry::private_fs::{self, FileError};
 use crate::registry::seal;
 
@@ -27,10 +27,26 @@ pub(super) fn failed(what: &'static str) -> impl FnOnce(FileError) -> KeyError {
 /// [`KeyError::File`] when the file exists or cannot be written, and
 /// [`KeyError::Seal`] when the system has no random bytes.
 pub fn create_key_file(path: &Path) -> Result<(), KeyError> {
-    let key = seal::random::<32>()?;
-    let mut text = encode(&key);
+    private_fs::create_new(path, line(&seal::random::<32>()?).as_bytes())
+        .map_err(failed("master key file"))
+}
+
+/// Writes a key to a new file.
+pub(super) fn create(path: &Path, key: &MasterKey) -> Result<(), KeyError> {
+    private_fs::create_new(path, line(&key.plain()).as_bytes()).map_err(failed("master key file"))
+}
+
+/// Puts another key into a key file, in one step. A link is followed: the file it
+/// names is what the operator keeps.
+pub(super) fn replace(path: &Path, key: &MasterKey) -> Result<(), KeyError> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    private_fs::replace(&target, line(&key.plain()).as_bytes()).map_err(failed("master key file"))
+}
+
+fn line(key: &Zeroizing<[u8; 32]>) -> Zeroizing<String> {
+    let mut text = encode(key);
     text.push('\n');
-    private_fs::create_new(path, text.as_bytes()).map_err(failed("master key file"))
+    text
 }
 
 /// Reads a key file.

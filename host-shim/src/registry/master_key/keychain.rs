@@ -11,20 +11,27 @@ use std::time::Duration;
 use keyring::{Entry, Error};
 use zeroize::Zeroizing;
 
-use super::KeyError;
 use super::file::{decode, encode};
+use super::{KeyError, KeyId};
 
-/// Name of the entry.
+/// Name of every entry.
 const SERVICE: &str = "openshell";
-/// Account of the entry.
-const USER: &str = "master-key";
+/// Account of the entry that the first key gets.
+pub(super) const FIRST_ENTRY: &str = "master-key";
+
+/// Account of the entry for a key that took over from another. Entries are named
+/// after their keys, so that a new one never overwrites one that is in use, here
+/// or by a register in another directory.
+pub(super) fn entry_of(id: &KeyId) -> String {
+    format!("{FIRST_ENTRY}-{id}")
+}
 
 /// What a keychain does for us.
 pub(super) trait Keychain {
-    /// Reads the key; `None` only where the keychain says there is no entry.
-    fn read(&self) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError>;
-    /// Writes the key.
-    fn write(&self, key: &Zeroizing<[u8; 32]>) -> Result<(), KeyError>;
+    /// Reads a key; `None` only where the keychain says there is no entry.
+    fn read(&self, account: &str) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError>;
+    /// Writes a key.
+    fn write(&self, account: &str, key: &Zeroizing<[u8; 32]>) -> Result<(), KeyError>;
 }
 
 /// The keychain of this machine.
@@ -34,36 +41,40 @@ pub(super) struct OsKeychain {
 }
 
 impl Keychain for OsKeychain {
-    fn read(&self) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError> {
-        within(self.patience, || {
-            let text = match entry()?.get_password() {
+    fn read(&self, account: &str) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError> {
+        let account = account.to_owned();
+        within(self.patience, move || {
+            let text = match entry(&account)?.get_password() {
                 Ok(text) => Zeroizing::new(text),
                 Err(Error::NoEntry) => return Ok(None),
-                Err(error) => return Err(explain(error)),
+                Err(error) => return Err(explain(error, &account)),
             };
             match decode(text.as_bytes()) {
                 Some(key) => Ok(Some(key)),
                 None => Err(KeyError::Keychain {
-                    reason: format!("the entry {SERVICE}/{USER} does not hold a key"),
+                    reason: format!("the entry {SERVICE}/{account} does not hold a key"),
                 }),
             }
         })
     }
 
-    fn write(&self, key: &Zeroizing<[u8; 32]>) -> Result<(), KeyError> {
+    fn write(&self, account: &str, key: &Zeroizing<[u8; 32]>) -> Result<(), KeyError> {
+        let account = account.to_owned();
         let text = encode(key);
         within(self.patience, move || {
-            entry()?.set_password(&text).map_err(explain)
+            entry(&account)?
+                .set_password(&text)
+                .map_err(|error| explain(error, &account))
         })
     }
 }
 
-fn entry() -> Result<Entry, KeyError> {
-    Entry::new(SERVICE, USER).map_err(explain)
+fn entry(account: &str) -> Result<Entry, KeyError> {
+    Entry::new(SERVICE, account).map_err(|error| explain(error, account))
 }
 
 /// Turns a library error into ours.
-fn explain(error: Error) -> KeyError {
+fn explain(error: Error, account: &str) -> KeyError {
     match error {
         Error::NoStorageAccess(cause) => KeyError::Locked {
             reason: cause.to_string(),
@@ -75,7 +86,7 @@ fn explain(error: Error) -> KeyError {
             },
         },
         Error::Ambiguous(found) => KeyError::Keychain {
-            reason: format!("{} entries are named {SERVICE}/{USER}", found.len()),
+            reason: format!("{} entries are named {SERVICE}/{account}", found.len()),
         },
         other => KeyError::Keychain {
             reason: other.to_string(),

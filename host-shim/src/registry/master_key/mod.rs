@@ -12,7 +12,10 @@ mod error;
 mod file;
 mod keychain;
 mod passphrase;
+mod recovery;
+mod rotation;
 mod source;
+mod wrapped;
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +32,11 @@ use super::seal::{self, Key, SealError};
 pub use error::KeyError;
 pub use file::create_key_file;
 pub(super) use passphrase::Kdf;
+pub use passphrase::read as read_passphrase_file;
+pub use recovery::Recovery;
+pub use rotation::{KeyHome, Rotated, bring_back, rotate};
 pub use source::{KeyEnv, MasterKeySource, PassphrasePrompt};
+pub(super) use wrapped::{NextKey, WrappedKey};
 
 /// Length of a key's id in bytes: enough that two keys never share one.
 const ID_LEN: usize = 16;
@@ -161,6 +168,15 @@ impl MasterKey {
     /// The key that seals records.
     pub(super) fn record_key(&self) -> Key {
         seal::subkey(self.bytes.expose_secret(), "openshell registry records 1")
+    }
+
+    /// The bytes, for the places a key is kept in.
+    fn plain(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(*self.bytes.expose_secret())
+    }
+
+    fn copy(&self) -> Self {
+        Self::new(&self.plain(), self.origin.clone())
     }
 
     fn blob_key(&self) -> Key {

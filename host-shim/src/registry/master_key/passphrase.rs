@@ -160,8 +160,11 @@ pub(super) fn check_new(passphrase: &SecretString) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Reads a passphrase from a file: one line, without its end.
-pub(super) fn read(path: &Path) -> Result<SecretString, KeyError> {
+/// Reads a passphrase from a private file (0600): one line, without its end.
+///
+/// # Errors
+/// [`KeyError::File`] or [`KeyError::NotAPassphrase`].
+pub fn read(path: &Path) -> Result<SecretString, KeyError> {
     let bytes = private_fs::read_secret(path, MAX_SIZE).map_err(failed("passphrase file"))?;
     let text = std::str::from_utf8(&bytes).ok();
     let line = text.map(|text| text.strip_suffix('\n').unwrap_or(text));

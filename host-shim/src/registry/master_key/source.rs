@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::keychain::{Keychain, OsKeychain};
+use super::keychain::{FIRST_ENTRY, Keychain, OsKeychain, entry_of};
 use super::passphrase::{self, Kdf};
 use super::{KeyError, MasterKey, Origin, file};
 use crate::registry::document::{self, KeyHeader, StoredSource};
@@ -22,7 +22,7 @@ const FILE_VARIABLE: &str = "OPENSHELL_MASTER_KEY_FILE";
 /// Variable that names the passphrase file.
 const PASSPHRASE_VARIABLE: &str = "OPENSHELL_PASSPHRASE_FILE";
 /// How long the keychain may take, a dialog included.
-const KEYCHAIN_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const KEYCHAIN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks a person for the passphrase.
 pub type PassphrasePrompt<'a> = &'a (dyn Fn() -> std::io::Result<SecretString> + Sync);
@@ -83,7 +83,7 @@ impl<'a> KeyEnv<'a> {
     /// Chooses the source: a named key file first, then what the register says,
     /// and for a register still to be made a named passphrase file, then the
     /// keychain.
-    fn choose(&self, header: Option<&KeyHeader>) -> Result<MasterKeySource, KeyError> {
+    pub(super) fn choose(&self, header: Option<&KeyHeader>) -> Result<MasterKeySource, KeyError> {
         self.check()?;
         if let Some(path) = &self.key_file {
             return Ok(MasterKeySource::File(path.clone()));
@@ -155,14 +155,25 @@ impl MasterKey {
             MasterKeySource::Passphrase => return from_passphrase(env, header),
             MasterKeySource::Keychain => (from_keychain(paths, keychain, header)?, "keychain"),
         };
-        match header {
-            Some(header) if header.id != key.id => Err(KeyError::WrongKey {
-                source_name,
-                expected: header.id.clone(),
-                found: key.id,
-            }),
-            _ => Ok(key),
+        let Some(document) = &document else {
+            return Ok(key);
+        };
+        if document.key.id == key.id {
+            return Ok(key);
         }
+        // A rotation was cut off between replacing the key file and sealing the
+        // register: the key to come holds the key that still counts.
+        if let Some(next) = &document.next
+            && next.id == key.id
+            && next.present.id == document.key.id
+        {
+            return Ok(next.present.open(&key)?);
+        }
+        Err(KeyError::WrongKey {
+            source_name,
+            expected: document.key.id.clone(),
+            found: key.id,
+        })
     }
 }
 
@@ -186,14 +197,26 @@ fn from_keychain(
     keychain: &dyn Keychain,
     header: Option<&KeyHeader>,
 ) -> Result<MasterKey, KeyError> {
-    if let Some(key) = keychain.read()? {
-        return Ok(MasterKey::new(&key, Origin::Keychain));
-    }
+    let take = |entry: &str| -> Result<Option<MasterKey>, KeyError> {
+        let key = keychain.read(entry)?;
+        Ok(key.map(|key| MasterKey::new(&key, Origin::Keychain)))
+    };
+    let first = take(FIRST_ENTRY)?;
     let missing = |header: &KeyHeader| KeyError::NotInKeychain {
         expected: header.id.clone(),
     };
     if let Some(header) = header {
-        return Err(missing(header));
+        if let Some(key) = first.as_ref().filter(|key| key.id == header.id) {
+            return Ok(key.copy());
+        }
+        // A key that took over from another has an entry of its own; where there
+        // is none, the first is what was found, be it the wrong one.
+        return take(&entry_of(&header.id))?
+            .or(first)
+            .ok_or_else(|| missing(header));
+    }
+    if let Some(key) = first {
+        return Ok(key);
     }
     // Two processes that start together must not make two keys, so everything
     // is asked again under the lock a change of the register takes.
@@ -203,16 +226,16 @@ fn from_keychain(
         .map_err(|error| in_register(error.into()))?;
     let _lock = private_fs::lock(&paths.registry_lock(), LOCK_PATIENCE)
         .map_err(|error| in_register(error.into()))?;
-    if let Some(key) = keychain.read()? {
-        return Ok(MasterKey::new(&key, Origin::Keychain));
+    if let Some(key) = take(FIRST_ENTRY)? {
+        return Ok(key);
     }
     if let Some(document) = document::load(paths)?.document {
         return Err(missing(&document.key));
     }
     let key = seal::random::<32>()?;
-    keychain.write(&key)?;
+    keychain.write(FIRST_ENTRY, &key)?;
     // A keychain that takes a key and does not keep it would lose the register.
-    match keychain.read()? {
+    match keychain.read(FIRST_ENTRY)? {
         Some(kept) if kept == key => Ok(MasterKey::new(&key, Origin::Keychain)),
         _ => Err(KeyError::Keychain {
             reason: "it did not keep the key it was given".to_owned(),

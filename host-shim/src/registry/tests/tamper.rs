@@ -122,7 +122,7 @@ fn no_flipped_bit_gives_other_data() {
 #[test]
 fn files_that_are_not_ours_to_read_are_refused() {
     let edits: [(&str, Edit); 9] = [
-        ("format 2", |v| v["format"] = 2.into()),
+        ("format 3", |v| v["format"] = 3.into()),
         ("never existed", |v| v["format"] = 0.into()),
         ("expected u64", |v| v["format"] = "1".into()),
         ("unknown field `sudo`", |v| {

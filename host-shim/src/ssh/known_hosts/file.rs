@@ -19,13 +19,7 @@ use crate::ssh::host_key::HostKey;
 /// # Errors
 /// [`SshError::KnownHostsUnreadable`] when the file cannot be read or replaced.
 pub fn append(path: &Path, host: &str, port: u16, key: &HostKey) -> Result<(), SshError> {
-    let name = stored_name(host, port);
-    let writable = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
-    if !writable || name.contains([',', '*', '?', '!', '|', '#', '@']) {
-        return Err(SshError::InvalidRequest {
-            reason: format!("{name:?} cannot be written into a known_hosts file as a host name"),
-        });
-    }
+    let name = writable_name(host, port)?;
     edit(path, |text| {
         let present = text.split('\n').any(|raw| {
             matches!(line::parse(raw), Ok(Some(found)) if found.marker == Marker::None
@@ -53,18 +47,56 @@ pub fn append(path: &Path, host: &str, port: u16, key: &HostKey) -> Result<(), S
 pub fn remove(path: &Path, host: &str, port: u16) -> Result<usize, SshError> {
     let name = stored_name(host, port);
     edit(path, |text| {
-        let mut changed = 0;
-        let mut kept = Vec::new();
-        for raw in text.split('\n') {
-            match without_host(raw, &name) {
-                Some(rest) => {
-                    changed += 1;
-                    kept.extend(rest);
-                }
-                None => kept.push(raw.to_owned()),
-            }
+        let (changed, kept) = text_without(text, &name);
+        (changed > 0).then_some((changed, kept))
+    })
+}
+
+/// Puts these keys in the place of all others of a host, in one step: as
+/// [`remove`] and [`append`], but no reader ever sees the host without a key.
+/// Returns how many lines went.
+///
+/// # Errors
+/// As [`append`].
+pub fn replace(path: &Path, host: &str, port: u16, keys: &[HostKey]) -> Result<usize, SshError> {
+    let name = writable_name(host, port)?;
+    edit(path, |text| {
+        let (changed, mut kept) = text_without(text, &name);
+        if !kept.is_empty() && !kept.ends_with('\n') {
+            kept.push('\n');
         }
-        (changed > 0).then(|| (changed, kept.join("\n")))
+        for key in keys {
+            kept.push_str(&format!("{name} {key}\n"));
+        }
+        Some((changed, kept))
+    })
+}
+
+/// The lines of a file without a host, and how many of them changed.
+fn text_without(text: &str, name: &str) -> (usize, String) {
+    let mut changed = 0;
+    let mut kept = Vec::new();
+    for raw in text.split('\n') {
+        match without_host(raw, name) {
+            Some(rest) => {
+                changed += 1;
+                kept.extend(rest);
+            }
+            None => kept.push(raw.to_owned()),
+        }
+    }
+    (changed, kept.join("\n"))
+}
+
+/// The name of a host as a line lists it, provided it reads back as that name.
+fn writable_name(host: &str, port: u16) -> Result<String, SshError> {
+    let name = stored_name(host, port);
+    let writable = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if writable && !name.contains([',', '*', '?', '!', '|', '#', '@']) {
+        return Ok(name);
+    }
+    Err(SshError::InvalidRequest {
+        reason: format!("{name:?} cannot be written into a known_hosts file as a host name"),
     })
 }
 
@@ -195,6 +227,30 @@ mod tests {
         );
         assert_eq!(remove(&path, "h", 22).unwrap(), 0);
         assert_eq!(remove(&dir.path().join("none"), "h", 22).unwrap(), 0);
+    }
+
+    #[test]
+    fn replacing_leaves_the_new_keys_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("known_hosts");
+        let b = A.replace("IJdD7y3a", "IJdD7y3b");
+        let (old, new) = (HostKey::parse(A).unwrap(), HostKey::parse(&b).unwrap());
+        fs::write(&path, format!("h,other {A}\nh {A}\n# kept")).unwrap();
+        assert_eq!(
+            replace(&path, "h", 22, std::slice::from_ref(&new)).unwrap(),
+            2
+        );
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            format!("other {A}\n# kept\nh {b}\n")
+        );
+        let known = KnownHosts::load(&[path]).unwrap();
+        assert_eq!(known.check("h", 22, &new), Verdict::Known);
+        assert!(matches!(
+            known.check("h", 22, &old),
+            Verdict::Changed { .. }
+        ));
+        assert_eq!(known.check("other", 22, &old), Verdict::Known);
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn hashed_equals(hashed: &str, name: &str) -> bool {
 
 /// `*` and `?` as in `ssh_config(5)` PATTERNS, over bytes, in linear space and
 /// without backtracking further than the last `*`.
-pub(in crate::ssh) fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {

@@ -11,6 +11,6 @@ mod file;
 mod line;
 mod matcher;
 
-pub use file::{append, remove};
-pub(super) use line::glob;
+pub use file::{append, remove, replace};
+pub(crate) use line::glob;
 pub use matcher::{KnownHosts, Verdict};

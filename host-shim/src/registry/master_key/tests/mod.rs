@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 
+mod rotation;
 mod session;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::keychain::Keychain;
+use super::keychain::{FIRST_ENTRY, Keychain};
 use super::{Kdf, KeyEnv, KeyError, MasterKey, MasterKeySource, Origin, create_key_file, file};
 use crate::registry::private_fs::FileError;
 use crate::registry::seal::{self, SealError};
@@ -25,23 +27,35 @@ type Key = Zeroizing<[u8; 32]>;
 #[derive(Default)]
 struct Fake {
     held: RefCell<Option<Key>>,
+    named: RefCell<BTreeMap<String, Key>>,
     locked: bool,
     forgets: bool,
 }
 
 impl Keychain for Fake {
-    fn read(&self) -> Result<Option<Key>, KeyError> {
+    fn read(&self, account: &str) -> Result<Option<Key>, KeyError> {
         if self.locked {
             return Err(KeyError::Locked {
                 reason: "test".into(),
             });
         }
-        Ok(self.held.borrow().clone())
+        Ok(match account {
+            FIRST_ENTRY => self.held.borrow().clone(),
+            named => self.named.borrow().get(named).cloned(),
+        })
     }
 
-    fn write(&self, key: &Key) -> Result<(), KeyError> {
-        if !self.forgets {
-            *self.held.borrow_mut() = Some(key.clone());
+    fn write(&self, account: &str, key: &Key) -> Result<(), KeyError> {
+        if self.forgets {
+            return Ok(());
+        }
+        match account {
+            FIRST_ENTRY => *self.held.borrow_mut() = Some(key.clone()),
+            named => {
+                self.named
+                    .borrow_mut()
+                    .insert(named.to_owned(), key.clone());
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::process::Command;
 
 use super::scratch;
-use crate::registry::master_key::keychain::{Keychain, OsKeychain};
+use crate::registry::master_key::keychain::{FIRST_ENTRY, Keychain, OsKeychain};
 use crate::registry::seal;
 use crate::registry::{KeyEnv, KeyError, MasterKey, Paths};
 
@@ -24,11 +24,11 @@ fn inside_a_session() {
     let keychain = OsKeychain {
         patience: std::time::Duration::from_secs(30),
     };
-    assert!(keychain.read().unwrap().is_none());
+    assert!(keychain.read(FIRST_ENTRY).unwrap().is_none());
     let made = MasterKey::resolve(&paths, &KeyEnv::default()).unwrap();
     let found = MasterKey::resolve(&paths, &KeyEnv::default()).unwrap();
     assert_eq!(made.id(), found.id());
-    assert!(keychain.read().unwrap().is_some());
+    assert!(keychain.read(FIRST_ENTRY).unwrap().is_some());
     println!("the keychain kept the key");
 }
 
