@@ -13,6 +13,9 @@ use super::types::{Finding, shown};
 /// How deep `sh -c 'sh -c …'` is followed.
 const DEPTH: u32 = 4;
 
+/// How many functions are looked at as fork bombs; one would do.
+const FUNCTIONS: usize = 256;
+
 /// Directories whose loss ends the machine.
 const SYSTEM: &[&str] = &[
     "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "proc", "root", "run",
@@ -57,7 +60,7 @@ const SHELLS: &[&str] = &[
 ];
 
 /// Looks for a catastrophe in a text and the commands made out in it.
-pub(super) fn find(text: &str, commands: &[Simple]) -> Option<Finding> {
+pub(super) fn find(text: &str, commands: &[Simple<'_>]) -> Option<Finding> {
     fork_bomb(text).or_else(|| {
         commands
             .iter()
@@ -67,13 +70,7 @@ pub(super) fn find(text: &str, commands: &[Simple]) -> Option<Finding> {
 
 /// Looks for a catastrophe in words that no shell reads.
 pub(super) fn find_in_words(words: &[Word]) -> Option<Finding> {
-    in_command(
-        &Simple {
-            words: words.to_vec(),
-            written: Vec::new(),
-        },
-        DEPTH,
-    )
+    in_command(&Simple::of(words), DEPTH)
 }
 
 /// Whether writing to the path would overwrite a disk.
@@ -81,7 +78,7 @@ pub(super) fn find_in_write(path: &str) -> Option<Finding> {
     is_block_device(path).then(|| disk("writing to", path))
 }
 
-fn in_command(command: &Simple, depth: u32) -> Option<Finding> {
+fn in_command(command: &Simple<'_>, depth: u32) -> Option<Finding> {
     if let Some(target) = command
         .written
         .iter()
@@ -92,7 +89,7 @@ fn in_command(command: &Simple, depth: u32) -> Option<Finding> {
     in_words(&command.words, depth)
 }
 
-fn in_words(words: &[Word], depth: u32) -> Option<Finding> {
+fn in_words(words: &[&Word], depth: u32) -> Option<Finding> {
     let (first, rest) = words.split_first()?;
     if first.opaque {
         return None;
@@ -129,7 +126,7 @@ fn in_words(words: &[Word], depth: u32) -> Option<Finding> {
 }
 
 /// `sh -c TEXT` and `eval TEXT`.
-fn in_script(name: &str, rest: &[Word], depth: u32) -> Option<Finding> {
+fn in_script(name: &str, rest: &[&Word], depth: u32) -> Option<Finding> {
     let from = match name {
         "eval" => 0,
         _ => {
@@ -144,7 +141,7 @@ fn in_script(name: &str, rest: &[Word], depth: u32) -> Option<Finding> {
     }
     let scan = scan(&script.text);
     fork_bomb(&script.text).or_else(|| {
-        scan.commands
+        scan.commands()
             .iter()
             .find_map(|command| in_command(command, depth - 1))
     })
@@ -152,7 +149,7 @@ fn in_script(name: &str, rest: &[Word], depth: u32) -> Option<Finding> {
 
 /// The command behind a wrapper: after its options, their values, assignments and
 /// durations, which do not look like a command of the list.
-fn wrapped(words: &[Word]) -> Option<&[Word]> {
+fn wrapped<'w, 'a>(words: &'w [&'a Word]) -> Option<&'w [&'a Word]> {
     const COMMANDS: &[&str] = &[
         "rm",
         "find",
@@ -203,14 +200,14 @@ fn disk(what: &str, path: &str) -> Finding {
     )
 }
 
-fn device_operand(name: &str, words: &[Word]) -> Option<Finding> {
+fn device_operand(name: &str, words: &[&Word]) -> Option<Finding> {
     let target = words
         .iter()
         .find(|word| !word.opaque && is_block_device(&word.text))?;
     Some(disk(&format!("`{name}` on"), &target.text))
 }
 
-fn remove(words: &[Word]) -> Option<Finding> {
+fn remove(words: &[&Word]) -> Option<Finding> {
     let mut recursive = false;
     let mut ended = false;
     let mut targets = Vec::new();
@@ -238,7 +235,7 @@ fn remove(words: &[Word]) -> Option<Finding> {
 }
 
 /// `find / -delete` without a test in between.
-fn find_delete(words: &[Word]) -> Option<Finding> {
+fn find_delete(words: &[&Word]) -> Option<Finding> {
     let starts = words
         .iter()
         .take_while(|word| !word.text.starts_with('-'))
@@ -327,19 +324,18 @@ fn fork_bomb(text: &str) -> Option<Finding> {
     }
     let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let mut from = 0;
-    while let Some(at) = squeezed[from..].find("(){") {
+    for _ in 0..FUNCTIONS {
+        let Some(at) = squeezed[from..].find("(){") else {
+            return None;
+        };
         let start = squeezed[..from + at]
             .rfind([';', '&', '|', '{', '}'])
             .map_or(0, |before| before + 1);
         let name = squeezed[start..from + at].trim_start_matches("function");
         let body = &squeezed[from + at + 3..];
         // The body of a bomb is short; a long text is not searched again and again.
-        let length = body
-            .char_indices()
-            .nth(256)
-            .map_or(body.len(), |(at, _)| at);
-        let body = &body[..length];
-        let body = &body[..body.find('}').unwrap_or(length)];
+        let body = &body[..body.floor_char_boundary(256)];
+        let body = body.split('}').next().unwrap_or(body);
         if !name.is_empty() && body.contains(&format!("{name}|{name}")) && body.contains('&') {
             return Some(Finding::reject(
                 "catastrophe.fork-bomb",
@@ -356,7 +352,7 @@ mod tests {
     use super::*;
 
     fn rule(text: &str) -> Option<String> {
-        find(text, &scan(text).commands).map(|finding| finding.rule)
+        find(text, &scan(text).commands()).map(|finding| finding.rule)
     }
 
     #[test]

@@ -61,6 +61,10 @@ pub(super) struct Lexed {
     pub(super) malformed: Option<Finding>,
 }
 
+/// Most words and operators that are read. A person has no use for a text with
+/// more, and nothing behind them is looked at.
+const TOKENS_CAP: usize = 8192;
+
 /// Longest first, so that `&&` is not read as two `&`.
 const OPERATORS: &[&str] = &[
     "<<<", "<<-", "&>>", ";;&", "&&", "||", "|&", "&>", "<<", ">>", "<>", "<&", ">&", ">|", ";;",
@@ -167,6 +171,10 @@ impl Lexer<'_> {
                 _ => self.plain(c),
             }
             if self.out.malformed.is_some() {
+                return;
+            }
+            if self.out.tokens.len() > TOKENS_CAP {
+                self.opaque("scan.words", "the text has too many words to judge");
                 return;
             }
         }

@@ -5,6 +5,8 @@
 //! Everything else a rule can do is tighten, and for that it is looked for in
 //! every command that can be made out in the text.
 
+use std::borrow::Borrow;
+
 use super::grammar::program_name;
 use super::lex::Word;
 use super::types::{Decision, Finding, Rule, RuleOrigin, Subject};
@@ -71,7 +73,7 @@ impl<'a> Applicable<'a> {
     }
 
     /// The strictest rule of anyone that would tighten; for any command in a text.
-    pub(super) fn tightest(&self, words: &[Word]) -> Option<Finding> {
+    pub(super) fn tightest(&self, words: &[impl Borrow<Word>]) -> Option<Finding> {
         self.strictest(|rule| matches_words(rule, words))
     }
 
@@ -105,7 +107,7 @@ fn finding(rule: &Rule) -> Finding {
 
 /// Whether the first words are the rule's. The program also matches by its last
 /// path component, since a rule that forbids `rm` means `/bin/rm` too.
-pub(super) fn matches_words(rule: &Rule, words: &[Word]) -> bool {
+pub(super) fn matches_words(rule: &Rule, words: &[impl Borrow<Word>]) -> bool {
     if words.len() < rule.prefix.len() {
         return false;
     }
@@ -114,6 +116,7 @@ pub(super) fn matches_words(rule: &Rule, words: &[Word]) -> bool {
         .zip(words)
         .enumerate()
         .all(|(position, (accepted, word))| {
+            let word: &Word = word.borrow();
             let name = if position == 0 {
                 word.text.rsplit('/').next().unwrap_or(&word.text)
             } else {

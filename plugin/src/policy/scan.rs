@@ -17,8 +17,20 @@ const WORD_CAP: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) shape: Shape,
+    /// Everything that was read, where the shape is [`Shape::Opaque`].
+    tokens: Vec<Token>,
+}
+
+impl Scan {
     /// The simple commands in the text, as far as they can be made out.
-    pub(super) commands: Vec<Simple>,
+    pub(super) fn commands(&self) -> Vec<Simple<'_>> {
+        match &self.shape {
+            Shape::Simple(words) => vec![Simple::of(words)],
+            Shape::Pipeline(stages) => stages.iter().map(|words| Simple::of(words)).collect(),
+            Shape::Opaque(_) => simple_commands(&self.tokens),
+            Shape::Malformed(_) => Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -35,10 +47,19 @@ pub(super) enum Shape {
 
 /// One simple command, for the search for catastrophes.
 #[derive(Debug, Default)]
-pub(super) struct Simple {
-    pub(super) words: Vec<Word>,
+pub(super) struct Simple<'a> {
+    pub(super) words: Vec<&'a Word>,
     /// Files that would be opened for writing.
-    pub(super) written: Vec<Word>,
+    pub(super) written: Vec<&'a Word>,
+}
+
+impl<'a> Simple<'a> {
+    pub(super) fn of(words: &'a [Word]) -> Self {
+        Self {
+            words: words.iter().collect(),
+            written: Vec::new(),
+        }
+    }
 }
 
 /// First words with a meaning of their own in some shell.
@@ -90,19 +111,19 @@ pub(super) fn scan(text: &str) -> Scan {
         let finding = Finding::reject("scan.empty", "the command is empty");
         return Scan {
             shape: Shape::Malformed(finding),
-            commands: Vec::new(),
+            tokens: Vec::new(),
         };
     }
-    let lexed = lex(text);
-    let commands = simple_commands(&lexed.tokens);
+    let mut lexed = lex(text);
+    let mut tokens = std::mem::take(&mut lexed.tokens);
     Scan {
-        shape: shape(lexed),
-        commands,
+        shape: shape(lexed, &mut tokens),
+        tokens,
     }
 }
 
 /// Splits tokens into simple commands and the files they write.
-fn simple_commands(tokens: &[Token]) -> Vec<Simple> {
+fn simple_commands(tokens: &[Token]) -> Vec<Simple<'_>> {
     let mut commands = vec![Simple::default()];
     let mut redirection: Option<&str> = None;
     for token in tokens {
@@ -122,9 +143,9 @@ fn simple_commands(tokens: &[Token]) -> Vec<Simple> {
                     .last_mut()
                     .expect("it starts with one element and only grows");
                 match redirection.take() {
-                    Some(operator) if operator.contains('>') => command.written.push(word.clone()),
+                    Some(operator) if operator.contains('>') => command.written.push(word),
                     Some(_) => {}
-                    None => command.words.push(word.clone()),
+                    None => command.words.push(word),
                 }
             }
         }
@@ -133,50 +154,68 @@ fn simple_commands(tokens: &[Token]) -> Vec<Simple> {
     commands
 }
 
-fn shape(lexed: Lexed) -> Shape {
+/// Says what the text is; the words of a command are moved out of the tokens.
+fn shape(lexed: Lexed, tokens: &mut Vec<Token>) -> Shape {
     if let Some(finding) = lexed.malformed {
         return Shape::Malformed(finding);
     }
     if let Some(finding) = lexed.opaque {
         return Shape::Opaque(finding);
     }
-    if lexed.tokens.len() > WORD_CAP {
+    // Line breaks around a command separate it from nothing.
+    while tokens.last() == Some(&Token::Operator("\n")) {
+        tokens.pop();
+    }
+    let start = tokens
+        .iter()
+        .take_while(|token| **token == Token::Operator("\n"))
+        .count();
+    let within = &tokens[start..];
+    if within.len() > WORD_CAP {
         return Shape::Opaque(Finding::ask(
             "scan.words",
             format!("the command has more than {WORD_CAP} words"),
         ));
     }
-    let mut tokens = lexed.tokens.as_slice();
-    // Line breaks around a command separate it from nothing.
-    while let [Token::Operator("\n"), rest @ ..] | [rest @ .., Token::Operator("\n")] = tokens {
-        tokens = rest;
+    let mut empty = true;
+    for token in within {
+        match token {
+            Token::Word(word) if empty => {
+                if let Some(finding) = command_word(word) {
+                    return Shape::Opaque(finding);
+                }
+                empty = false;
+            }
+            Token::Word(_) => {}
+            Token::Operator("|") if !empty => empty = true,
+            Token::Operator("|") => return dangling(),
+            Token::Operator(operator) => return Shape::Opaque(operator_finding(operator)),
+        }
+    }
+    if empty {
+        return dangling();
     }
     let mut stages = vec![Vec::new()];
-    for token in tokens {
+    for token in tokens.drain(..).skip(start) {
         match token {
             Token::Word(word) => stages
                 .last_mut()
                 .expect("it starts with one element and only grows")
-                .push(word.clone()),
-            Token::Operator("|") => stages.push(Vec::new()),
-            Token::Operator(operator) => return Shape::Opaque(operator_finding(operator)),
-        }
-    }
-    if stages.iter().any(Vec::is_empty) {
-        return Shape::Malformed(Finding::reject(
-            "scan.malformed",
-            "a `|` has no command on one side",
-        ));
-    }
-    for first in stages.iter().filter_map(|stage| stage.first()) {
-        if let Some(finding) = command_word(first) {
-            return Shape::Opaque(finding);
+                .push(word),
+            Token::Operator(_) => stages.push(Vec::new()),
         }
     }
     match stages.len() {
         1 => Shape::Simple(stages.pop().expect("there is one element")),
         _ => Shape::Pipeline(stages),
     }
+}
+
+fn dangling() -> Shape {
+    Shape::Malformed(Finding::reject(
+        "scan.malformed",
+        "a `|` has no command on one side",
+    ))
 }
 
 fn operator_finding(operator: &str) -> Finding {
@@ -280,7 +319,7 @@ mod tests {
     fn lists_the_commands_in_any_text() {
         let scan = scan("cd / && rm -rf $(echo x) > /dev/sda; echo `id`");
         let texts: Vec<String> = scan
-            .commands
+            .commands()
             .iter()
             .map(|command| {
                 let words: Vec<&str> = command

@@ -5,6 +5,8 @@
 //! for literal words and of nothing else. The derivation is written down by the
 //! same code that decides, so that `explain` cannot say anything else.
 
+use std::borrow::Borrow;
+
 use super::lex::Word;
 use super::paths::{self, Access, Place};
 use super::rules::{Applicable, matches_words};
@@ -198,17 +200,17 @@ impl<'a> Judge<'a> {
 
     fn command(&mut self, text: &str) -> Vec<Vec<Word>> {
         let scan = scan(text);
-        let catastrophe = catastrophe::find(text, &scan.commands);
+        let catastrophe = catastrophe::find(text, &scan.commands());
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let stages = match scan.shape {
             Shape::Malformed(finding) => {
                 self.find("scan", text, finding);
                 return Vec::new();
             }
-            Shape::Opaque(finding) => {
+            Shape::Opaque(ref finding) => {
                 self.catastrophe(text, catastrophe);
-                self.find("scan", text, finding);
-                for command in &scan.commands {
+                self.find("scan", text, finding.clone());
+                for command in scan.commands() {
                     self.tighten(&rules, &command.words);
                 }
                 return Vec::new();
@@ -352,12 +354,12 @@ impl<'a> Judge<'a> {
         self.tighten(rules, words);
     }
 
-    fn tighten(&mut self, rules: &Applicable<'_>, words: &[Word]) {
-        if words.is_empty() {
+    fn tighten(&mut self, rules: &Applicable<'_>, words: &[impl Borrow<Word>]) {
+        let Some(first) = words.first() else {
             return;
-        }
+        };
         if let Some(finding) = rules.tightest(words) {
-            self.find("rule", &words[0].text, finding);
+            self.find("rule", &first.borrow().text, finding);
         }
     }
 

@@ -3,8 +3,13 @@
 //! Their file operands are judged as content, a digest included: it would confirm
 //! a guess.
 
+use super::super::lex::Word;
+use super::super::paths::{Access, is_like_directory};
 use super::super::types::shown;
-use super::spec::{Command, Kind, Operands, Parsed, Refusal, Style, refused};
+use super::engine;
+use super::spec::{
+    Command, Kind, Operands, Outcome, Parsed, Refusal, Style, Touch, examples, refused,
+};
 
 const READ: Operands = Operands::Any(Kind::Read);
 
@@ -12,46 +17,24 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["diff"],
         does: "compares files",
-        flags: "abBcdeEfiNnpqrstTuwyZ",
-        long: "\
-            --brief --report-identical-files --unified --context --side-by-side --recursive \
-            --new-file --ignore-case --ignore-all-space --ignore-space-change \
-            --ignore-blank-lines --text --minimal --strip-trailing-cr --suppress-common-lines \
-            --normal --left-column --help --version",
-        values: &[
-            ("-U", Kind::Number),
-            ("-C", Kind::Number),
-            ("-W", Kind::Number),
-            ("--width", Kind::Number),
-            ("-x", Kind::Text),
-            ("--exclude", Kind::Text),
-            ("-I", Kind::Text),
-            ("--label", Kind::Text),
-        ],
-        optional: &[
-            ("--color", Kind::Name),
-            ("--unified", Kind::Number),
-            ("--context", Kind::Number),
-        ],
-        refused: &[
-            refused("-l", "pager", "runs `pr`"),
-            refused("--paginate", "pager", "runs `pr`"),
-            refused("--to-file", "content", "names another operand"),
-            refused("--from-file", "content", "names another operand"),
-            refused("-X", "content", "reads patterns from a file"),
-            refused("-D", "form", "is not known to only look"),
-        ],
-        operands: Operands::UpTo(2, Kind::Read),
-        check: Some(diff),
-        allowed: &[
+        style: Style::Custom(diff),
+        allowed: examples![
             "diff -u /srv/a.conf /srv/b.conf",
             "diff -q /srv/a /srv/b",
             "diff -rq /srv/a /srv/b",
             "diff /etc/hosts x",
-        ],
-        asks: &[
-            "diff -r /srv/a /srv/b",
             "diff /srv/a /srv/b",
+            "diff -u a b",
+            "diff -y --suppress-common-lines /srv/a.conf /srv/b.conf",
+        ],
+        asks: examples![
+            "diff -r /srv/a /srv/b",
+            "diff /srv/app /srv/app-old",
+            "diff /etc /srv/etc",
+            "diff . ..",
+            "diff /root /home/x",
+            "diff /srv/a/ /srv/b/",
+            "diff /srv/opasswd /etc/security",
             "diff --to-file=x y",
             "diff -l a.txt b.txt",
             "diff /etc/shadow a.txt",
@@ -70,8 +53,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--ignore-initial", Kind::Number),
         ],
         operands: Operands::UpTo(4, Kind::Read),
-        allowed: &["cmp -s /srv/a /srv/b"],
-        asks: &["cmp /etc/shadow /srv/b"],
+        allowed: examples!["cmp -s /srv/a /srv/b"],
+        asks: examples!["cmp /etc/shadow /srv/b"],
         ..Command::BARE
     },
     Command {
@@ -100,13 +83,13 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--length", Kind::Number),
         ],
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "md5sum /srv/a.tar",
             "sha256sum -c /srv/SHA256SUMS",
             "cksum /srv/a",
             "shasum -a 256 /srv/a",
         ],
-        asks: &["sha256sum /etc/shadow", "md5sum --frob x"],
+        asks: examples!["sha256sum /etc/shadow", "md5sum --frob x"],
         ..Command::BARE
     },
     Command {
@@ -125,8 +108,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--format", Kind::Name),
         ],
         operands: READ,
-        allowed: &["od -A x -t x1z -N 64 /srv/a", "od -c /srv/a"],
-        asks: &["od -c /dev/sda", "od /etc/shadow"],
+        allowed: examples!["od -A x -t x1z -N 64 /srv/a", "od -c /srv/a"],
+        asks: examples!["od -c /dev/sda", "od /etc/shadow"],
         ..Command::BARE
     },
     Command {
@@ -144,8 +127,8 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         refused: &[refused("-f", "content", "reads formats from a file")],
         operands: READ,
-        allowed: &["hexdump -C -n 64 /srv/a", "hd /srv/a"],
-        asks: &["hexdump -f /etc/shadow x", "hexdump -C /dev/sda"],
+        allowed: examples!["hexdump -C -n 64 /srv/a", "hd /srv/a"],
+        asks: examples!["hexdump -f /etc/shadow x", "hexdump -C /dev/sda"],
         ..Command::BARE
     },
     Command {
@@ -168,8 +151,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-revert", "reverse", "writes the bytes into a file"),
         ],
         operands: Operands::UpTo(1, Kind::Read),
-        allowed: &["xxd -l 64 /srv/a", "xxd -p /srv/a"],
-        asks: &[
+        allowed: examples!["xxd -l 64 /srv/a", "xxd -p /srv/a"],
+        asks: examples![
             "xxd -r /srv/a",
             "xxd /srv/a /srv/b",
             "xxd -rev a",
@@ -194,8 +177,8 @@ pub(super) const COMMANDS: &[Command] = &[
         number: true,
         operands: READ,
         check: Some(no_response_file),
-        allowed: &["strings -n 8 /usr/bin/ls", "strings -a ./core.bin"],
-        asks: &[
+        allowed: examples!["strings -n 8 /usr/bin/ls", "strings -a ./core.bin"],
+        asks: examples![
             "strings @/etc/shadow",
             "strings -t @/etc/shadow x",
             "strings -n 8 /dev/mem",
@@ -211,12 +194,12 @@ pub(super) const COMMANDS: &[Command] = &[
             --version",
         operands: READ,
         check: Some(no_response_file),
-        allowed: &[
+        allowed: examples![
             "readelf -hW /usr/bin/ls",
             "nm -D /usr/lib/libc.so.6",
             "readelf -d /usr/bin/ls",
         ],
-        asks: &["readelf @x", "readelf -p .x y", "nm --plugin=x y"],
+        asks: examples!["readelf @x", "readelf -p .x y", "nm --plugin=x y"],
         ..Command::BARE
     },
     Command {
@@ -231,20 +214,20 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-o", "output", "writes a file in some versions"),
         ],
         operands: Operands::UpTo(1, Kind::Read),
-        allowed: &["base64 /srv/a", "base64 -d /srv/a.b64", "base64 -w0 /srv/a"],
-        asks: &["base64 /etc/shadow", "base64 -i x -o y", "base64 a b"],
+        allowed: examples!["base64 /srv/a", "base64 -d /srv/a.b64", "base64 -w0 /srv/a"],
+        asks: examples!["base64 /etc/shadow", "base64 -i x -o y", "base64 a b"],
         ..Command::BARE
     },
     Command {
         names: &["zcat", "gzcat", "bzcat", "xzcat", "zstdcat"],
         does: "prints compressed files",
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "zcat /var/log/syslog.2.gz",
             "xzcat /srv/a.xz",
             "zcat /var/log/*.gz",
         ],
-        asks: &["zcat -f /etc/shadow", "zcat /srv/.env.gz", "zcat --x y"],
+        asks: examples!["zcat -f /etc/shadow", "zcat /srv/.env.gz", "zcat --x y"],
         ..Command::BARE
     },
     Command {
@@ -257,12 +240,12 @@ pub(super) const COMMANDS: &[Command] = &[
             let looks = parsed.has(&["-l", "-t", "--list", "--test", "--version"]);
             (!looks).then(|| Refusal::new("replace", "without `-l` or `-t` it replaces the file"))
         }),
-        allowed: &[
+        allowed: examples![
             "gzip -l /srv/a.gz",
             "gzip -tv /srv/a.gz",
             "xz --list /srv/a.xz",
         ],
-        asks: &[
+        asks: examples![
             "gzip /srv/a",
             "gzip -d /srv/a.gz",
             "xz -v /srv/a",
@@ -290,12 +273,12 @@ pub(super) const COMMANDS: &[Command] = &[
             unless: &[],
             then: Kind::Read,
         },
-        allowed: &[
+        allowed: examples![
             "jq . /srv/a.json",
             "jq -r '.a[] | select(.b > 1) | .c' /srv/a.json",
             "jq length /srv/a.json",
         ],
-        asks: &[
+        asks: examples![
             "jq env",
             "jq -n 'import \"a\" as $x; $x' x",
             "jq '$ENV' x",
@@ -312,12 +295,12 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["openssl"],
         does: "shows a certificate or its own version",
         style: Style::Custom(super::script::openssl),
-        allowed: &[
+        allowed: examples![
             "openssl version -a",
             "openssl x509 -in /srv/a.crt -noout -dates -subject",
             "openssl x509 -noout -text -in /srv/a.pem",
         ],
-        asks: &[
+        asks: examples![
             "openssl x509 -in a.crt -out b.crt",
             "openssl rsa -in a.key",
             "openssl s_client -connect a:443",
@@ -330,25 +313,71 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// Comparing two directories reads everything below, unless only names are shown.
-fn diff(parsed: &Parsed<'_>) -> Option<Refusal> {
+const DIFF: Command = Command {
+    flags: "abBcdeEfiNnpqrstTuwyZ",
+    long: "\
+        --brief --report-identical-files --unified --context --side-by-side --recursive \
+        --new-file --ignore-case --ignore-all-space --ignore-space-change \
+        --ignore-blank-lines --text --minimal --strip-trailing-cr --suppress-common-lines \
+        --normal --left-column --help --version",
+    values: &[
+        ("-U", Kind::Number),
+        ("-C", Kind::Number),
+        ("-W", Kind::Number),
+        ("--width", Kind::Number),
+        ("-x", Kind::Text),
+        ("--exclude", Kind::Text),
+        ("-I", Kind::Text),
+        ("--label", Kind::Text),
+    ],
+    optional: &[
+        ("--color", Kind::Name),
+        ("--unified", Kind::Number),
+        ("--context", Kind::Number),
+    ],
+    refused: &[
+        refused("-l", "pager", "runs `pr`"),
+        refused("--paginate", "pager", "runs `pr`"),
+        refused("--to-file", "content", "names another operand"),
+        refused("--from-file", "content", "names another operand"),
+        refused("-X", "content", "reads patterns from a file"),
+        refused("-D", "form", "is not known to only look"),
+    ],
+    operands: Operands::UpTo(2, Kind::Read),
+    ..Command::BARE
+};
+
+/// Two directories are compared file by file, and one with the file of the other's
+/// name; what neither may be is a directory that holds secrets.
+fn diff(words: &[Word]) -> Outcome {
+    let (parsed, mut touched) = engine::read(&DIFF, words)?;
     if parsed.has(&["-q", "--brief"]) {
-        return None;
+        return Ok(touched);
     }
     if parsed.has(&["-r", "--recursive"]) {
-        return Some(Refusal::new(
+        return Err(Refusal::new(
             "recursive",
             "`-r` shows the content of everything below; with `-q` it only names it",
         ));
     }
-    let is_file = |path: &str| super::super::paths::is_plainly_a_file(path);
-    if parsed.operands.iter().any(|word| is_file(&word.text)) {
-        return None;
+    let is_directory = |word: &&Word| is_like_directory(&word.text);
+    let [one, other] = parsed.operands.as_slice() else {
+        return Ok(touched);
+    };
+    if is_directory(one) && is_directory(other) {
+        return Err(Refusal::new(
+            "directory",
+            "if both are directories it shows every file in them; with `-q` it only names them",
+        ));
     }
-    Some(Refusal::new(
-        "directory",
-        "if both are directories it shows every file in them; with `-q` it only names them",
-    ))
+    for (directory, file) in [(one, other), (other, one)] {
+        let name = file.text.rsplit('/').next().unwrap_or_default();
+        touched.push(Touch {
+            path: format!("{}/{name}", directory.text),
+            ..Touch::new(directory, Access::Content)
+        });
+    }
+    Ok(touched)
 }
 
 /// Programs of binutils take `@file` for the words in that file.

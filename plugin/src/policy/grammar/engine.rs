@@ -8,7 +8,7 @@ use super::super::lex::Word;
 use super::super::paths::Access;
 use super::super::types::shown;
 use super::spec::{
-    Command, Kind, Operands, Outcome, Parsed, Refusal, Style, Touch, is_name, is_number,
+    Command, Kind, Name, Operands, Outcome, Parsed, Refusal, Style, Touch, is_name, is_number,
 };
 
 /// Judges the words after the command's name.
@@ -16,6 +16,14 @@ pub(super) fn judge(command: &Command, words: &[Word]) -> Outcome {
     if let Style::Custom(custom) = command.style {
         return custom(words);
     }
+    Ok(read(command, words)?.1)
+}
+
+/// Sorts the words into options and operands, and says which paths they touch.
+pub(super) fn read<'a>(
+    command: &'a Command,
+    words: &'a [Word],
+) -> Result<(Parsed<'a>, Vec<Touch>), Refusal> {
     let mut reader = Reader {
         command,
         touched: Vec::new(),
@@ -25,20 +33,12 @@ pub(super) fn judge(command: &Command, words: &[Word]) -> Outcome {
     reader.operands()?;
     match command.check.and_then(|check| check(&reader.parsed)) {
         Some(refusal) => Err(refusal),
-        None => Ok(reader.touched),
+        None => Ok((reader.parsed, reader.touched)),
     }
 }
 
-/// Sorts the words into options and operands without judging the operands.
-pub(super) fn parse<'a>(command: &'a Command, words: &'a [Word]) -> Result<Parsed<'a>, Refusal> {
-    let mut reader = Reader {
-        command,
-        touched: Vec::new(),
-        parsed: Parsed::default(),
-    };
-    reader.read(words)?;
-    Ok(reader.parsed)
-}
+/// Most options of one command; no person gives as many.
+const OPTIONS_CAP: usize = 128;
 
 struct Reader<'a> {
     command: &'a Command,
@@ -91,7 +91,11 @@ impl<'a> Reader<'a> {
     }
 
     /// An option that is a word of its own.
-    fn whole(&mut self, text: &str, rest: &mut std::slice::Iter<'a, Word>) -> Result<(), Refusal> {
+    fn whole(
+        &mut self,
+        text: &'a str,
+        rest: &mut std::slice::Iter<'a, Word>,
+    ) -> Result<(), Refusal> {
         let (name, attached) = match text.split_once('=') {
             Some((name, value)) => (name, Some(Word::literal(value))),
             None => (text, None),
@@ -106,7 +110,7 @@ impl<'a> Reader<'a> {
                 Some(value) => value,
                 None => rest.next().ok_or_else(|| missing(name))?.clone(),
             };
-            return self.option(name, Some((value, *kind)));
+            return self.option(Name::Long(name), Some((value, *kind)));
         }
         if let Some((_, kind)) = self
             .command
@@ -114,10 +118,10 @@ impl<'a> Reader<'a> {
             .iter()
             .find(|(option, _)| *option == name)
         {
-            return self.option(name, attached.map(|value| (value, *kind)));
+            return self.option(Name::Long(name), attached.map(|value| (value, *kind)));
         }
         if attached.is_none() && is_listed(self.command.long, name) {
-            return self.option(name, None);
+            return self.option(Name::Long(name), None);
         }
         Err(self.refuse(name))
     }
@@ -129,44 +133,47 @@ impl<'a> Reader<'a> {
         rest: &mut std::slice::Iter<'a, Word>,
     ) -> Result<(), Refusal> {
         if self.command.number && letters.bytes().all(|byte| byte.is_ascii_digit()) {
-            return self.option("-0", Some((Word::literal(letters), Kind::Number)));
+            return self.option(
+                Name::Long("-0"),
+                Some((Word::literal(letters), Kind::Number)),
+            );
         }
         let mut letters = letters.chars();
         while let Some(letter) = letters.next() {
-            let name = format!("-{letter}");
+            let name = Name::Letter(letter);
             let attached = letters.as_str();
             if let Some((_, kind)) = self
                 .command
                 .values
                 .iter()
-                .find(|(option, _)| *option == name)
+                .find(|(option, _)| name.is(option))
             {
                 let value = if attached.is_empty() {
-                    rest.next().ok_or_else(|| missing(&name))?.clone()
+                    rest.next().ok_or_else(|| missing(&name.text()))?.clone()
                 } else {
                     Word::literal(attached)
                 };
-                return self.option(&name, Some((value, *kind)));
+                return self.option(name, Some((value, *kind)));
             }
             if let Some((_, kind)) = self
                 .command
                 .optional
                 .iter()
-                .find(|(option, _)| *option == name)
+                .find(|(option, _)| name.is(option))
             {
                 let value = (!attached.is_empty()).then(|| (Word::literal(attached), *kind));
-                return self.option(&name, value);
+                return self.option(name, value);
             }
             if self.command.flags.contains(letter) {
-                self.option(&name, None)?;
+                self.option(name, None)?;
                 continue;
             }
-            return Err(self.refuse(&name));
+            return Err(self.refuse(&name.text()));
         }
         Ok(())
     }
 
-    fn option(&mut self, name: &str, value: Option<(Word, Kind)>) -> Result<(), Refusal> {
+    fn option(&mut self, name: Name<'a>, value: Option<(Word, Kind)>) -> Result<(), Refusal> {
         let value = match value {
             Some((word, kind)) => {
                 self.accept(&word, kind)?;
@@ -174,7 +181,13 @@ impl<'a> Reader<'a> {
             }
             None => None,
         };
-        self.parsed.options.push((name.to_owned(), value));
+        if self.parsed.options.len() == OPTIONS_CAP {
+            return Err(Refusal::new(
+                "many",
+                format!("more than {OPTIONS_CAP} options are too many to judge"),
+            ));
+        }
+        self.parsed.options.push((name, value));
         Ok(())
     }
 
@@ -197,7 +210,13 @@ impl<'a> Reader<'a> {
     }
 
     fn operands(&mut self) -> Result<(), Refusal> {
-        let operands = self.parsed.operands.clone();
+        let operands = std::mem::take(&mut self.parsed.operands);
+        let judged = self.judge_operands(&operands);
+        self.parsed.operands = operands;
+        judged
+    }
+
+    fn judge_operands(&mut self, operands: &[&'a Word]) -> Result<(), Refusal> {
         match self.command.operands {
             Operands::None => match operands.first() {
                 Some(word) => Err(Refusal::new(

@@ -3,7 +3,7 @@
 //! None of these shows content, so their operands are judged as names only.
 
 use super::super::types::shown;
-use super::spec::{Command, Kind, Operands, Refusal, Style, refused};
+use super::spec::{Command, Kind, Operands, Refusal, Style, examples, refused};
 
 const SIZES: Kind = Kind::Number;
 
@@ -40,7 +40,7 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--classify", Kind::Name),
         ],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "ls",
             "ls -la /srv",
             "ls -lhtr --time-style=long-iso /var/log",
@@ -51,7 +51,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "ls --sort=size -l /var",
             "ls -la /root/.ssh",
         ],
-        asks: &["ls --unknown", "ls --col", "ls $HOME", "ls -la > x"],
+        asks: examples!["ls --unknown", "ls --col", "ls $HOME", "ls -la > x"],
         ..Command::BARE
     },
     Command {
@@ -68,13 +68,13 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--cached", Kind::OneOf(&["always", "never", "default"])),
         ],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "stat /srv/app",
             "stat -c '%U:%G %a' /etc/shadow",
             "stat -Lf /",
             "stat --format=%s a b",
         ],
-        asks: &["stat --frobnicate /x", "stat /proc/1/root/etc"],
+        asks: examples!["stat --frobnicate /x", "stat /proc/1/root/etc"],
         ..Command::BARE
     },
     Command {
@@ -115,12 +115,12 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--info", "content", "shows the content of .info files"),
         ],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "tree -L 2 /srv",
             "tree -a -I '.git|node_modules' /srv/app",
             "tree -fihD --du",
         ],
-        asks: &[
+        asks: examples![
             "tree -o x",
             "tree -ao x",
             "tree -R -H . /",
@@ -158,14 +158,14 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--exclude-from", "content", "reads patterns from a file"),
         ],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "du -sh /srv",
             "du -xh --max-depth=1 /var",
             "du -ad1 -t 1G /",
             "du -sh /var/log/*",
             "du -csh ./a ./b",
         ],
-        asks: &[
+        asks: examples![
             "du --files0-from=/etc/shadow",
             "du -X /etc/shadow",
             "du --files=x",
@@ -190,7 +190,7 @@ pub(super) const COMMANDS: &[Command] = &[
         optional: &[("--output", Kind::Name)],
         refused: &[refused("--sync", "sync", "writes all caches to disk first")],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "df",
             "df -hP",
             "df -h /srv",
@@ -198,7 +198,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "df -i --output=target,ipcent",
             "df -BG /",
         ],
-        asks: &["df --sync", "df --unknown"],
+        asks: examples!["df --sync", "df --unknown"],
         ..Command::BARE
     },
     Command {
@@ -209,8 +209,8 @@ pub(super) const COMMANDS: &[Command] = &[
             --canonicalize --canonicalize-existing --canonicalize-missing --no-newline --quiet \
             --silent --verbose --zero --help --version",
         operands: Operands::Any(Kind::Names),
-        allowed: &["readlink -f /usr/bin/java", "readlink /proc/1/exe"],
-        asks: &["readlink -x /a"],
+        allowed: examples!["readlink -f /usr/bin/java", "readlink /proc/1/exe"],
+        asks: examples!["readlink -x /a"],
         ..Command::BARE
     },
     Command {
@@ -225,12 +225,12 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--relative-base", Kind::Names),
         ],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "realpath .",
             "realpath -s /srv/../etc",
             "realpath --relative-to=/srv /srv/a",
         ],
-        asks: &["realpath --rel=/x /y"],
+        asks: examples!["realpath --rel=/x /y"],
         ..Command::BARE
     },
     Command {
@@ -240,8 +240,8 @@ pub(super) const COMMANDS: &[Command] = &[
         long: "--multiple --zero --help --version",
         values: &[("-s", Kind::Text), ("--suffix", Kind::Text)],
         operands: Operands::Any(Kind::Names),
-        allowed: &["basename /srv/a.txt .txt", "dirname /srv/a"],
-        asks: &["basename --frob x"],
+        allowed: examples!["basename /srv/a.txt .txt", "dirname /srv/a"],
+        asks: examples!["basename --frob x"],
         ..Command::BARE
     },
     Command {
@@ -250,8 +250,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "xmovlnZ",
         long: "--mountpoints --modes --owners --long --nosymlinks --vertical --help --version",
         operands: Operands::Any(Kind::Names),
-        allowed: &["namei -l /srv/app/current"],
-        asks: &["namei -q /x"],
+        allowed: examples!["namei -l /srv/app/current"],
+        asks: examples!["namei -q /x"],
         ..Command::BARE
     },
     Command {
@@ -260,8 +260,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "acdeEsRLPtpn",
         long: "--access --default --omit-header --recursive --absolute-names --numeric --tabular",
         operands: Operands::Any(Kind::Names),
-        allowed: &["getfacl /srv/app", "getfacl -R -p /srv"],
-        asks: &["getfacl --restore=x"],
+        allowed: examples!["getfacl /srv/app", "getfacl -R -p /srv"],
+        asks: examples!["getfacl --restore=x"],
         ..Command::BARE
     },
     Command {
@@ -269,8 +269,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows attributes of files",
         flags: "adRVlpvrn",
         operands: Operands::Any(Kind::Names),
-        allowed: &["lsattr -d /etc", "getcap -r /usr/bin"],
-        asks: &["lsattr --x", "getcap -h"],
+        allowed: examples!["lsattr -d /etc", "getcap -r /usr/bin"],
+        asks: examples!["lsattr --x", "getcap -h"],
         ..Command::BARE
     },
     Command {
@@ -297,12 +297,12 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         // The first bytes are looked at, and some kinds of file are described by them.
         operands: Operands::Any(Kind::Read),
-        allowed: &[
+        allowed: examples![
             "file /usr/bin/ls",
             "file -bi /srv/a.tar",
             "file --mime-type ./x",
         ],
-        asks: &[
+        asks: examples![
             "file -C -m /srv/magic",
             "file -f /etc/shadow",
             "file -s /dev/sda",
@@ -345,7 +345,7 @@ pub(super) const COMMANDS: &[Command] = &[
                 format!("{} is not known to only look", shown(&word.text)),
             ))
         }),
-        allowed: &[
+        allowed: examples![
             "lsof -i :80",
             "lsof -nP -iTCP -sTCP:LISTEN",
             "lsof -p 1234",
@@ -355,7 +355,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "lsof /var/log/syslog",
             "lsof -t -i:8080",
         ],
-        asks: &[
+        asks: examples![
             "lsof -r 5",
             "lsof -Db/x",
             "lsof -D b",
@@ -368,14 +368,14 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["test"],
         does: "compares and looks for files",
         style: Style::Custom(super::condition::test),
-        allowed: &[
+        allowed: examples![
             "test -s /srv/app/pid",
             "test -d /etc -a -r /etc/passwd",
             "test 3 -gt 2",
             "test -n x",
             "test ! -e /x",
         ],
-        asks: &[
+        asks: examples![
             "test -v 'v[$(id)]'",
             "test 'a[$(id)]' -eq 1",
             "test -R x",
@@ -388,15 +388,15 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["["],
         does: "compares and looks for files",
         style: Style::Custom(super::condition::bracket),
-        allowed: &["[ -f /etc/passwd ]", "[ a = b ]", "[ '(' -d /x ')' ]"],
-        asks: &["[ -f /etc/passwd", "[ -v x ]"],
+        allowed: examples!["[ -f /etc/passwd ]", "[ a = b ]", "[ '(' -d /x ')' ]"],
+        asks: examples!["[ -f /etc/passwd", "[ -v x ]"],
         ..Command::BARE
     },
     Command {
         names: &["find"],
         does: "lists files by name and metadata",
         style: Style::Custom(super::find::find),
-        allowed: &[
+        allowed: examples![
             "find /srv -type f -mmin -5",
             "find . -maxdepth 2 -name '*.log' -size +100M",
             "find",
@@ -409,7 +409,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "find /srv -name '*.tmp' -prune -o -print",
             "find -P -O2 /srv -empty",
         ],
-        asks: &[
+        asks: examples![
             "find . -exec rm {} +",
             "find . -ex\\ec rm '{}' +",
             "find . -delete",
@@ -441,8 +441,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-i", "stdin", "reads aliases"),
         ],
         operands: Operands::Any(Kind::Name),
-        allowed: &["which java", "which -a python3 python", "whereis -b nginx"],
-        asks: &["which --read-alias x", "whereis -B /x -f y"],
+        allowed: examples!["which java", "which -a python3 python", "whereis -b nginx"],
+        asks: examples!["which --read-alias x", "whereis -B /x -f y"],
         ..Command::BARE
     },
     Command {
@@ -450,21 +450,21 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows the working directory",
         flags: "LP",
         long: "--logical --physical",
-        allowed: &["pwd", "pwd -P"],
-        asks: &["pwd x"],
+        allowed: examples!["pwd", "pwd -P"],
+        asks: examples!["pwd x"],
         ..Command::BARE
     },
     Command {
         names: &["tar"],
         does: "lists the members of an archive",
         style: Style::Custom(super::archive::tar),
-        allowed: &[
+        allowed: examples![
             "tar tf /srv/a.tar",
             "tar -tzvf /srv/a.tar.gz",
             "tar -tf ./a.tar",
             "tar -t -f /srv/a.tar",
         ],
-        asks: &[
+        asks: examples![
             "tar xf /srv/a.tar",
             "tar tf host:/a.tar",
             "tar tf a.tar --to-command=id",
@@ -479,8 +479,8 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["unzip"],
         does: "lists the members of an archive",
         style: Style::Custom(super::archive::unzip),
-        allowed: &["unzip -l /srv/a.zip", "unzip -v ./a.zip", "unzip -Z1 a.zip"],
-        asks: &[
+        allowed: examples!["unzip -l /srv/a.zip", "unzip -v ./a.zip", "unzip -Z1 a.zip"],
+        asks: examples![
             "unzip a.zip",
             "unzip -p a.zip",
             "unzip -lo a.zip",

@@ -1,6 +1,6 @@
 //! Commands that list the rules of a firewall.
 
-use super::spec::{Command, Kind, Operands, Refusal, refused};
+use super::spec::{Command, Kind, Operands, Refusal, examples, refused};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -23,14 +23,14 @@ pub(super) const COMMANDS: &[Command] = &[
             let lists = parsed.has(&["-L", "--list", "-S", "--list-rules", "--version"]);
             (!lists).then(|| Refusal::new("form", "only listing is known to only look"))
         }),
-        allowed: &[
+        allowed: examples![
             "iptables -L -n -v",
             "iptables -nvL",
             "iptables -S",
             "iptables -t nat -L POSTROUTING -n --line-numbers",
             "ip6tables -L",
         ],
-        asks: &[
+        asks: examples![
             "iptables -F",
             "iptables -L -Z",
             "iptables -A INPUT -j DROP",
@@ -60,12 +60,12 @@ pub(super) const COMMANDS: &[Command] = &[
                 .any(|word| word.text.contains([';', '{', '}']));
             more.then(|| Refusal::new("form", "the request holds more than one command"))
         }),
-        allowed: &[
+        allowed: examples![
             "nft list ruleset",
             "nft -a list table inet filter",
             "nft list tables",
         ],
-        asks: &[
+        asks: examples![
             "nft flush ruleset",
             "nft -f x",
             "nft list ruleset ';' flush ruleset",
@@ -77,8 +77,8 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["ufw"],
         does: "shows the firewall",
         operands: Operands::Phrases(&["status", "status verbose|numbered", "version", "app list"]),
-        allowed: &["ufw status", "ufw status verbose"],
-        asks: &[
+        allowed: examples!["ufw status", "ufw status verbose"],
+        asks: examples![
             "ufw disable",
             "ufw allow 22",
             "ufw --force reset",
@@ -98,14 +98,14 @@ pub(super) const COMMANDS: &[Command] = &[
             let shows = parsed
                 .options
                 .iter()
-                .any(|(name, _)| !matches!(name.as_str(), "--permanent" | "--zone"));
+                .any(|(name, _)| !name.is("--permanent") && !name.is("--zone"));
             (!shows).then(|| Refusal::new("form", "it names nothing to show"))
         }),
-        allowed: &[
+        allowed: examples![
             "firewall-cmd --state",
             "firewall-cmd --list-all --zone=public",
         ],
-        asks: &[
+        asks: examples![
             "firewall-cmd --reload",
             "firewall-cmd --add-port=1/tcp",
             "firewall-cmd --permanent",
@@ -118,8 +118,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "tn",
         long: "-terse -name",
         operands: Operands::Phrases(&["list ..."]),
-        allowed: &["ipset list", "ipset list blocked"],
-        asks: &["ipset flush", "ipset list -f x", "ipset save"],
+        allowed: examples!["ipset list", "ipset list blocked"],
+        asks: examples!["ipset flush", "ipset list -f x", "ipset save"],
         ..Command::BARE
     },
 ];

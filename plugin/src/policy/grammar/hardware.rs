@@ -1,6 +1,6 @@
 //! Commands that describe hardware, disks and what is mounted on them.
 
-use super::spec::{Command, Kind, Operands, Refusal, Style, refused};
+use super::spec::{Command, Kind, Operands, Refusal, Style, examples, refused};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -24,8 +24,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-s", "root", "reads another system tree"),
             refused("--sysroot", "root", "reads another system tree"),
         ],
-        allowed: &["lscpu", "lscpu -e", "lscpu --json", "lsmem -a"],
-        asks: &["lscpu -s /srv"],
+        allowed: examples!["lscpu", "lscpu -e", "lscpu --json", "lsmem -a"],
+        asks: examples!["lscpu -s /srv"],
         ..Command::BARE
     },
     Command {
@@ -52,14 +52,14 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         refused: &[refused("--sysroot", "root", "reads another system tree")],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "lsblk",
             "lsblk -o NAME,UUID",
             "lsblk -f /dev/sda",
             "lsblk -dno SIZE",
             "lsblk --json -b",
         ],
-        asks: &["lsblk --sysroot /x"],
+        asks: examples!["lsblk --sysroot /x"],
         ..Command::BARE
     },
     Command {
@@ -79,13 +79,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-g", "cache", "rewrites the cache file"),
         ],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "blkid",
             "blkid /dev/sda1",
             "blkid -c /dev/null",
             "blkid -s UUID",
         ],
-        asks: &["blkid -c /srv/x", "blkid -g"],
+        asks: examples!["blkid -c /srv/x", "blkid -g"],
         ..Command::BARE
     },
     Command {
@@ -107,8 +107,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-p", "content", "reads another file"),
             refused("-F", "content", "reads another file"),
         ],
-        allowed: &["lspci", "lspci -nnk", "lspci -vv -s 00:1f.2", "lspci -tv"],
-        asks: &["lspci -xxx", "lspci -q", "lspci -i /etc/shadow", "lspci -M"],
+        allowed: examples!["lspci", "lspci -nnk", "lspci -vv -s 00:1f.2", "lspci -tv"],
+        asks: examples!["lspci -xxx", "lspci -q", "lspci -i /etc/shadow", "lspci -M"],
         ..Command::BARE
     },
     Command {
@@ -117,8 +117,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "tvV",
         values: &[("-s", Kind::Name), ("-d", Kind::Name)],
         refused: &[refused("-D", "content", "reads another file")],
-        allowed: &["lsusb", "lsusb -t", "lsusb -v -d 1d6b:"],
-        asks: &["lsusb -D /dev/x"],
+        allowed: examples!["lsusb", "lsusb -t", "lsusb -v -d 1d6b:"],
+        asks: examples!["lsusb -D /dev/x"],
         ..Command::BARE
     },
     Command {
@@ -137,12 +137,12 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-dump", "output", "writes a file"),
             refused("-X", "display", "opens a window"),
         ],
-        allowed: &[
+        allowed: examples![
             "lshw -short",
             "lshw -class disk -sanitize",
             "lshw -C network",
         ],
-        asks: &["lshw -dump /srv/x", "lshw -X"],
+        asks: examples!["lshw -dump /srv/x", "lshw -X"],
         ..Command::BARE
     },
     Command {
@@ -161,15 +161,15 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--from-dump", "content", "reads another file"),
             refused("-d", "content", "reads another device"),
         ],
-        allowed: &["dmidecode -t memory", "dmidecode -s system-product-name"],
-        asks: &["dmidecode --dump-bin /srv/x", "dmidecode -d /dev/sda"],
+        allowed: examples!["dmidecode -t memory", "dmidecode -s system-product-name"],
+        asks: examples!["dmidecode --dump-bin /srv/x", "dmidecode -d /dev/sda"],
         ..Command::BARE
     },
     Command {
         names: &["lsmod"],
         does: "lists kernel modules",
-        allowed: &["lsmod"],
-        asks: &["lsmod x"],
+        allowed: examples!["lsmod"],
+        asks: examples!["lsmod x"],
         ..Command::BARE
     },
     Command {
@@ -188,8 +188,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--basedir", "root", "reads another tree"),
         ],
         operands: Operands::Any(Kind::Names),
-        allowed: &["modinfo ext4", "modinfo -F version ixgbe"],
-        asks: &["modinfo -b /srv x"],
+        allowed: examples!["modinfo ext4", "modinfo -F version ixgbe"],
+        asks: examples!["modinfo -b /srv x"],
         ..Command::BARE
     },
     Command {
@@ -199,8 +199,8 @@ pub(super) const COMMANDS: &[Command] = &[
         values: &[("-t", Kind::Name), ("--types", Kind::Name)],
         long: "--show-labels --help --version",
         // With an operand, or `-a`, it mounts.
-        allowed: &["mount", "mount -l", "mount -t ext4"],
-        asks: &[
+        allowed: examples!["mount", "mount -l", "mount -t ext4"],
+        asks: examples![
             "mount /srv",
             "mount -a",
             "mount -t ext4 /dev/sda1 /srv",
@@ -235,13 +235,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-N", "process", "looks into another process"),
         ],
         operands: Operands::UpTo(2, Kind::Names),
-        allowed: &[
+        allowed: examples![
             "findmnt",
             "findmnt /srv",
             "findmnt -T /srv/app -o SOURCE,FSTYPE",
             "findmnt -D --real",
         ],
-        asks: &[
+        asks: examples![
             "findmnt --poll",
             "findmnt -F /etc/shadow",
             "findmnt --tab-file=/etc/shadow",
@@ -255,12 +255,12 @@ pub(super) const COMMANDS: &[Command] = &[
         long: "--summary --noheadings --raw --bytes --version",
         optional: &[("--show", Kind::Name)],
         // With an operand, or `-a`, it switches swap on; bare it lists.
-        allowed: &[
+        allowed: examples![
             "swapon --show",
             "swapon -s",
             "swapon --show=NAME,SIZE --bytes",
         ],
-        asks: &["swapon -a", "swapon /dev/sdb", "swapon --show /dev/sdb"],
+        asks: examples!["swapon -a", "swapon /dev/sdb", "swapon --show /dev/sdb"],
         ..Command::BARE
     },
     Command {
@@ -280,13 +280,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-S", "form", "is not known to only look"),
         ],
         operands: Operands::Any(Kind::Name),
-        allowed: &[
+        allowed: examples![
             "pvs",
             "lvs -a -o lv_name,lv_size",
             "vgdisplay vg0",
             "vgs --units g --noheadings",
         ],
-        asks: &["lvs --config x"],
+        asks: examples!["lvs --config x"],
         ..Command::BARE
     },
     Command {
@@ -300,14 +300,14 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--output", Kind::Name),
         ],
         // `losetup` and `zramctl` set a device up when they are given one.
-        allowed: &[
+        allowed: examples![
             "lslocks",
             "ipcs -a",
             "losetup -a",
             "losetup --list",
             "lsns -t net",
         ],
-        asks: &[
+        asks: examples![
             "losetup /dev/loop0 x",
             "losetup -f",
             "losetup -d /dev/loop0",
@@ -320,8 +320,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "describes memory nodes",
         flags: "Hs",
         long: "--hardware --show",
-        allowed: &["numactl --hardware", "numactl -s"],
-        asks: &["numactl -N 0 id", "numactl id"],
+        allowed: examples!["numactl --hardware", "numactl -s"],
+        asks: examples!["numactl -N 0 id", "numactl id"],
         ..Command::BARE
     },
     Command {
@@ -333,8 +333,8 @@ pub(super) const COMMANDS: &[Command] = &[
             let shows = parsed.has(&["-r", "--show", "--get", "--version"]);
             (!shows).then(|| Refusal::new("form", "only `hwclock --show` is known to only look"))
         }),
-        allowed: &["hwclock -r", "hwclock --show --utc"],
-        asks: &[
+        allowed: examples!["hwclock -r", "hwclock --show --utc"],
+        asks: examples![
             "hwclock -w",
             "hwclock --systohc",
             "hwclock --set --date=x",
@@ -359,12 +359,12 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-X", "test", "ends a test"),
         ],
         operands: Operands::Any(Kind::Names),
-        allowed: &[
+        allowed: examples![
             "smartctl -H /dev/sda",
             "smartctl -a /dev/nvme0",
             "smartctl --scan",
         ],
-        asks: &["smartctl -t short /dev/sda", "smartctl -s on /dev/sda"],
+        asks: examples!["smartctl -t short /dev/sda", "smartctl -s on /dev/sda"],
         ..Command::BARE
     },
 ];

@@ -24,6 +24,7 @@ mod shell;
 mod spec;
 mod system;
 mod text;
+mod wording;
 
 use self::spec::Command;
 pub(super) use self::spec::Touch;

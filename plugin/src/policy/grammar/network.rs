@@ -4,7 +4,9 @@
 //! `ping`, which everyone who looks after servers needs.
 
 use super::super::lex::Word;
-use super::spec::{Command, Kind, Operands, Outcome, Refusal, Style, at_most, is_name, refused};
+use super::spec::{
+    Command, Kind, Operands, Outcome, Refusal, Style, at_most, examples, is_name, refused,
+};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -36,7 +38,7 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--net", "namespace", "enters another network namespace"),
         ],
         operands: Operands::Any(Kind::Text),
-        allowed: &[
+        allowed: examples![
             "ss -ltn",
             "ss -tulpn",
             "ss -s",
@@ -44,7 +46,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "ss -tan sport = :80",
             "ss --tcp --listening -n",
         ],
-        asks: &[
+        asks: examples![
             "ss -K dst 10.0.0.1",
             "ss -tK",
             "ss --kill",
@@ -68,21 +70,21 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--continuous", "endless", "repeats for ever"),
             refused("-z", "clear", "clears counters in some versions"),
         ],
-        allowed: &[
+        allowed: examples![
             "netstat -tlnp",
             "netstat -rn",
             "netstat -s",
             "netstat -i",
             "netstat -antup",
         ],
-        asks: &["netstat -c", "netstat -nc", "netstat -N x", "netstat -w 1"],
+        asks: examples!["netstat -c", "netstat -nc", "netstat -N x", "netstat -w 1"],
         ..Command::BARE
     },
     Command {
         names: &["ip"],
         does: "shows addresses, links and routes",
         style: Style::Custom(ip),
-        allowed: &[
+        allowed: examples![
             "ip a",
             "ip addr",
             "ip -br link",
@@ -106,7 +108,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "ip -o -4 a",
             "ip netns",
         ],
-        asks: &[
+        asks: examples![
             "ip addr del 10.1.1.1/24 dev eth1",
             "ip a d x",
             "ip link set eth0 down",
@@ -138,8 +140,8 @@ pub(super) const COMMANDS: &[Command] = &[
         style: Style::WholeWords,
         long: "-s -d -j -p -c -o -statistics -details -json",
         operands: Operands::Phrases(&["link|fdb|vlan|mdb", "link|fdb|vlan|mdb show|list ..."]),
-        allowed: &["bridge link", "bridge fdb show dev eth0"],
-        asks: &["bridge fdb add x", "bridge -b x", "bridge monitor"],
+        allowed: examples!["bridge link", "bridge fdb show dev eth0"],
+        asks: examples!["bridge fdb add x", "bridge -b x", "bridge monitor"],
         ..Command::BARE
     },
     Command {
@@ -148,8 +150,8 @@ pub(super) const COMMANDS: &[Command] = &[
         style: Style::WholeWords,
         long: "-s -d -j -p -statistics -details",
         operands: Operands::Phrases(&["qdisc|class|filter", "qdisc|class|filter show|list|ls ..."]),
-        allowed: &["tc -s qdisc show dev eth0", "tc qdisc"],
-        asks: &["tc qdisc add dev eth0 root tbf", "tc -b x", "tc -n a qdisc"],
+        allowed: examples!["tc -s qdisc show dev eth0", "tc qdisc"],
+        asks: examples!["tc qdisc add dev eth0 root tbf", "tc -b x", "tc -n a qdisc"],
         ..Command::BARE
     },
     Command {
@@ -158,8 +160,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "asv",
         // A second operand changes the interface.
         operands: Operands::UpTo(1, Kind::Name),
-        allowed: &["ifconfig", "ifconfig -a", "ifconfig eth0"],
-        asks: &[
+        allowed: examples!["ifconfig", "ifconfig -a", "ifconfig eth0"],
+        asks: examples![
             "ifconfig eth0 down",
             "ifconfig eth0 10.0.0.1",
             "ifconfig -l x y",
@@ -172,8 +174,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "46evnFV",
         values: &[("-A", Kind::Name)],
         refused: &[refused("-C", "form", "is not known to only look")],
-        allowed: &["route", "route -n", "route -A inet6"],
-        asks: &["route add default gw x", "route del x", "route flush"],
+        allowed: examples!["route", "route -n", "route -A inet6"],
+        asks: examples!["route add default gw x", "route del x", "route flush"],
         ..Command::BARE
     },
     Command {
@@ -187,8 +189,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-f", "set", "adds entries from a file"),
         ],
         operands: Operands::UpTo(1, Kind::Name),
-        allowed: &["arp", "arp -an", "arp -n -i eth0"],
-        asks: &["arp -d x", "arp -s x y", "arp -f x", "arp -nd x"],
+        allowed: examples!["arp", "arp -an", "arp -n -i eth0"],
+        asks: examples!["arp -d x", "arp -s x y", "arp -f x", "arp -nd x"],
         ..Command::BARE
     },
     Command {
@@ -208,13 +210,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-p", "identify", "blinks and waits"),
         ],
         operands: Operands::UpTo(1, Kind::Name),
-        allowed: &[
+        allowed: examples![
             "ethtool eth0",
             "ethtool -i eth0",
             "ethtool -S eth0",
             "ethtool -k eth0",
         ],
-        asks: &[
+        asks: examples![
             "ethtool -s eth0 speed 100",
             "ethtool -K eth0 tso off",
             "ethtool -r eth0",
@@ -253,13 +255,13 @@ pub(super) const COMMANDS: &[Command] = &[
         check: Some(|parsed| {
             (!parsed.has(&["-c"])).then(|| Refusal::new("endless", "without `-c` it never ends"))
         }),
-        allowed: &[
+        allowed: examples![
             "ping -c 3 10.0.0.1",
             "ping -c1 -W 2 db.example",
             "ping -nc 2 ::1",
             "ping6 -c 1 ::1",
         ],
-        asks: &[
+        asks: examples![
             "ping 10.0.0.1",
             "ping -c 100000 x",
             "ping -f -c 5 x",
@@ -297,14 +299,14 @@ pub(super) const COMMANDS: &[Command] = &[
             "connection|con|c show ...",
             "radio",
         ]),
-        allowed: &[
+        allowed: examples![
             "nmcli",
             "nmcli device status",
             "nmcli con show",
             "nmcli -t -f NAME,UUID con show",
             "nmcli dev show eth0",
         ],
-        asks: &[
+        asks: examples![
             "nmcli con up x",
             "nmcli -s con show x",
             "nmcli con show --show-secrets x",
@@ -317,8 +319,8 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["brctl"],
         does: "shows bridges",
         operands: Operands::Phrases(&["show ...", "showmacs|showstp *"]),
-        allowed: &["brctl show"],
-        asks: &["brctl addbr x"],
+        allowed: examples!["brctl show"],
+        asks: examples!["brctl addbr x"],
         ..Command::BARE
     },
 ];

@@ -3,7 +3,7 @@
 //! Package tools take configuration by option, and configuration can name
 //! programs to run; no such option is known here.
 
-use super::spec::{Command, Kind, Operands, Parsed, Refusal, Style, is_name, refused};
+use super::spec::{Command, Kind, Operands, Parsed, Refusal, Style, examples, is_name, refused};
 
 const CONFIG: &str = "replaces the configuration, which can name programs to run";
 const OTHER_ROOT: &str = "looks into another tree";
@@ -32,7 +32,7 @@ pub(super) const COMMANDS: &[Command] = &[
         check: Some(|parsed| {
             (parsed.options.is_empty()).then(|| Refusal::new("form", "it names nothing to show"))
         }),
-        allowed: &[
+        allowed: examples![
             "dpkg -s bash",
             "dpkg -l",
             "dpkg -l 'nginx*'",
@@ -43,7 +43,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "dpkg --print-architecture",
             "dpkg -V nginx",
         ],
-        asks: &[
+        asks: examples![
             "dpkg -i x.deb",
             "dpkg --configure -a",
             "dpkg -r x",
@@ -88,7 +88,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         operands: Operands::Any(Kind::Name),
         check: Some(rpm),
-        allowed: &[
+        allowed: examples![
             "rpm -qa",
             "rpm -qi bash",
             "rpm -qf /usr/bin/ls",
@@ -99,7 +99,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "rpm -V nginx",
             "rpm --version",
         ],
-        asks: &[
+        asks: examples![
             "rpm -i x.rpm",
             "rpm -e x",
             "rpm --eval '%(id)'",
@@ -132,13 +132,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "show|showpkg|showsrc|search|depends|rdepends|madison * ...",
             "stats|pkgnames|unmet ...",
         ]),
-        allowed: &[
+        allowed: examples![
             "apt-cache policy nginx",
             "apt-cache policy",
             "apt-cache search nginx",
             "apt-cache rdepends --installed libc6",
         ],
-        asks: &[
+        asks: examples![
             "apt-cache gencaches",
             "apt-cache -o APT::x=y show a",
             "apt-cache -c x show a",
@@ -158,13 +158,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-o", "config", CONFIG),
         ],
         operands: Operands::Phrases(&["", "list|policy ...", "show|search|depends|rdepends * ..."]),
-        allowed: &[
+        allowed: examples![
             "apt list --installed",
             "apt list --upgradable",
             "apt show nginx",
             "apt policy nginx",
         ],
-        asks: &[
+        asks: examples![
             "apt install x",
             "apt update",
             "apt upgrade",
@@ -179,8 +179,8 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["apt-mark"],
         does: "shows marks of packages",
         operands: Operands::Phrases(&["showhold|showmanual|showauto ..."]),
-        allowed: &["apt-mark showhold"],
-        asks: &["apt-mark hold x", "apt-mark"],
+        allowed: examples!["apt-mark showhold"],
+        asks: examples!["apt-mark hold x", "apt-mark"],
         ..Command::BARE
     },
     Command {
@@ -195,14 +195,14 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-U", "network", "fetches the index"),
         ],
         operands: Operands::Phrases(&["info|list|policy ...", "stats", "version"]),
-        allowed: &[
+        allowed: examples![
             "apk info",
             "apk info -vv",
             "apk list --installed",
             "apk policy nginx",
             "apk info -L nginx",
         ],
-        asks: &[
+        asks: examples![
             "apk add x",
             "apk del x",
             "apk update",
@@ -233,7 +233,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "history",
             "history list|info ...",
         ]),
-        allowed: &[
+        allowed: examples![
             "yum list installed",
             "dnf info nginx",
             "dnf repolist",
@@ -241,7 +241,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "dnf -q list --installed",
             "yum history info 3",
         ],
-        asks: &[
+        asks: examples![
             "yum install x",
             "dnf -y update",
             "dnf history undo 3",
@@ -272,13 +272,13 @@ pub(super) const COMMANDS: &[Command] = &[
                 ))
             }
         }),
-        allowed: &[
+        allowed: examples![
             "pacman -Q",
             "pacman -Qi bash",
             "pacman -Qo /usr/bin/ls",
             "pacman -Qdt",
         ],
-        asks: &[
+        asks: examples![
             "pacman -S x",
             "pacman -Syu",
             "pacman -R x",
@@ -298,8 +298,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "services ...",
             "connections|changes",
         ]),
-        allowed: &["snap list", "snap services"],
-        asks: &[
+        allowed: examples!["snap list", "snap services"],
+        asks: examples![
             "snap install x",
             "snap refresh",
             "snap set x y=z",
@@ -319,13 +319,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--python", "exec", "runs another interpreter"),
         ],
         operands: Operands::Phrases(&["", "list|freeze", "show * ..."]),
-        allowed: &[
+        allowed: examples![
             "pip list",
             "pip3 show requests",
             "pip freeze",
             "pip3 list --format=json",
         ],
-        asks: &[
+        asks: examples![
             "pip install x",
             "pip list --outdated",
             "pip --python=/x list",
@@ -339,8 +339,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows installed packages",
         long: "--local --version",
         operands: Operands::Phrases(&["", "list ..."]),
-        allowed: &["gem list", "gem list --local"],
-        asks: &["gem install x", "gem list --remote"],
+        allowed: examples!["gem list", "gem list --local"],
+        asks: examples!["gem install x", "gem list --remote"],
         ..Command::BARE
     },
     Command {
@@ -358,11 +358,11 @@ pub(super) const COMMANDS: &[Command] = &[
                 .is_empty()
                 .then(|| Refusal::new("form", "it names nothing to show"))
         }),
-        allowed: &[
+        allowed: examples![
             "update-alternatives --display java",
             "update-alternatives --get-selections",
         ],
-        asks: &[
+        asks: examples![
             "update-alternatives --set java x",
             "update-alternatives --config java",
             "update-alternatives --auto x",
@@ -374,19 +374,19 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "describes the system",
         flags: "aidrcs",
         long: "--all --id --description --release --codename --short --version",
-        allowed: &["lsb_release -a", "lsb_release -ds"],
-        asks: &["lsb_release x"],
+        allowed: examples!["lsb_release -a", "lsb_release -ds"],
+        asks: examples!["lsb_release x"],
         ..Command::BARE
     },
 ];
 
 /// A letter means something else unless the query comes first: `-i` installs.
 fn rpm(parsed: &Parsed<'_>) -> Option<Refusal> {
-    let first = parsed.options.first().map(|(name, _)| name.as_str());
-    let queries = matches!(
-        first,
-        Some("-q" | "--query" | "-V" | "--verify" | "--version")
-    );
+    let queries = parsed.options.first().is_some_and(|(name, _)| {
+        ["-q", "--query", "-V", "--verify", "--version"]
+            .iter()
+            .any(|option| name.is(option))
+    });
     let location = parsed.operands.iter().any(|word| word.text.contains("://"));
     (!queries || location).then(|| {
         Refusal::new(

@@ -1,7 +1,9 @@
 //! Commands that list processes, users and logins.
 
 use super::super::lex::Word;
-use super::spec::{Command, Kind, Operands, Outcome, Refusal, Style, at_most, is_name, refused};
+use super::spec::{
+    Command, Kind, Operands, Outcome, Refusal, Style, at_most, examples, is_name, refused,
+};
 
 const BOUNDED: Kind = Kind::Is(|text| at_most(text, 20));
 
@@ -10,7 +12,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["ps"],
         does: "lists processes",
         style: Style::Custom(ps),
-        allowed: &[
+        allowed: examples![
             "ps",
             "ps aux",
             "ps -ef",
@@ -35,7 +37,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "ps -eLo pid,tid",
             "ps --forest -ef",
         ],
-        asks: &[
+        asks: examples![
             "ps axe",
             "ps axeww",
             "ps e",
@@ -85,13 +87,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--pidfile", "content", "reads a file"),
         ],
         operands: Operands::Any(Kind::Text),
-        allowed: &[
+        allowed: examples![
             "pgrep -fl java",
             "pgrep -u root sshd",
             "pidof nginx",
             "pgrep -c php-fpm",
         ],
-        asks: &["pgrep -F /etc/shadow", "pgrep --signal 9 x"],
+        asks: examples!["pgrep -F /etc/shadow", "pgrep --signal 9 x"],
         ..Command::BARE
     },
     Command {
@@ -99,8 +101,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows processes as a tree",
         flags: "aAcghlnNpstTuUZV",
         operands: Operands::UpTo(1, Kind::Name),
-        allowed: &["pstree -ap", "pstree -p 1", "pstree root"],
-        asks: &["pstree --frob"],
+        allowed: examples!["pstree -ap", "pstree -p 1", "pstree root"],
+        asks: examples!["pstree --frob"],
         ..Command::BARE
     },
     Command {
@@ -108,8 +110,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows the memory or directory of a process",
         flags: "xXdqpV",
         operands: Operands::Any(Kind::Number),
-        allowed: &["pmap -x 1234", "pwdx 1"],
-        asks: &["pmap -c 1", "pmap -N /srv/x 1"],
+        allowed: examples!["pmap -x 1234", "pwdx 1"],
+        asks: examples!["pmap -c 1", "pmap -N /srv/x 1"],
         ..Command::BARE
     },
     Command {
@@ -143,13 +145,13 @@ pub(super) const COMMANDS: &[Command] = &[
             let bounded = parsed.has(&["-b"]) && parsed.has(&["-n"]) || parsed.has(&["-h"]);
             (!bounded).then(|| Refusal::new("endless", "without `-b` and `-n` it never ends"))
         }),
-        allowed: &[
+        allowed: examples![
             "top -bn1",
             "top -b -n 1 -o %MEM",
             "top -b -n 2 -d 1 -p 1",
             "top -Hbn1",
         ],
-        asks: &[
+        asks: examples![
             "top",
             "top -b",
             "top -n 1",
@@ -167,8 +169,8 @@ pub(super) const COMMANDS: &[Command] = &[
             --version",
         // `who FILE` reads the file, and `w NAME` looks for a user.
         operands: Operands::UpTo(2, Kind::Is(|text| is_name(text) && !text.contains('/'))),
-        allowed: &["w", "who", "who -b", "w -hs", "who am i", "w root"],
-        asks: &["who /etc/shadow", "w --frob"],
+        allowed: examples!["w", "who", "who -b", "w -hs", "who am i", "w root"],
+        asks: examples!["who /etc/shadow", "w --frob"],
         ..Command::BARE
     },
     Command {
@@ -177,8 +179,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "aGgnruzZp",
         long: "--group --groups --name --real --user --context --zero --help --version",
         operands: Operands::Any(Kind::Name),
-        allowed: &["id", "id -un", "id www-data", "groups deploy", "whoami"],
-        asks: &["id --frob"],
+        allowed: examples!["id", "id -un", "id www-data", "groups deploy", "whoami"],
+        asks: examples!["id --frob"],
         ..Command::BARE
     },
     Command {
@@ -202,14 +204,14 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--file", "content", "reads another file"),
         ],
         operands: Operands::Any(Kind::Name),
-        allowed: &[
+        allowed: examples![
             "last",
             "last -n 20",
             "last -10 root",
             "last reboot",
             "last -xF shutdown",
         ],
-        asks: &["last -f /etc/shadow", "last --fil=x"],
+        asks: examples!["last -f /etc/shadow", "last --fil=x"],
         ..Command::BARE
     },
     Command {
@@ -231,8 +233,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--set", "set", "sets the record"),
             refused("-R", "root", "looks into another tree"),
         ],
-        allowed: &["lastlog", "lastlog -u root"],
-        asks: &[
+        allowed: examples!["lastlog", "lastlog -u root"],
+        asks: examples![
             "lastlog -C -u root",
             "lastlog --cl -u root",
             "lastlog -S -u root",
@@ -247,13 +249,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "passwd|group|services|protocols|rpc|networks|aliases|initgroups ...",
             "hosts|ahosts|ahostsv4|ahostsv6 ...",
         ]),
-        allowed: &[
+        allowed: examples![
             "getent passwd",
             "getent group docker",
             "getent hosts localhost",
             "getent services ssh",
         ],
-        asks: &[
+        asks: examples![
             "getent shadow",
             "getent shadow root",
             "getent gshadow",
@@ -277,8 +279,8 @@ pub(super) const COMMANDS: &[Command] = &[
             (!parsed.has(&["-l"]))
                 .then(|| Refusal::new("replace", "without `-l` it replaces the table"))
         }),
-        allowed: &["crontab -l", "crontab -l -u www-data", "crontab -u root -l"],
-        asks: &[
+        allowed: examples!["crontab -l", "crontab -l -u www-data", "crontab -u root -l"],
+        asks: examples![
             "crontab",
             "crontab -r",
             "crontab x",
@@ -298,8 +300,8 @@ pub(super) const COMMANDS: &[Command] = &[
                 .then(|| Refusal::new("set", "without `-l` it changes the account"))
         }),
         operands: Operands::UpTo(1, Kind::Name),
-        allowed: &["chage -l deploy"],
-        asks: &["chage deploy", "chage -E 0 deploy", "chage -l -d 0 x"],
+        allowed: examples!["chage -l deploy"],
+        asks: examples!["chage deploy", "chage -E 0 deploy", "chage -l -d 0 x"],
         ..Command::BARE
     },
 ];

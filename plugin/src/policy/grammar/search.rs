@@ -4,9 +4,12 @@
 //! trees; `--include` limits which names count.
 
 use super::super::lex::Word;
-use super::super::paths::Access;
+use super::super::paths::{Access, Shown, Tree};
 use super::engine;
-use super::spec::{Command, Kind, Operands, Outcome, Style, Touch, refused};
+use super::spec::{
+    Command, Kind, Operands, Outcome, Parsed, Refusal, Style, Touch, examples, refused,
+};
+use super::wording;
 
 const PATTERN_OPTIONS: &[&str] = &["-e", "--regexp", "-f", "--file"];
 
@@ -15,7 +18,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["grep", "egrep", "fgrep"],
         does: "searches in files",
         style: Style::Custom(grep),
-        allowed: &[
+        allowed: examples![
             "grep -rn 'proxy_pass' /etc/nginx/conf.d",
             "grep -E 'a|b;c' /srv/log.txt",
             "grep -i error /var/log/syslog",
@@ -34,8 +37,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "grep foo /var/log/*.log",
             "grep -r --include=*.py import /srv/app",
             "grep -d skip foo /srv/a /srv/b",
+            "grep -rn TODO /srv/app",
+            "grep -R 'listen 443' /etc/nginx",
+            "grep -rnE 'TODO|FIXME' /srv/app",
+            "grep -ri upstream /etc/nginx",
+            "grep -rl --exclude-dir=.git server_name /opt/app",
         ],
-        asks: &[
+        asks: examples![
             "grep -r password /",
             "grep -r . /etc",
             "grep -r x /root",
@@ -46,7 +54,17 @@ pub(super) const COMMANDS: &[Command] = &[
             "grep -f /etc/shadow /srv/a",
             "grep -d recurse x /",
             "grep --directories=recurse x /etc",
-            "grep -r foo /srv/app",
+            "grep -rn password /srv/app",
+            "grep -rn -A9 TODO /srv/app",
+            "grep -rz listen /srv/app",
+            "grep -rv listen /srv/app",
+            "grep -ri mailgun /srv/app",
+            "grep -rn '' /srv/app",
+            "grep -rn . /srv/app",
+            "grep -rn TODO -e . /srv/app",
+            "grep -rnE 'TODO|' /srv/app",
+            "grep -rn MAILGUN /srv/app",
+            "grep -5r TODO /srv/app",
             "grep '' ~/.ssh/id_rsa",
             "grep -r foo ~",
             "grep -r --include='*' foo /srv",
@@ -76,19 +94,19 @@ pub(super) const COMMANDS: &[Command] = &[
             unless: &["-e"],
             then: Kind::Read,
         },
-        allowed: &[
+        allowed: examples![
             "zgrep -i error /var/log/syslog.2.gz",
             "zgrep -c foo /var/log/*.gz",
         ],
-        asks: &["zgrep -r x /", "zgrep -f x y", "zgrep . /etc/shadow"],
+        asks: examples!["zgrep -r x /", "zgrep -f x y", "zgrep . /etc/shadow"],
         ..Command::BARE
     },
     Command {
         names: &["rg"],
         does: "searches in files",
         style: Style::Custom(ripgrep),
-        allowed: &["rg -n error /var/log", "rg -i 'a|b' /var/log/nginx -C2"],
-        asks: &[
+        allowed: examples!["rg -n error /var/log", "rg -i 'a|b' /var/log/nginx -C2"],
+        asks: examples![
             "rg --pre=/srv/x foo /srv",
             "rg foo",
             "rg foo /root",
@@ -177,12 +195,13 @@ const RIPGREP: Command = Command {
     ..Command::BARE
 };
 
+/// Most directories, and patterns of names, of one recursive search: each pattern
+/// is held against every name on the list of secrets.
+const TREES_CAP: usize = 16;
+const INCLUDES_CAP: usize = 16;
+
 fn grep(words: &[Word]) -> Outcome {
-    // An unquoted `--include=*.py` matches no file in practice and reaches grep as
-    // it stands; where one did match, the pattern would only become narrower.
-    let words: Vec<Word> = words.iter().map(literal_include).collect();
-    let parsed = engine::parse(&GREP, &words)?;
-    let touched = engine::judge(&GREP, &words)?;
+    let (parsed, touched) = engine::read(&GREP, words)?;
     let recurses = parsed.has(&["-r", "-R", "--recursive", "--dereference-recursive"])
         || parsed
             .values(&["-d", "--directories"])
@@ -191,33 +210,58 @@ fn grep(words: &[Word]) -> Outcome {
         return Ok(touched);
     }
     let include: Vec<String> = parsed.values(&["--include"]).map(str::to_owned).collect();
+    let unclear = [
+        "-v",
+        "--invert-match",
+        "-z",
+        "--null-data",
+        "-f",
+        "--file",
+        "-A",
+        "--after-context",
+        "-B",
+        "--before-context",
+        "-C",
+        "--context",
+        "-0",
+    ];
+    let any_case = parsed.has(&["-i", "-y", "--ignore-case"]);
+    let shown = shown(&parsed, PATTERN_OPTIONS, &unclear, any_case);
     let operands = parsed.operands.len() - usize::from(!parsed.has(PATTERN_OPTIONS));
-    Ok(as_trees(touched, operands, &include))
+    as_trees(touched, operands, include, shown)
 }
 
 fn ripgrep(words: &[Word]) -> Outcome {
-    let parsed = engine::parse(&RIPGREP, words)?;
-    let touched = engine::judge(&RIPGREP, words)?;
-    Ok(as_trees(
-        touched,
-        parsed.operands.len() - usize::from(!parsed.has(&["-e"])),
-        &[],
-    ))
+    let (parsed, touched) = engine::read(&RIPGREP, words)?;
+    let any_case = parsed.has(&["-i", "-S"]);
+    let shown = shown(&parsed, &["-e"], &["-v", "-A", "-B", "-C"], any_case);
+    let operands = parsed.operands.len() - usize::from(!parsed.has(&["-e"]));
+    as_trees(touched, operands, Vec::new(), shown)
 }
 
-fn literal_include(word: &Word) -> Word {
-    let include = word.text.starts_with("--include=") || word.text.starts_with("--exclude");
-    Word {
-        glob: word.glob && !include,
-        ..word.clone()
+/// Which lines a search shows; with one of the `unclear` options they are not those
+/// that match.
+fn shown(parsed: &Parsed<'_>, options: &[&str], unclear: &[&str], any_case: bool) -> Shown {
+    if parsed.has(unclear) {
+        return Shown::Any;
     }
+    let first = parsed.operands.first().filter(|_| !parsed.has(options));
+    let first = first.map(|word| word.text.as_str());
+    wording::shown(first.into_iter().chain(parsed.values(options)), any_case)
 }
 
 /// Turns reads into recursive ones; without operands the working directory is meant.
-fn as_trees(touched: Vec<Touch>, operands: usize, include: &[String]) -> Vec<Touch> {
-    let access = Access::Tree {
-        include: include.to_vec(),
-    };
+fn as_trees(touched: Vec<Touch>, operands: usize, include: Vec<String>, shown: Shown) -> Outcome {
+    if touched.len() > TREES_CAP || include.len() > INCLUDES_CAP {
+        return Err(Refusal::new(
+            "many",
+            format!(
+                "more than {TREES_CAP} directories or {INCLUDES_CAP} patterns of names are too \
+                 many to judge"
+            ),
+        ));
+    }
+    let access = Access::Tree(Tree::new(include, shown));
     let mut touched: Vec<Touch> = touched
         .into_iter()
         .map(|touch| Touch {
@@ -228,5 +272,5 @@ fn as_trees(touched: Vec<Touch>, operands: usize, include: &[String]) -> Vec<Tou
     if operands == 0 {
         touched.push(Touch::new(&Word::literal("."), access));
     }
-    touched
+    Ok(touched)
 }

@@ -3,7 +3,7 @@
 //! None of these starts a pager: their output is no terminal, and the
 //! environment they run in names none.
 
-use super::spec::{Command, Kind, Operands, Parsed, Refusal, is_name, refused};
+use super::spec::{Command, Kind, Operands, Parsed, Refusal, examples, is_name, refused};
 
 const REMOTE: &str = "connects to another machine";
 const OTHER_ROOT: &str = "looks into another tree or image";
@@ -47,7 +47,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "is-system-running|get-default|list-machines|whoami",
         ]),
         check: Some(systemctl),
-        allowed: &[
+        allowed: examples![
             "systemctl",
             "systemctl status cron --no-pager",
             "systemctl is-active nginx sshd",
@@ -60,7 +60,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "systemctl -l status 'nginx*'",
             "systemctl show -p ActiveState --value nginx",
         ],
-        asks: &[
+        asks: examples![
             "systemctl restart php-fpm",
             "systemctl status --host=ops@db9.example sshd",
             "systemctl -H a status x",
@@ -146,7 +146,7 @@ pub(super) const COMMANDS: &[Command] = &[
         // A boot offset such as `-1`, after `-b`, is a number of lines to us.
         number: true,
         operands: Operands::Any(Kind::Name),
-        allowed: &[
+        allowed: examples![
             "journalctl -u cron -n 20 --no-pager",
             "journalctl -xe",
             "journalctl --since '1 hour ago' -p err",
@@ -158,7 +158,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "journalctl --list-boots",
             "journalctl -n100 -r",
         ],
-        asks: &[
+        asks: examples![
             "journalctl --vacuum-size=1M",
             "journalctl --rotate",
             "journalctl -f",
@@ -184,8 +184,8 @@ pub(super) const COMMANDS: &[Command] = &[
                 .is_some_and(|word| word.text.contains('/'));
             path.then(|| Refusal::new("path", "the name of the service is a path"))
         }),
-        allowed: &["service nginx status", "service --status-all"],
-        asks: &[
+        allowed: examples!["service nginx status", "service --status-all"],
+        asks: examples![
             "service nginx restart",
             "service ../x status",
             "service --full-restart x",
@@ -199,8 +199,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "alrs",
         long: "--list --all --servicelist",
         operands: Operands::Phrases(&["", "* status"]),
-        allowed: &["rc-service nginx status", "rc-status", "rc-status --all"],
-        asks: &["rc-service nginx stop"],
+        allowed: examples!["rc-service nginx status", "rc-status", "rc-status --all"],
+        asks: examples!["rc-service nginx stop"],
         ..Command::BARE
     },
     Command {
@@ -229,7 +229,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "list-locales",
             "list-keymaps",
         ]),
-        allowed: &[
+        allowed: examples![
             "timedatectl",
             "timedatectl status",
             "hostnamectl",
@@ -237,7 +237,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "localectl list-locales",
             "timedatectl show -p Timezone --value",
         ],
-        asks: &[
+        asks: examples![
             "timedatectl set-time x",
             "timedatectl set-ntp true",
             "hostnamectl set-hostname x",
@@ -266,13 +266,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "list-sessions|list-users|list-seats",
             "session-status|show-session|user-status|show-user|seat-status|show-seat ...",
         ]),
-        allowed: &[
+        allowed: examples![
             "loginctl",
             "loginctl list-sessions",
             "loginctl show-user deploy",
             "loginctl session-status 3",
         ],
-        asks: &[
+        asks: examples![
             "loginctl terminate-user x",
             "loginctl kill-session 3",
             "loginctl enable-linger x",
@@ -291,13 +291,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "list|status ...",
             "statistics|dns|domain|default-route",
         ]),
-        allowed: &[
+        allowed: examples![
             "networkctl",
             "networkctl status eth0",
             "resolvectl status",
             "resolvectl statistics",
         ],
-        asks: &[
+        asks: examples![
             "resolvectl query x",
             "resolvectl flush-caches",
             "networkctl reload",
@@ -321,12 +321,12 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-H", "remote", REMOTE),
             refused("-M", "remote", REMOTE),
         ],
-        allowed: &[
+        allowed: examples![
             "systemd-analyze",
             "systemd-analyze blame",
             "systemd-analyze critical-chain nginx.service",
         ],
-        asks: &[
+        asks: examples![
             "systemd-analyze log-level debug",
             "systemd-analyze -H x blame",
             "systemd-analyze cat-config x",
@@ -338,8 +338,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "describes the system",
         flags: "cvqral",
         long: "--container --vm --quiet --no-pager --all --list",
-        allowed: &["systemd-detect-virt", "systemd-cgls --no-pager"],
-        asks: &["systemd-cgls -M x"],
+        allowed: examples!["systemd-detect-virt", "systemd-cgls --no-pager"],
+        asks: examples!["systemd-cgls -M x"],
         ..Command::BARE
     },
     Command {
@@ -356,8 +356,8 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         operands: Operands::Phrases(&["", "list|info ..."]),
         refused: &[refused("-o", "output", "writes a file")],
-        allowed: &["coredumpctl", "coredumpctl list", "coredumpctl info 1234"],
-        asks: &[
+        allowed: examples!["coredumpctl", "coredumpctl list", "coredumpctl info 1234"],
+        asks: examples![
             "coredumpctl dump 1",
             "coredumpctl debug 1",
             "coredumpctl -o x list",
@@ -378,12 +378,12 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-h", "remote", REMOTE),
             refused("-f", "content", "reads another file"),
         ],
-        allowed: &[
+        allowed: examples![
             "chronyc tracking",
             "chronyc sources -v",
             "chronyc -n sourcestats",
         ],
-        asks: &["chronyc makestep", "chronyc -h x tracking", "chronyc"],
+        asks: examples!["chronyc makestep", "chronyc -h x tracking", "chronyc"],
         ..Command::BARE
     },
     Command {
@@ -394,8 +394,8 @@ pub(super) const COMMANDS: &[Command] = &[
             (!parsed.has(&["-p"]))
                 .then(|| Refusal::new("interactive", "without `-p` it waits for commands"))
         }),
-        allowed: &["ntpq -p", "ntpq -pn"],
-        asks: &["ntpq", "ntpq -c 'rv' x", "ntpq -p other.example"],
+        allowed: examples!["ntpq -p", "ntpq -pn"],
+        asks: examples!["ntpq", "ntpq -c 'rv' x", "ntpq -p other.example"],
         ..Command::BARE
     },
     Command {
@@ -406,8 +406,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-c", "config", "reads another configuration"),
             refused("-s", "remote", REMOTE),
         ],
-        allowed: &["fail2ban-client status", "fail2ban-client status sshd"],
-        asks: &[
+        allowed: examples!["fail2ban-client status", "fail2ban-client status sshd"],
+        asks: examples![
             "fail2ban-client set sshd unbanip x",
             "fail2ban-client -c x status",
         ],
@@ -422,8 +422,8 @@ pub(super) const COMMANDS: &[Command] = &[
             (!parsed.has(&["--version"]))
                 .then(|| Refusal::new("rotate", "it rotates logs and runs their scripts"))
         }),
-        allowed: &["logrotate --version"],
-        asks: &[
+        allowed: examples!["logrotate --version"],
+        asks: examples![
             "logrotate -f /etc/logrotate.conf",
             "logrotate -d /etc/logrotate.conf",
         ],

@@ -6,7 +6,7 @@
 use super::super::lex::Word;
 use super::super::paths::Access;
 use super::spec::{
-    Command, Kind, Operands, Outcome, Refusal, Style, Touch, at_most, is_name, refused,
+    Command, Kind, Operands, Outcome, Refusal, Style, Touch, at_most, examples, is_name, refused,
 };
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -14,14 +14,14 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["echo"],
         does: "prints its words",
         style: Style::Custom(literal_words),
-        allowed: &[
+        allowed: examples![
             "echo",
             "echo hello world",
             "echo -n x",
             "echo 'rm -rf /'",
             "echo --- done ---",
         ],
-        asks: &["echo $HOME", "echo *", "echo ~", "echo `id`", "echo a > b"],
+        asks: examples!["echo $HOME", "echo *", "echo ~", "echo `id`", "echo a > b"],
         ..Command::BARE
     },
     Command {
@@ -35,16 +35,16 @@ pub(super) const COMMANDS: &[Command] = &[
             )),
             words => literal_words(words),
         }),
-        allowed: &[r"printf '%s\n' a b", "printf hello"],
-        asks: &["printf -v x y", "printf", "printf %s *"],
+        allowed: examples![r"printf '%s\n' a b", "printf hello"],
+        asks: examples!["printf -v x y", "printf", "printf %s *"],
         ..Command::BARE
     },
     Command {
         names: &["true", "false"],
         does: "ends at once",
         operands: Operands::Any(Kind::Text),
-        allowed: &["true", "false"],
-        asks: &["true *"],
+        allowed: examples!["true", "false"],
+        asks: examples!["true *"],
         ..Command::BARE
     },
     Command {
@@ -57,8 +57,8 @@ pub(super) const COMMANDS: &[Command] = &[
                 .is_empty()
                 .then(|| Refusal::new("operand", "it has no duration"))
         }),
-        allowed: &["sleep 5", "sleep 2s"],
-        asks: &["sleep 9999", "sleep 1h", "sleep infinity", "sleep"],
+        allowed: examples!["sleep 5", "sleep 2s"],
+        asks: examples!["sleep 9999", "sleep 1h", "sleep infinity", "sleep"],
         ..Command::BARE
     },
     Command {
@@ -67,16 +67,16 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "w",
         values: &[("-s", Kind::Text), ("--separator", Kind::Text)],
         operands: Operands::UpTo(3, Kind::Is(|text| at_most(text, 1_000_000))),
-        allowed: &["seq 10", "seq -w 1 2 10"],
-        asks: &["seq inf", "seq 1 99999999999", "seq -f x y"],
+        allowed: examples!["seq 10", "seq -w 1 2 10"],
+        asks: examples!["seq inf", "seq 1 99999999999", "seq -f x y"],
         ..Command::BARE
     },
     Command {
         names: &["expr"],
         does: "computes",
         style: Style::Custom(literal_words),
-        allowed: &["expr 1 + 2", r"expr 3 \* 4"],
-        asks: &["expr 3 * 4"],
+        allowed: examples!["expr 1 + 2", r"expr 3 \* 4"],
+        asks: examples!["expr 3 * 4"],
         ..Command::BARE
     },
     Command {
@@ -90,8 +90,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--field", Kind::Name),
         ],
         operands: Operands::Any(Kind::Number),
-        allowed: &["numfmt --to=iec 123456"],
-        asks: &["numfmt --invalid=x y"],
+        allowed: examples!["numfmt --to=iec 123456"],
+        asks: examples!["numfmt --invalid=x y"],
         ..Command::BARE
     },
     Command {
@@ -106,8 +106,8 @@ pub(super) const COMMANDS: &[Command] = &[
             }
             _ => Err(Refusal::new("exec", "without `-v` it runs its words")),
         }),
-        allowed: &["command -v docker", "command -V ls"],
-        asks: &[
+        allowed: examples!["command -v docker", "command -V ls"],
+        asks: examples![
             "command ls",
             "command -p ls",
             "command -v",
@@ -129,8 +129,8 @@ pub(super) const COMMANDS: &[Command] = &[
             }
             names => plain_names(names),
         }),
-        allowed: &["type ls", "type -a python3"],
-        asks: &["type -x y", "type 'a b'"],
+        allowed: examples!["type ls", "type -a python3"],
+        asks: examples!["type -x y", "type 'a b'"],
         ..Command::BARE
     },
     Command {
@@ -141,8 +141,8 @@ pub(super) const COMMANDS: &[Command] = &[
             [option] if option.is_literal() && limit_letters(&option.text) => Ok(Vec::new()),
             _ => Err(Refusal::new("set", "with a value it sets the limit")),
         }),
-        allowed: &["ulimit -a", "ulimit -n", "umask", "umask -S", "ulimit -Hn"],
-        asks: &[
+        allowed: examples!["ulimit -a", "ulimit -n", "umask", "umask -S", "ulimit -Hn"],
+        asks: examples![
             "ulimit -n 1024",
             "umask 022",
             "ulimit unlimited",
@@ -162,8 +162,8 @@ pub(super) const COMMANDS: &[Command] = &[
             }
             _ => Err(Refusal::new("signal", "it sends a signal")),
         }),
-        allowed: &["kill -l", "kill -l 9"],
-        asks: &[
+        allowed: examples!["kill -l", "kill -l 9"],
+        asks: examples![
             "kill 1",
             "kill -9 1",
             "kill -0 1",
@@ -178,8 +178,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "qdx",
         long: "--quiet --fs-devno --devno",
         operands: Operands::UpTo(1, Kind::Names),
-        allowed: &["mountpoint -q /srv", "mountpoint /"],
-        asks: &["mountpoint -f /srv"],
+        allowed: examples!["mountpoint -q /srv", "mountpoint /"],
+        asks: examples!["mountpoint -f /srv"],
         ..Command::BARE
     },
     Command {
@@ -193,8 +193,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-f", "content", "shows the lines of another file"),
             refused("-x", "output", "writes a file"),
         ],
-        allowed: &["visudo -c"],
-        asks: &["visudo", "visudo -cf /etc/shadow", "visudo -x y"],
+        allowed: examples!["visudo -c"],
+        asks: examples!["visudo", "visudo -cf /etc/shadow", "visudo -x y"],
         ..Command::BARE
     },
     Command {
@@ -211,8 +211,8 @@ pub(super) const COMMANDS: &[Command] = &[
                 "it runs a program of its own language",
             )),
         }),
-        allowed: &["bash --version", "bash -n /srv/deploy.sh", "sh -n ./x.sh"],
-        asks: &[
+        allowed: examples!["bash --version", "bash -n /srv/deploy.sh", "sh -n ./x.sh"],
+        asks: examples![
             "bash",
             "bash -c id",
             "sh x.sh",

@@ -31,11 +31,31 @@ pub(super) struct Command {
     pub(super) check: Option<fn(&Parsed<'_>) -> Option<Refusal>>,
     /// Command lines that must pass.
     #[cfg_attr(not(test), expect(dead_code, reason = "examples are run by the tests"))]
-    pub(super) allowed: &'static [&'static str],
+    pub(super) allowed: Examples,
     /// Command lines that must not.
     #[cfg_attr(not(test), expect(dead_code, reason = "examples are run by the tests"))]
-    pub(super) asks: &'static [&'static str],
+    pub(super) asks: Examples,
 }
+
+/// Command lines that tests run and the documentation shows; the component has no
+/// use for them and does not hold them.
+#[cfg(test)]
+pub(super) type Examples = &'static [&'static str];
+#[cfg(not(test))]
+pub(super) struct Examples;
+
+/// A list of examples, in tests only.
+#[cfg(test)]
+macro_rules! examples {
+    ($($text:literal),* $(,)?) => { &[$($text),*] };
+}
+#[cfg(not(test))]
+macro_rules! examples {
+    ($($text:literal),* $(,)?) => {
+        $crate::policy::grammar::spec::Examples
+    };
+}
+pub(super) use examples;
 
 impl Command {
     /// The entry that allows nothing but the bare command.
@@ -51,8 +71,8 @@ impl Command {
         refused: &[],
         operands: Operands::None,
         check: None,
-        allowed: &[],
-        asks: &[],
+        allowed: examples![],
+        asks: examples![],
     };
 }
 
@@ -165,11 +185,40 @@ impl Refusal {
 /// The paths a command line touches, or why it is not allowed.
 pub(super) type Outcome = Result<Vec<Touch>, Refusal>;
 
+/// The name of an option, without its value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Name<'a> {
+    /// A letter of a cluster.
+    Letter(char),
+    /// A whole option, dashes included.
+    Long(&'a str),
+}
+
+impl Name<'_> {
+    /// Whether it is the option as tables write it, such as `-a` or `--all`.
+    pub(super) fn is(self, option: &str) -> bool {
+        match self {
+            Self::Letter(letter) => {
+                let mut chars = option.chars();
+                chars.next() == Some('-') && chars.next() == Some(letter) && chars.next().is_none()
+            }
+            Self::Long(name) => name == option,
+        }
+    }
+
+    /// As tables write it.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Letter(letter) => format!("-{letter}"),
+            Self::Long(name) => name.to_owned(),
+        }
+    }
+}
+
 /// A command line sorted by its entry.
 #[derive(Default)]
 pub(super) struct Parsed<'a> {
-    /// Option names as written, without the value.
-    pub(super) options: Vec<(String, Option<Word>)>,
+    pub(super) options: Vec<(Name<'a>, Option<Word>)>,
     pub(super) operands: Vec<&'a Word>,
 }
 
@@ -177,7 +226,7 @@ impl Parsed<'_> {
     pub(super) fn has(&self, names: &[&str]) -> bool {
         self.options
             .iter()
-            .any(|(name, _)| names.contains(&name.as_str()))
+            .any(|(name, _)| names.iter().any(|option| name.is(option)))
     }
 
     /// All values given by any of the names.
@@ -185,7 +234,7 @@ impl Parsed<'_> {
         let given = self
             .options
             .iter()
-            .filter(|(name, _)| names.contains(&name.as_str()));
+            .filter(|(name, _)| names.iter().any(|option| name.is(option)));
         given
             .filter_map(|(_, value)| value.as_ref())
             .map(|word| word.text.as_str())

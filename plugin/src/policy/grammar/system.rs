@@ -1,7 +1,8 @@
 //! Commands that show the state of the machine.
 
 use super::spec::{
-    Command, Kind, Operands, Refusal, at_most, bounded_repeat, is_name, is_number, refused,
+    Command, Kind, Operands, Refusal, at_most, bounded_repeat, examples, is_name, is_number,
+    refused,
 };
 
 const SET: &str = "changes the setting";
@@ -12,8 +13,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows load and running time",
         flags: "psrV",
         long: "--pretty --since --raw --help --version",
-        allowed: &["uptime", "uptime -p", "/usr/bin/uptime"],
-        asks: &["./uptime", "/tmp/uptime", "uptime x", "uptime --frob"],
+        allowed: examples!["uptime", "uptime -p", "/usr/bin/uptime"],
+        asks: examples!["./uptime", "/tmp/uptime", "uptime x", "uptime --frob"],
         ..Command::BARE
     },
     Command {
@@ -24,8 +25,8 @@ pub(super) const COMMANDS: &[Command] = &[
             --all --kernel-name --nodename --kernel-release --kernel-version --machine \
             --processor --hardware-platform --operating-system --help --version",
         refused: &[refused("-S", "set", SET)],
-        allowed: &["uname -a", "uname --kernel-release", "arch"],
-        asks: &["uname -S x", "uname x"],
+        allowed: examples!["uname -a", "uname --kernel-release", "arch"],
+        asks: examples!["uname -S x", "uname x"],
         ..Command::BARE
     },
     Command {
@@ -40,8 +41,8 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-b", "set", "sets the name"),
         ],
         // An operand is the new name.
-        allowed: &["hostname", "hostname -f", "hostname -I"],
-        asks: &["hostname web-99", "hostname -F x", "hostname -b x"],
+        allowed: examples!["hostname", "hostname -f", "hostname -I"],
+        asks: examples!["hostname web-99", "hostname -F x", "hostname -b x"],
         ..Command::BARE
     },
     Command {
@@ -60,7 +61,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         does: "shows one fact about the system",
         long: "--all --help --version",
-        allowed: &[
+        allowed: examples![
             "nproc",
             "nproc --all",
             "runlevel",
@@ -68,7 +69,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "mailq",
             "users",
         ],
-        asks: &["users /etc/shadow", "dnsdomainname x", "mailq -q"],
+        asks: examples!["users /etc/shadow", "dnsdomainname x", "mailq -q"],
         ..Command::BARE
     },
     Command {
@@ -101,7 +102,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         // Any other operand is the new time.
         operands: Operands::UpTo(1, Kind::Is(|text| text.starts_with('+'))),
-        allowed: &[
+        allowed: examples![
             "date",
             "date +%F",
             "date -u '+%Y-%m-%d %H:%M'",
@@ -109,7 +110,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "date -Iseconds",
             "date -r /srv/a",
         ],
-        asks: &[
+        asks: examples![
             "date 0203040526",
             "date -s now",
             "date --set=now",
@@ -124,8 +125,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows a calendar",
         flags: "13yjmswhnbJ",
         operands: Operands::UpTo(3, Kind::Number),
-        allowed: &["cal", "cal -3", "cal 2 2026"],
-        asks: &["cal x"],
+        allowed: examples!["cal", "cal -3", "cal 2 2026"],
+        asks: examples!["cal x"],
         ..Command::BARE
     },
     Command {
@@ -143,8 +144,8 @@ pub(super) const COMMANDS: &[Command] = &[
             let endless = parsed.has(&["-s"]) && !parsed.has(&["-c"]);
             endless.then(|| Refusal::new("endless", "`-s` without `-c` never ends"))
         }),
-        allowed: &["free", "free -mt", "free -h --si", "free -m -s 1 -c 3"],
-        asks: &["free -s 1", "free x"],
+        allowed: examples!["free", "free -mt", "free -h --si", "free -m -s 1 -c 3"],
+        asks: examples!["free -s 1", "free x"],
         ..Command::BARE
     },
     Command {
@@ -161,8 +162,8 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         operands: Operands::UpTo(2, Kind::Number),
         check: Some(bounded_repeat),
-        allowed: &["vmstat", "vmstat 1 5", "vmstat -s", "vmstat -w -S M 1 2"],
-        asks: &["vmstat 1", "vmstat 1 100000"],
+        allowed: examples!["vmstat", "vmstat 1 5", "vmstat -s", "vmstat -w -S M 1 2"],
+        asks: examples!["vmstat 1", "vmstat 1 100000"],
         ..Command::BARE
     },
     Command {
@@ -198,7 +199,7 @@ pub(super) const COMMANDS: &[Command] = &[
                 )),
             }
         }),
-        allowed: &[
+        allowed: examples![
             "iostat",
             "iostat -xz 1 3",
             "mpstat -P ALL",
@@ -206,7 +207,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "pidstat -u -p 1 1 2",
             "iostat -dx sda 1 2",
         ],
-        asks: &["iostat 1", "pidstat -e sh -c id", "mpstat 1 9999"],
+        asks: examples!["iostat 1", "pidstat -e sh -c id", "mpstat 1 9999"],
         ..Command::BARE
     },
     Command {
@@ -227,14 +228,14 @@ pub(super) const COMMANDS: &[Command] = &[
         refused: &[refused("-o", "output", "writes a file")],
         operands: Operands::UpTo(2, Kind::Number),
         check: Some(bounded_repeat),
-        allowed: &[
+        allowed: examples![
             "sar",
             "sar -u 1 3",
             "sar -n DEV 1 1",
             "sar -r -f /var/log/sysstat/sa01",
             "sar -q -s 10:00:00",
         ],
-        asks: &["sar -o /srv/x 1 2", "sar -u 1", "sar -f /etc/shadow"],
+        asks: examples!["sar -o /srv/x 1 2", "sar -u 1", "sar -f /etc/shadow"],
         ..Command::BARE
     },
     Command {
@@ -274,13 +275,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-W", "endless", "waits for messages and never ends"),
             refused("--follow", "endless", "waits for messages and never ends"),
         ],
-        allowed: &[
+        allowed: examples![
             "dmesg",
             "dmesg -T",
             "dmesg -Tl err,warn",
             "dmesg --level=err --ctime",
         ],
-        asks: &[
+        asks: examples![
             "dmesg -C",
             "dmesg -Tc",
             "dmesg --clear --time-format iso",
@@ -306,13 +307,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-f", "set", "sets everything in a file"),
         ],
         operands: Operands::Any(Kind::Is(is_setting)),
-        allowed: &[
+        allowed: examples![
             "sysctl -a",
             "sysctl net.ipv4.ip_forward",
             "sysctl -n vm.swappiness kernel.pid_max",
             "sysctl -ar tcp",
         ],
-        asks: &[
+        asks: examples![
             "sysctl -w vm.swappiness=1",
             "sysctl vm.swappiness=1",
             "sysctl -p",
@@ -328,8 +329,8 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows limits of the system",
         flags: "a",
         operands: Operands::UpTo(2, Kind::Names),
-        allowed: &["getconf PAGESIZE", "getconf -a", "getconf NAME_MAX /"],
-        asks: &["getconf -v x y"],
+        allowed: examples!["getconf PAGESIZE", "getconf -a", "getconf NAME_MAX /"],
+        asks: examples!["getconf -v x y"],
         ..Command::BARE
     },
     Command {
@@ -338,8 +339,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "ackm",
         long: "--all-locales --charmaps --category-name --keyword-name --help --version",
         operands: Operands::Any(Kind::Name),
-        allowed: &["locale", "locale -a", "locale -k LC_TIME"],
-        asks: &["locale --frob"],
+        allowed: examples!["locale", "locale -a", "locale -k LC_TIME"],
+        asks: examples!["locale --frob"],
         ..Command::BARE
     },
 ];

@@ -3,7 +3,7 @@
 //! Their file operands are judged as content. Options that name an output file,
 //! a program to run or a list of further files are left out.
 
-use super::spec::{Command, Kind, Operands, Style, refused};
+use super::spec::{Command, Kind, Operands, Style, examples, refused};
 
 const READ: Operands = Operands::Any(Kind::Read);
 const LIST: super::spec::Refused = refused(
@@ -22,7 +22,7 @@ pub(super) const COMMANDS: &[Command] = &[
             --show-nonprinting --help --version",
         refused: &[refused("-l", "lock", "locks its output in some versions")],
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "cat /etc/debian_version",
             "cat -n /etc/nginx/nginx.conf",
             "cat /proc/cpuinfo /proc/meminfo",
@@ -34,7 +34,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "cat /srv/app/.env.example",
             "cat 'a b'",
         ],
-        asks: &[
+        asks: examples![
             "cat /etc/shadow",
             "cat /etc/ssl/../shadow",
             "cat /etc/sh?dow",
@@ -68,13 +68,13 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         number: true,
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "head -20 /srv/a",
             "head -n -5 /srv/a /srv/b",
             "head -c 1k /srv/a",
             "head --lines=3 /etc/passwd",
         ],
-        asks: &[
+        asks: examples![
             "head -c 64 /dev/nvme0n1p1",
             "head -20x /srv/a",
             "head /etc/gshadow",
@@ -101,13 +101,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--retry", "endless", "waits for the file"),
         ],
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "tail -n 40 /var/log/cron.log",
             "tail -50 /var/log/syslog",
             "tail -n +5 /srv/a",
             "tail -c 100 /srv/a",
         ],
-        asks: &[
+        asks: examples![
             "tail -f /var/log/syslog",
             "tail -F x",
             "tail -20f x",
@@ -124,8 +124,8 @@ pub(super) const COMMANDS: &[Command] = &[
         values: &[("--total", Kind::Name)],
         refused: &[LIST],
         operands: READ,
-        allowed: &["wc -l /srv/a", "wc -lw /var/log/*.log"],
-        asks: &["wc --files0-from=/etc/shadow", "wc /etc/shadow"],
+        allowed: examples!["wc -l /srv/a", "wc -lw /var/log/*.log"],
+        asks: examples!["wc --files0-from=/etc/shadow", "wc /etc/shadow"],
         ..Command::BARE
     },
     Command {
@@ -160,14 +160,14 @@ pub(super) const COMMANDS: &[Command] = &[
             LIST,
         ],
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "sort -n /srv/ids.txt",
             "sort -t: -k3,3n /etc/passwd",
             "sort -rnk2 -u /srv/a",
             "sort --key=2 /srv/a",
             "sort",
         ],
-        asks: &[
+        asks: examples![
             "sort -o x x",
             "sort -uox x",
             "sort --compress-prog=x y",
@@ -196,8 +196,8 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         optional: &[("--all-repeated", Kind::Name), ("--group", Kind::Name)],
         operands: Operands::UpTo(1, Kind::Read),
-        allowed: &["uniq -c /srv/a", "uniq", "uniq -cd -f 2 /srv/a"],
-        asks: &[
+        allowed: examples!["uniq -c /srv/a", "uniq", "uniq -cd -f 2 /srv/a"],
+        asks: examples![
             "uniq /srv/a /srv/b",
             "uniq /srv/a -c",
             "uniq - /srv/b",
@@ -222,13 +222,13 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--output-delimiter", Kind::Text),
         ],
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "cut -d: -f1 /etc/passwd",
             "cut -c1-80 /srv/a",
             "cut -d ' ' -f 2- /srv/a",
             "cut -f -3 x",
         ],
-        asks: &["cut -d: -f2 /etc/shadow"],
+        asks: examples!["cut -d: -f2 /etc/shadow"],
         ..Command::BARE
     },
     Command {
@@ -237,8 +237,8 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "cCdst",
         long: "--complement --delete --squeeze-repeats --truncate-set1 --help --version",
         operands: Operands::UpTo(2, Kind::Text),
-        allowed: &["tr a-z A-Z", r"tr -d '\r'", "tr -s ' '"],
-        asks: &["tr a b c"],
+        allowed: examples!["tr a-z A-Z", r"tr -d '\r'", "tr -s ' '"],
+        asks: examples!["tr a b c"],
         ..Command::BARE
     },
     Command {
@@ -258,14 +258,14 @@ pub(super) const COMMANDS: &[Command] = &[
         optional: &[("-b", Kind::Name), ("-n", Kind::Name), ("-t", Kind::Number)],
         number: true,
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "nl -ba /srv/a",
             "tac /var/log/syslog",
             "fold -sw 80 /srv/a",
             "expand -t4 /srv/a",
             "rev /srv/a",
         ],
-        asks: &["tac /etc/shadow", "nl --output=x y"],
+        asks: examples!["tac /etc/shadow", "nl --output=x y"],
         ..Command::BARE
     },
     Command {
@@ -284,12 +284,12 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--table-columns", Kind::Name),
         ],
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "column -t -s: /etc/passwd",
             "column -ts , /srv/a.csv",
             "column -t",
         ],
-        asks: &["column -s: /etc/shadow"],
+        asks: examples!["column -s: /etc/shadow"],
         ..Command::BARE
     },
     Command {
@@ -310,20 +310,20 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--output-delimiter", Kind::Text),
         ],
         operands: READ,
-        allowed: &[
+        allowed: examples![
             "comm -12 /srv/a /srv/b",
             "join -t: -j 1 /srv/a /srv/b",
             "paste -sd, /srv/a",
             "paste -d ' ' a b",
         ],
-        asks: &["comm /etc/shadow /srv/b", "join -o 1.1 -x a b"],
+        asks: examples!["comm /etc/shadow /srv/b", "join -o 1.1 -x a b"],
         ..Command::BARE
     },
     Command {
         names: &["sed"],
         does: "prints chosen lines",
         style: Style::Custom(super::script::sed),
-        allowed: &[
+        allowed: examples![
             "sed -n '10,20p' /srv/a",
             "sed -n 5p /srv/a",
             "sed -n '$p' x",
@@ -331,7 +331,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "sed -n '1,5p;10p' x",
             "sed -nE '/a|b/p' /srv/a",
         ],
-        asks: &[
+        asks: examples![
             "sed -i s/a/b/ /srv/a",
             "sed -n '3w /srv/o' /srv/i",
             "sed s/a/b/e x",
@@ -354,7 +354,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["awk", "gawk", "mawk", "nawk"],
         does: "prints columns",
         style: Style::Custom(super::script::awk),
-        allowed: &[
+        allowed: examples![
             "awk '{print $1}' /srv/a",
             "awk -F: '{print $1, $3}' /etc/passwd",
             "awk '{ print $NF }' /srv/a",
@@ -364,7 +364,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "awk 'NR==5' /srv/a",
             "awk 'END{print NR}' /srv/a",
         ],
-        asks: &[
+        asks: examples![
             "awk 'BEGIN{system(\"id\")}'",
             "awk '{print > \"x\"}' y",
             "awk '{print $1 | \"sh\"}' y",

@@ -61,7 +61,7 @@ const PROC_REFUSED: &[&str] = &[
 ];
 
 /// Whether the path leads through a link of a process to somewhere else.
-pub(super) fn leads_elsewhere(path: &[Component]) -> bool {
+pub(super) fn leads_elsewhere(path: &[Component<'_>]) -> bool {
     let [proc, _, rest @ ..] = path else {
         return false;
     };
@@ -75,13 +75,13 @@ pub(super) fn leads_elsewhere(path: &[Component]) -> bool {
     match rest {
         // The entry itself is only a link; its metadata says where to.
         [fd, _] if fd.text == "fd" => false,
-        [link, _, ..] => link.wild || PROCESS_LINKS.contains(&link.text.as_str()),
+        [link, _, ..] => link.wild || PROCESS_LINKS.contains(&link.text),
         _ => false,
     }
 }
 
 /// Judges reading the content of a made-up file.
-pub(super) fn content(path: &[Component]) -> Option<Finding> {
+pub(super) fn content(path: &[Component<'_>]) -> Option<Finding> {
     match path {
         [dev] if dev.text == "dev" => None,
         [dev, rest @ ..] if dev.text == "dev" => device(rest),
@@ -98,7 +98,7 @@ pub(super) fn content(path: &[Component]) -> Option<Finding> {
     }
 }
 
-fn device(rest: &[Component]) -> Option<Finding> {
+fn device(rest: &[Component<'_>]) -> Option<Finding> {
     match rest {
         [name] if name.text == "null" => None,
         _ => Some(Finding::ask(
@@ -108,7 +108,7 @@ fn device(rest: &[Component]) -> Option<Finding> {
     }
 }
 
-fn process(rest: &[Component]) -> Option<Finding> {
+fn process(rest: &[Component<'_>]) -> Option<Finding> {
     let (first, rest) = rest.split_first()?;
     let is_process = first.wild
         || first.text == "self"
@@ -116,10 +116,10 @@ fn process(rest: &[Component]) -> Option<Finding> {
         || first.text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_process {
         let key = |name: &str| name.ends_with("_secret") || name.ends_with("fastopen_key");
-        if PROC_REFUSED.contains(&first.text.as_str())
+        if PROC_REFUSED.contains(&first.text)
             || rest
                 .iter()
-                .any(|component| component.wild && first.text == "sys" || key(&component.text))
+                .any(|component| component.wild && first.text == "sys" || key(component.text))
         {
             return Some(Finding::ask(
                 "path.proc",
@@ -138,7 +138,7 @@ fn process(rest: &[Component]) -> Option<Finding> {
             "the pattern covers parts of /proc that show memory or keys",
         )),
         [] => None,
-        [name, ..] if !name.wild && PROCESS_FILES.contains(&name.text.as_str()) => None,
+        [name, ..] if !name.wild && PROCESS_FILES.contains(&name.text) => None,
         [name, ..] if name.text == "environ" => Some(Finding::ask(
             "path.proc.environ",
             "the environment of a process usually holds passwords",
@@ -150,21 +150,17 @@ fn process(rest: &[Component]) -> Option<Finding> {
     }
 }
 
-fn system(rest: &[Component]) -> Option<Finding> {
+fn system(rest: &[Component<'_>]) -> Option<Finding> {
     let refused = match rest {
         // A pattern so high up could lead to any of the following.
         [first, ..] if first.wild => true,
-        [first, ..] if matches!(first.text.as_str(), "firmware" | "power") => true,
+        [first, ..] if matches!(first.text, "firmware" | "power") => true,
         [kernel, name, ..] if kernel.text == "kernel" => {
-            name.wild
-                || matches!(
-                    name.text.as_str(),
-                    "debug" | "tracing" | "security" | "config"
-                )
+            name.wild || matches!(name.text, "debug" | "tracing" | "security" | "config")
         }
         // Reading these registers has side effects on some hardware.
         [.., name] => {
-            ["rom", "vpd", "config"].contains(&name.text.as_str())
+            ["rom", "vpd", "config"].contains(&name.text)
                 || name.text.starts_with("resource")
                     && rest.iter().any(|part| part.text.contains("pci"))
         }

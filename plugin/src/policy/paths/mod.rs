@@ -5,6 +5,7 @@
 //! host resolved it. What cannot be told from the text is asked about. Names and
 //! metadata are free; content is not. The module opens nothing.
 
+mod index;
 mod kernel;
 mod pattern;
 mod secrets;
@@ -19,11 +20,44 @@ pub(super) enum Access {
     Names,
     /// Reads the content of a file.
     Content,
-    /// Reads the content of every file below, or of those with certain names.
-    Tree {
-        /// Patterns of file names; empty means all.
-        include: Vec<String>,
-    },
+    /// Reads the content of files below.
+    Tree(Tree),
+}
+
+/// What of the files below a directory is read and shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tree {
+    /// Patterns of file names; empty means all.
+    include: Vec<String>,
+    /// Whether a secret without a fixed place could be among those names.
+    covers_secrets: bool,
+    shown: Shown,
+}
+
+/// Which lines of the files that are read reach the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Any.
+    Any,
+    /// Those with a word that is not found beside secrets, in any case of letters.
+    WordsAnyCase,
+    /// Those with such a word in this very case, which is not that of variables.
+    Words,
+}
+
+impl Tree {
+    /// Files below, of which `include` are patterns of names; empty means all.
+    pub(super) fn new(include: Vec<String>, shown: Shown) -> Self {
+        let covers_secrets = include.is_empty()
+            || index::ENTRIES
+                .iter()
+                .any(|entry| could_be_read(entry.text, &include));
+        Self {
+            include,
+            covers_secrets,
+            shown,
+        }
+    }
 }
 
 /// Where relative paths start, and what the operator calls secret.
@@ -66,77 +100,59 @@ pub(super) fn judge(
             )
         }),
         Access::Content => content(path, &name, place),
-        Access::Tree { include } => {
-            content(path, &name, place).or_else(|| tree(path, &name, include, place))
+        Access::Tree(below) => {
+            content(path, &name, place).or_else(|| tree(path, &name, below, place))
         }
     }
 }
 
-/// Whether two paths could be a directory each, so that comparing them would
-/// read everything below; judged by whether one is plainly a file.
-pub(super) fn is_plainly_a_file(path: &str) -> bool {
-    const TEXT: &[&str] = &[
-        "c",
-        "cfg",
-        "cnf",
-        "conf",
-        "crt",
-        "css",
-        "csv",
-        "go",
-        "h",
-        "html",
-        "ini",
-        "java",
-        "js",
-        "json",
-        "list",
-        "local",
-        "log",
-        "md",
-        "php",
-        "properties",
-        "pub",
-        "py",
-        "rb",
-        "repo",
-        "rs",
-        "rules",
-        "service",
-        "sh",
-        "socket",
-        "sql",
-        "timer",
-        "toml",
-        "ts",
-        "txt",
-        "xml",
-        "yaml",
-        "yml",
-    ];
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.')
-        .is_some_and(|(stem, suffix)| !stem.is_empty() && TEXT.contains(&suffix))
-        || matches!(
-            path.strip_prefix("/etc/"),
-            Some("hosts" | "passwd" | "group" | "fstab" | "profile" | "crontab" | "services")
-        )
-        || path.starts_with("/proc/")
-        || path == "-"
+/// Whether a path reads like the name of a directory with files of many kinds, such
+/// as a login directory, a system directory or that of an application.
+pub(super) fn is_like_directory(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let Some(last) = parts.last() else {
+        return true;
+    };
+    let name: Vec<Component<'_>> = parts
+        .iter()
+        .map(|part| Component::new(part, false))
+        .collect();
+    let is_file = last.rsplit_once('.').is_some_and(|(stem, suffix)| {
+        let texts = words(secrets::TEXTS).chain(words(secrets::SOURCES));
+        !stem.is_empty()
+            && texts
+                .chain(words(secrets::SETTINGS))
+                .any(|text| text == suffix)
+    });
+    if is_file || path.starts_with("/proc/") {
+        return false;
+    }
+    if path.starts_with('/') && parts.len() == 2 && parts[0] == "etc" {
+        // Nearly everything else there is a directory or has a suffix.
+        return !words(secrets::ETC_FILES).any(|file| file == *last);
+    }
+    let first = last.split(['-', '_', '.']).next().unwrap_or(last);
+    path.ends_with('/')
+        || path.starts_with('/') && (parts.len() < 2 || is_home(&name))
+        || words(secrets::DIRECTORIES).any(|directory| directory == first)
+        || last.starts_with(['.', '~'])
 }
 
 /// The absolute components of a path. Without a known login directory a stand-in
 /// takes its place, which no pattern names.
-fn normalise(
-    path: &str,
+fn normalise<'a>(
+    path: &'a str,
     glob: bool,
     home: bool,
     access: &Access,
-    place: &Place<'_>,
-) -> Result<Vec<Component>, Finding> {
-    let mut name: Vec<Component> = Vec::new();
+    place: &Place<'a>,
+) -> Result<Vec<Component<'a>>, Finding> {
+    if path.len() > PATH_CAP {
+        return Err(too_long(path));
+    }
+    let mut name: Vec<Component<'a>> = Vec::with_capacity(COMPONENT_CAP);
     let mut base_is_known = true;
-    let mut start_from = |base: Option<&str>, name: &mut Vec<Component>| match base {
+    let mut start_from = |base: Option<&'a str>, name: &mut Vec<Component<'a>>| match base {
         Some(base) => name.extend(
             base.split('/')
                 .filter(|part| !part.is_empty() && *part != ".")
@@ -182,14 +198,8 @@ fn normalise(
     }
     let patterns = name.iter().filter(|part| part.wild);
     let long = patterns.clone().any(|part| part.text.len() > GLOB_CAP);
-    if path.len() > PATH_CAP || name.len() > COMPONENT_CAP || patterns.count() > 4 || long {
-        return Err(Finding::ask(
-            "path.length",
-            format!(
-                "{} is longer than any path a person would name",
-                shown(path)
-            ),
-        ));
+    if name.len() > COMPONENT_CAP || patterns.count() > 4 || long {
+        return Err(too_long(path));
     }
     // Links that are the same on every system.
     if let [var, run, ..] = name.as_slice()
@@ -203,38 +213,34 @@ fn normalise(
     Ok(name)
 }
 
-/// Names a file may be a copy of: the name itself and the name without the
-/// suffixes that make it a copy.
-fn originals(name: &[Component]) -> Vec<Vec<Component>> {
-    let mut variants = vec![name.to_vec()];
-    let Some((last, parents)) = name.split_last() else {
-        return variants;
-    };
-    if last.wild {
-        return variants;
-    }
-    let mut text = last.text.as_str();
-    // An editor's swap file of `x` is `.x.swp`.
-    if let Some(stem) = text
-        .strip_prefix('.')
-        .and_then(|text| text.strip_suffix(".swp"))
-    {
-        variants.push([parents, &[Component::new(stem, false)]].concat());
-    }
-    // A few suffixes in a row are a copy of a copy; more are a game.
-    while variants.len() < 6
-        && let Some(stem) = words(secrets::COPIES).find_map(|suffix| text.strip_suffix(suffix))
-    {
-        if stem.is_empty() {
-            break;
-        }
-        variants.push([parents, &[Component::new(stem, false)]].concat());
-        text = stem;
-    }
-    variants
+fn too_long(path: &str) -> Finding {
+    Finding::ask(
+        "path.length",
+        format!(
+            "{} is longer than any path a person would name",
+            shown(path)
+        ),
+    )
 }
 
-fn content(path: &str, name: &[Component], place: &Place<'_>) -> Option<Finding> {
+/// Names that a file's last component may be a copy of: itself, and itself without
+/// the suffixes that make it a copy.
+fn originals(last: Component<'_>) -> impl Iterator<Item = &str> {
+    // An editor's swap file of `x` is `.x.swp`.
+    let swapped = last
+        .text
+        .strip_prefix('.')
+        .and_then(|text| text.strip_suffix(".swp"))
+        .filter(|_| !last.wild);
+    // A few suffixes in a row are a copy of a copy; more are a game.
+    let copied = std::iter::successors(Some(last.text), move |text| {
+        let stem = words(secrets::COPIES).find_map(|suffix| text.strip_suffix(suffix));
+        stem.filter(|stem| !last.wild && !stem.is_empty())
+    });
+    copied.take(6).chain(swapped)
+}
+
+fn content(path: &str, name: &[Component<'_>], place: &Place<'_>) -> Option<Finding> {
     if let Some(finding) = kernel::content(name) {
         return Some(Finding {
             reason: format!("{}: {}", shown(path), finding.reason),
@@ -251,34 +257,54 @@ fn content(path: &str, name: &[Component], place: &Place<'_>) -> Option<Finding>
             format!("{} is on the operator's list of secrets", shown(path)),
         ));
     }
-    if secrets::PUBLIC
-        .iter()
-        .any(|pattern| pattern::contains(pattern, name))
-    {
+    let wild = name.iter().any(|component| component.wild);
+    let kind = if wild {
+        kind_of_glob(name)
+    } else {
+        let mut name = name.to_vec();
+        let last = *name.last()?;
+        originals(last).find_map(|original| {
+            *name.last_mut()? = Component::new(original, false);
+            index::kind_of(&name)
+        })
+    };
+    let kind = &secrets::KINDS[kind?];
+    let is_public = |pattern: &&str| pattern::contains(pattern, name);
+    if secrets::PUBLIC.iter().any(|pattern| is_public(&pattern)) {
         return None;
     }
-    let wild = name.iter().any(|component| component.wild);
+    let verb = if wild { "could name" } else { "holds" };
+    Some(Finding::ask(
+        format!("path.secret.{}", kind.id),
+        format!("{} {verb} {}", shown(path), kind.what),
+    ))
+}
+
+/// The first kind of secret that a glob is after. What it comes to name is judged
+/// again, name by name, so a glob that says what it wants is taken at its word.
+fn kind_of_glob(name: &[Component<'_>]) -> Option<usize> {
     let (last, parents) = name.split_last()?;
-    let in_public_tree = wild && is_public_tree(parents);
-    let of_sources =
-        last.wild && !parents.iter().any(|part| part.wild) && is_source(parents, &last.text);
-    originals(name).iter().find_map(|name| {
-        let covers = |pattern: &str| {
-            if (in_public_tree || of_sources) && !pattern.starts_with('/') {
-                pattern::covers_by_intention(pattern, name)
-            } else {
-                pattern::covers(pattern, name)
-            }
-        };
-        let kind = secrets::KINDS
-            .iter()
-            .find(|kind| kind.patterns().any(&covers))?;
-        let verb = if wild { "could name" } else { "holds" };
-        Some(Finding::ask(
-            format!("path.secret.{}", kind.id),
-            format!("{} {verb} {}", shown(path), kind.what),
-        ))
-    })
+    let means_what_it_says = !last.wild
+        || last.text.strip_prefix("*.").is_some_and(|suffix| {
+            words(secrets::SOURCES).any(|source| source == suffix)
+                || words(secrets::TEXTS).any(|text| text == suffix)
+        });
+    let covers: fn(&str, &[Component<'_>]) -> bool = if is_public_tree(parents) {
+        pattern::covers_by_intention
+    } else if means_what_it_says && !is_home(parents) {
+        pattern::covers_by_suffix
+    } else {
+        pattern::covers
+    };
+    // What has a fixed place is meant by whatever can name it there.
+    let entry = index::ENTRIES.iter().find(|entry| {
+        if entry.text.starts_with('/') {
+            pattern::covers(entry.text, name)
+        } else {
+            covers(entry.text, name)
+        }
+    });
+    entry.map(|entry| entry.kind)
 }
 
 /// The operator may write `~/` for any login directory.
@@ -286,7 +312,7 @@ fn operator_pattern(pattern: &str) -> &str {
     pattern.strip_prefix("~/").unwrap_or(pattern)
 }
 
-fn is_public_tree(name: &[Component]) -> bool {
+fn is_public_tree(name: &[Component<'_>]) -> bool {
     // A glob says nothing about the tree it is in.
     let literal = name
         .iter()
@@ -297,12 +323,16 @@ fn is_public_tree(name: &[Component]) -> bool {
         .any(|tree| pattern::covers(tree, &name[..literal]))
 }
 
-fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -> Option<Finding> {
-    let first = root.first().map(|first| first.text.as_str());
+/// Whether a directory is, or is above, one whose owner keeps secrets right there.
+fn is_home(name: &[Component<'_>]) -> bool {
+    words(secrets::HOMES).any(|home| pattern::leads_to(home, name))
+        || matches!(name, [_, stand_in] if stand_in.text == STAND_IN)
+}
+
+fn tree(path: &str, root: &[Component<'_>], below: &Tree, place: &Place<'_>) -> Option<Finding> {
+    let first = root.first().map(|first| first.text);
     let is_made_up = matches!(first, None | Some("proc" | "sys" | "dev"));
-    let is_home = words(secrets::HOMES).any(|home| pattern::leads_to(home, root))
-        || matches!(root, [_, stand_in] if stand_in.text == STAND_IN);
-    let built_in = || secrets::KINDS.iter().flat_map(secrets::Kind::patterns);
+    let built_in = || index::ENTRIES.iter().map(|entry| entry.text);
     let operator = || {
         place
             .secret_paths
@@ -310,7 +340,7 @@ fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -
             .map(|pattern| operator_pattern(pattern))
     };
     let is_above = |pattern: &str| pattern.starts_with('/') && pattern::reaches(pattern, root);
-    if is_made_up || is_home || built_in().any(is_above) || operator().any(is_above) {
+    if is_made_up || is_home(root) || built_in().any(is_above) || operator().any(is_above) {
         return Some(Finding::ask(
             "path.recursive",
             format!(
@@ -320,14 +350,16 @@ fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -
         ));
     }
     let is_source = |include: &String| is_source(root, include);
-    let is_source = !include.is_empty() && include.iter().all(is_source);
-    let could_be_read = |pattern: &str| {
-        let last = pattern.rsplit('/').next().unwrap_or(pattern);
-        let named = |include: &String| pattern::could_name(last, &Component::new(include, true));
-        !pattern.starts_with('/') && (include.is_empty() || include.iter().any(named))
+    let is_source = !below.include.is_empty() && below.include.iter().all(is_source);
+    let is_plain = match below.shown {
+        Shown::Any => false,
+        Shown::Words => true,
+        // In capitals a word may be a variable in the settings of an application.
+        Shown::WordsAnyCase => first == Some("etc") || first == Some("usr"),
     };
-    let free = is_source || is_public_tree(root);
-    (operator().any(could_be_read) || !free && built_in().any(could_be_read)).then(|| {
+    let free = !below.covers_secrets || is_source || is_plain || is_public_tree(root);
+    let is_operators = || operator().any(|pattern| could_be_read(pattern, &below.include));
+    (is_operators() || !free).then(|| {
         Finding::ask(
             "path.recursive",
             format!(
@@ -339,10 +371,17 @@ fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -
     })
 }
 
-/// Whether a pattern of names in a directory is after program text or logs, or
+/// Whether a pattern without a fixed place could name one of the files that are read.
+fn could_be_read(pattern: &str, include: &[String]) -> bool {
+    let last = pattern.rsplit('/').next().unwrap_or(pattern);
+    let named = |include: &String| pattern::could_name(last, &Component::new(include, true));
+    !pattern.starts_with('/') && (include.is_empty() || include.iter().any(named))
+}
+
+/// Whether a pattern of names below a directory is after program text or logs, or
 /// after the system's configuration, which keeps its secrets in files of other
 /// names; in an application `*.conf` may well be `redis.conf`.
-fn is_source(directory: &[Component], names: &str) -> bool {
+fn is_source(directory: &[Component<'_>], names: &str) -> bool {
     let in_etc = matches!(directory, [etc, _, ..] if etc.text == "etc");
     let suffix = names.strip_prefix("*.").unwrap_or_default();
     words(secrets::SOURCES).any(|source| source == suffix) || in_etc && suffix == "conf"

@@ -12,24 +12,24 @@
 use super::super::wildcard::{self, Case};
 
 /// A component of a path, which may be a glob itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Component {
-    pub(super) text: String,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Component<'a> {
+    pub(super) text: &'a str,
     /// Whether `*`, `?` and `[` in the text are pattern characters.
     pub(super) wild: bool,
 }
 
-impl Component {
-    pub(super) fn new(text: &str, glob: bool) -> Self {
+impl<'a> Component<'a> {
+    pub(super) fn new(text: &'a str, glob: bool) -> Self {
         Self {
-            text: text.to_owned(),
+            text,
             wild: glob && text.contains(['*', '?', '[']),
         }
     }
 }
 
 /// Whether the path is named by the pattern, or lies below what it names.
-pub(super) fn covers(pattern: &str, path: &[Component]) -> bool {
+pub(super) fn covers(pattern: &str, path: &[Component<'_>]) -> bool {
     walk(pattern, path, End::Below, &|pattern, component| {
         could_name(pattern, component)
     })
@@ -37,42 +37,72 @@ pub(super) fn covers(pattern: &str, path: &[Component]) -> bool {
 
 /// As [`covers`], for a glob in a place where secrets are not at home: only the
 /// literal part of a glob is taken as its intention.
-pub(super) fn covers_by_intention(pattern: &str, path: &[Component]) -> bool {
+pub(super) fn covers_by_intention(pattern: &str, path: &[Component<'_>]) -> bool {
     walk(pattern, path, End::Below, &|pattern, component| {
         if component.wild {
-            let literal: String = component
-                .text
-                .chars()
-                .filter(|c| !matches!(c, '*' | '?' | '[' | ']'))
-                .collect();
-            !literal.is_empty() && matches(pattern, &literal)
+            intends(pattern, component.text)
         } else {
-            matches(pattern, &component.text)
+            matches(pattern, component.text)
         }
     })
 }
 
+/// As [`covers`], where `*` and `*.suffix` are taken to be after names of no kind
+/// in particular, and any other glob after all it can name.
+pub(super) fn covers_by_suffix(pattern: &str, path: &[Component<'_>]) -> bool {
+    walk(pattern, path, End::Below, &|pattern, component| {
+        match component.text.strip_prefix('*') {
+            Some(suffix) if component.wild && !suffix.contains(['*', '?', '[']) => {
+                (suffix.is_empty() || suffix.starts_with('.')).then_some(suffix)
+            }
+            _ => None,
+        }
+        .map_or_else(
+            || could_name(pattern, component),
+            |suffix| !suffix.is_empty() && matches(pattern, suffix),
+        )
+    })
+}
+
+/// Whether the literal part of a glob, put together, is named by the pattern.
+fn intends(pattern: &str, glob: &str) -> bool {
+    let mut literal = [0; 128];
+    let mut length = 0;
+    for byte in glob.bytes() {
+        if matches!(byte, b'*' | b'?' | b'[' | b']') {
+            continue;
+        }
+        match literal.get_mut(length) {
+            Some(place) => *place = byte,
+            None => return true,
+        }
+        length += 1;
+    }
+    length > 0
+        && std::str::from_utf8(&literal[..length]).is_ok_and(|literal| matches(pattern, literal))
+}
+
 /// Whether something at or below the path is named by the pattern.
-pub(super) fn reaches(pattern: &str, path: &[Component]) -> bool {
+pub(super) fn reaches(pattern: &str, path: &[Component<'_>]) -> bool {
     walk(pattern, path, End::Either, &|pattern, component| {
         could_name(pattern, component)
     })
 }
 
 /// Whether the path is what the pattern names, or a directory above it.
-pub(super) fn leads_to(pattern: &str, path: &[Component]) -> bool {
+pub(super) fn leads_to(pattern: &str, path: &[Component<'_>]) -> bool {
     walk(pattern, path, End::Above, &|pattern, component| {
         could_name(pattern, component)
     })
 }
 
 /// Whether everything the path can name is exactly what the pattern names.
-pub(super) fn contains(pattern: &str, path: &[Component]) -> bool {
+pub(super) fn contains(pattern: &str, path: &[Component<'_>]) -> bool {
     walk(pattern, path, End::Exact, &|pattern, component| {
         if component.wild {
-            always_names(pattern, &component.text)
+            always_names(pattern, component.text)
         } else {
-            matches(pattern, &component.text)
+            matches(pattern, component.text)
         }
     })
 }
@@ -82,58 +112,104 @@ fn matches(pattern: &str, name: &str) -> bool {
     wildcard::matches(pattern, name, Case::Ignored)
 }
 
-/// Whether some name matches both globs.
-pub(super) fn intersects(a: &str, b: &str) -> bool {
-    let (a, b) = (atoms(a), atoms(b));
-    if a.first() == Some(&Atom::Literal('.')) && matches!(b.first(), Some(Atom::Many | Atom::One)) {
+/// Longest pattern of a list, in atoms, that [`intersects`] can hold against a
+/// glob; a longer one is taken to match.
+const ATOMS: usize = 63;
+
+/// Whether some name matches both a pattern of a list and a glob of a request.
+///
+/// Runs the pattern as an automaton, one bit a state, over the atoms of the glob:
+/// a `*` of the glob stands for any text and so reaches every later state.
+pub(super) fn intersects(pattern: &str, glob: &str) -> bool {
+    let hides = pattern.starts_with('.') && !matches!(Atoms(glob).next(), Some(Atom::Literal(_)));
+    if hides || cannot_meet(pattern, glob) {
         return false;
     }
-    // possible[i][j]: whether a[i..] and b[j..] have a name in common.
-    let width = b.len() + 1;
-    let mut possible = vec![false; (a.len() + 1) * width];
-    for i in (0..=a.len()).rev() {
-        for j in (0..=b.len()).rev() {
-            let at = |i: usize, j: usize| possible[i * width + j];
-            let value = match (a.get(i), b.get(j)) {
-                (None, None) => true,
-                (Some(Atom::Many), _) if at(i + 1, j) => true,
-                (_, Some(Atom::Many)) if at(i, j + 1) => true,
-                (Some(Atom::Many), Some(_)) => at(i, j + 1),
-                (Some(_), Some(Atom::Many)) => at(i + 1, j),
-                (Some(Atom::Literal(x)), Some(Atom::Literal(y))) => {
-                    x.eq_ignore_ascii_case(y) && at(i + 1, j + 1)
-                }
-                (Some(_), Some(_)) => at(i + 1, j + 1),
-                _ => false,
-            };
-            possible[i * width + j] = value;
+    let mut states = [Atom::Many; ATOMS];
+    let mut length = 0;
+    for atom in Atoms(pattern) {
+        match states.get_mut(length) {
+            Some(state) => *state = atom,
+            None => return true,
+        }
+        length += 1;
+    }
+    let states = &states[..length];
+    // Past a `*` without taking a character.
+    let close = |mut reached: u64| {
+        for (at, state) in states.iter().enumerate() {
+            if *state == Atom::Many && reached >> at & 1 == 1 {
+                reached |= 1 << (at + 1);
+            }
+        }
+        reached
+    };
+    let mut reached = close(1);
+    for atom in Atoms(glob) {
+        if atom == Atom::Many {
+            let lowest = reached.trailing_zeros();
+            reached |= !0 << lowest & (!0 >> (63 - length));
+            continue;
+        }
+        let mut after = 0;
+        let mut left = reached;
+        while left != 0 {
+            let at = left.trailing_zeros() as usize;
+            left &= left - 1;
+            match (states.get(at), atom) {
+                (None, _) => {}
+                (Some(Atom::Many), _) => after |= 1 << at,
+                (Some(Atom::Literal(a)), Atom::Literal(b)) if !a.eq_ignore_ascii_case(&b) => {}
+                (Some(_), _) => after |= 1 << (at + 1),
+            }
+        }
+        reached = close(after);
+        if reached == 0 {
+            return false;
         }
     }
-    possible[0]
+    reached >> length & 1 == 1
 }
 
-#[derive(PartialEq, Eq)]
+/// Whether the plain starts or the plain ends of two patterns differ.
+fn cannot_meet(a: &str, b: &str) -> bool {
+    let plain = |byte: &u8| !matches!(byte, b'*' | b'?' | b'[' | b']');
+    let differ = |(a, b): (&u8, &u8)| (plain(a) && plain(b)).then_some(!a.eq_ignore_ascii_case(b));
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let starts = a.iter().zip(b).map_while(differ);
+    let ends = a.iter().rev().zip(b.iter().rev()).map_while(differ);
+    starts.chain(ends).any(|differs| differs)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Atom {
     Many,
     One,
     Literal(char),
 }
 
-fn atoms(glob: &str) -> Vec<Atom> {
-    let mut atoms = Vec::with_capacity(glob.len());
-    let mut rest = glob.chars();
-    while let Some(c) = rest.next() {
-        atoms.push(match c {
+/// Reads the atoms of a glob.
+struct Atoms<'a>(&'a str);
+
+impl Iterator for Atoms<'_> {
+    type Item = Atom;
+
+    fn next(&mut self) -> Option<Atom> {
+        let c = self.0.chars().next()?;
+        self.0 = &self.0[c.len_utf8()..];
+        Some(match c {
             '*' => Atom::Many,
             '?' => Atom::One,
-            '[' if rest.as_str().contains(']') => {
-                rest.by_ref().find(|c| *c == ']');
-                Atom::One
-            }
+            '[' => match self.0.split_once(']') {
+                Some((_, rest)) => {
+                    self.0 = rest;
+                    Atom::One
+                }
+                None => Atom::Literal('['),
+            },
             c => Atom::Literal(c),
-        });
+        })
     }
-    atoms
 }
 
 /// Whether a pattern component could name what a path component names.
@@ -141,16 +217,16 @@ fn atoms(glob: &str) -> Vec<Atom> {
 /// `id_rsa*` and `*secret*` mean "names like this one"; against a glob they are
 /// taken as that one name, or `*.txt` would be held for `id_rsa.txt`. Names that
 /// a glob really expands to are judged again, one by one.
-pub(super) fn could_name(pattern: &str, component: &Component) -> bool {
+pub(super) fn could_name(pattern: &str, component: &Component<'_>) -> bool {
     if !component.wild {
-        return matches(pattern, &component.text);
+        return matches(pattern, component.text);
     }
     let pattern = if pattern.len() > 1 && pattern.ends_with('*') {
         pattern.trim_matches('*')
     } else {
         pattern
     };
-    intersects(pattern, &component.text)
+    intersects(pattern, component.text)
 }
 
 /// Whether every name of a glob is named by the pattern, as far as suffixes tell.
@@ -180,9 +256,9 @@ enum End {
 
 fn walk(
     pattern: &str,
-    path: &[Component],
+    path: &[Component<'_>],
     end: End,
-    component: &dyn Fn(&str, &Component) -> bool,
+    component: &dyn Fn(&str, &Component<'_>) -> bool,
 ) -> bool {
     let pattern = pattern.trim_end_matches('/');
     match pattern.strip_prefix('/') {
@@ -193,9 +269,9 @@ fn walk(
 
 fn anywhere(
     rest: Option<&str>,
-    path: &[Component],
+    path: &[Component<'_>],
     end: End,
-    component: &dyn Fn(&str, &Component) -> bool,
+    component: &dyn Fn(&str, &Component<'_>) -> bool,
 ) -> bool {
     matches!(end, End::Above | End::Either)
         || (0..=path.len()).any(|from| step(rest, &path[from..], end, component))
@@ -203,9 +279,9 @@ fn anywhere(
 
 fn step(
     rest: Option<&str>,
-    path: &[Component],
+    path: &[Component<'_>],
     end: End,
-    component: &dyn Fn(&str, &Component) -> bool,
+    component: &dyn Fn(&str, &Component<'_>) -> bool,
 ) -> bool {
     let Some(pattern) = rest else {
         return matches!(end, End::Below | End::Either) || path.is_empty();
@@ -230,7 +306,7 @@ fn step(
 mod tests {
     use super::*;
 
-    fn path(text: &str) -> Vec<Component> {
+    fn path(text: &str) -> Vec<Component<'_>> {
         text.split('/')
             .filter(|part| !part.is_empty())
             .map(|part| Component::new(part, true))

@@ -15,8 +15,9 @@ pub(super) struct Kind {
     pub(super) patterns: &'static str,
 }
 
+#[cfg(test)]
 impl Kind {
-    pub(super) fn patterns(&self) -> impl Iterator<Item = &'static str> {
+    pub(in super::super) fn patterns(&self) -> impl Iterator<Item = &'static str> {
         self.patterns.split_ascii_whitespace()
     }
 }
@@ -317,3 +318,27 @@ pub(super) const HOMES: &str = "/root /home/* /Users/* /var/lib/* /var/www /run/
 /// Suffixes of program text and logs: a search limited to them is not after secrets.
 pub(super) const SOURCES: &str = "\
     c cc cpp css go h hpp html java js jsx log md py rb rs rst scss service sh timer ts tsx vue";
+
+/// Further suffixes of plain text, for patterns whose names are judged one by one.
+pub(super) const TEXTS: &str = "cfg cnf conf csv err ini list out txt";
+
+/// Suffixes of settings, which are files but may hold passwords.
+pub(super) const SETTINGS: &str = "\
+    crt json local php properties pub repo rules socket sql toml xml yaml yml";
+
+/// Files right below `/etc` whose names have no suffix.
+pub(super) const ETC_FILES: &str = "\
+    adjtime aliases bashrc crontab crypttab debian_version environment ethers exports filesystems \
+    fstab group group- host.conf hostname hosts hosts.allow hosts.deny inittab inputrc issue \
+    issue.net localtime login.defs machine-id magic mailname modules motd mtab networks nologin \
+    os-release passwd passwd- profile protocols redhat-release rpc securetty services shells \
+    subgid subgid- subuid subuid- system-release timezone";
+
+/// First words of names that directories of an application or its data have.
+pub(super) const DIRECTORIES: &str = "\
+    ansible api app application apps assets backend backup backups bin build certs client code \
+    compose conf config configs configuration current data deploy deployment dist docker env etc \
+    frontend git helm home html infra k8s keys kubernetes lib live local main node old opt php \
+    previous private prod production project projects public puppet python rails release releases \
+    root salt secrets server service services shared site sites src ssl staging storage terraform \
+    tls tmp usr var vault web webapp worker www";

@@ -3,6 +3,7 @@
 
 mod circumstances;
 mod corpus;
+mod cost;
 mod lexing;
 mod properties;
 

@@ -193,7 +193,7 @@ proptest! {
         } else {
             // Only a quoted first word that is no program's name may be held back.
             let first = &words[0];
-            prop_assert!(first.is_empty() || first.contains('=') || scan(&quoted(first)).commands.len() == 1);
+            prop_assert!(first.is_empty() || first.contains('=') || scan(&quoted(first)).commands().len() == 1);
         }
     }
 }
