@@ -3,14 +3,10 @@
 //!
 //! An agent has a shell; without this it could say yes for its person.
 
-<<<<<<< HEAD
-use openshell_host::approvals::{AgentFound, agent_in_charge};
-=======
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 
-use openshell_host::approvals::agent_in_charge;
->>>>>>> identity
+use openshell_host::approvals::{AgentFound, agent_in_charge};
 use openshell_host::journal::{Durability, Event, Note};
 use rustix::termios::{QueueSelector, tcflush};
 
