@@ -47,6 +47,7 @@ pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode
         context
             .runtime()
             .block_on(supervisor.snapshot(&args.server, &args.path, revision))
+            .map_err(CliError::from)
     };
     let old = match &from {
         Some(from) => load(from)?,
@@ -75,11 +76,7 @@ pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode
 
 /// The state the newest change started from.
 fn before(revisions: &[Revision]) -> Option<String> {
-    revisions
-        .iter()
-        .skip(1)
-        .next()
-        .map(|revision| revision.id.clone())
+    revisions.iter().nth(1).map(|revision| revision.id.clone())
 }
 
 fn side<'a>(state: &'a FileState<'_>) -> Option<(&'a [u8], u32)> {

@@ -153,8 +153,7 @@ fn enrol(context: &Context, server: &DemoServer, folder: &Path) -> Result<(), Cl
     new.port = server.port;
     new.labels = vec!["staging".to_owned()];
     Registry::init(context.paths(), &key)?.add(new, &key, false)?;
-    let host_key =
-        HostKey::parse(&server.host_key_line).map_err(|error| CliError::internal(error))?;
+    let host_key = HostKey::parse(&server.host_key_line).map_err(CliError::internal)?;
     known_hosts::append(
         &context.paths().known_hosts(),
         "127.0.0.1",

@@ -325,9 +325,7 @@ fn fork_bomb(text: &str) -> Option<Finding> {
     let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let mut from = 0;
     for _ in 0..FUNCTIONS {
-        let Some(at) = squeezed[from..].find("(){") else {
-            return None;
-        };
+        let at = squeezed[from..].find("(){")?;
         let start = squeezed[..from + at]
             .rfind([';', '&', '|', '{', '}'])
             .map_or(0, |before| before + 1);

@@ -270,7 +270,7 @@ fn content(path: &str, name: &[Component<'_>], place: &Place<'_>) -> Option<Find
     };
     let kind = &secrets::KINDS[kind?];
     let is_public = |pattern: &&str| pattern::contains(pattern, name);
-    if secrets::PUBLIC.iter().any(|pattern| is_public(&pattern)) {
+    if secrets::PUBLIC.iter().any(is_public) {
         return None;
     }
     let verb = if wild { "could name" } else { "holds" };
