@@ -76,7 +76,7 @@ pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode
 
 /// The state the newest change started from.
 fn before(revisions: &[Revision]) -> Option<String> {
-    revisions.iter().nth(1).map(|revision| revision.id.clone())
+    revisions.get(1).map(|revision| revision.id.clone())
 }
 
 fn side<'a>(state: &'a FileState<'_>) -> Option<(&'a [u8], u32)> {
