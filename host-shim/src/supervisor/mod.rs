@@ -18,13 +18,16 @@
 
 mod action;
 mod call;
+mod commands;
 mod conduct;
 mod digest;
 mod effects;
 mod envelope;
 mod failure;
+mod keep;
 mod layers;
 mod names;
+mod paths;
 mod permit;
 mod replay;
 mod resources;

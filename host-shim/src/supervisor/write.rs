@@ -6,7 +6,6 @@
 //! was compared with, so a file that changed in between is a conflict and stays
 //! as it is.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::action::{Action, Ending};
@@ -14,6 +13,7 @@ use super::call::Call;
 use super::digest::sha256;
 use super::envelope::SnapshotStatus;
 use super::failure::failure;
+use super::keep::{Keeper, file_state, keep_after};
 use super::permit::{Permit, Plan, path_operation};
 use super::resources::SNAPSHOT_MAX;
 use crate::approvals::{Change, Matter, describe_change, escape_line};
@@ -21,7 +21,6 @@ use crate::engine::contract::{
     Base, Decision, Failure, FailureCode, Request, Verdict, WriteSpec, Written,
 };
 use crate::journal::{self, Durability};
-use crate::snapshots::{Change as SnapshotChange, FileState, Metadata, SnapshotError, Snapshots};
 use crate::ssh::{self, Attrs, Connection, Drift, Expect, Sftp, SftpError, SshError, WriteKind};
 
 /// Mode of a new file when none was asked for.
@@ -348,7 +347,8 @@ impl Call {
                 Err(failure) => Ending::failed(failure),
             };
             if let Ok(done) = &result {
-                let status = match keep_after(keeper, &connection, &plan, done).await {
+                let status = match keep_after(keeper, &connection, &plan, done.drift.as_ref()).await
+                {
                     Ok(()) => SnapshotStatus::Written,
                     Err(error) => {
                         action.note_facts(|facts| facts.note = Some(error));
@@ -459,97 +459,6 @@ async fn remove(sftp: &Sftp, plan: &WritePlan) -> Result<(), Failure> {
         ));
     }
     Ok(sftp.remove(&plan.path).await?)
-}
-
-/// Everything a snapshot says besides the state.
-struct Keeper {
-    snapshots: Snapshots,
-    server: String,
-    path: String,
-    tool: String,
-    action: String,
-    session: Option<String>,
-    secret: bool,
-}
-
-impl Keeper {
-    fn change(&self, state: FileState<'static>) -> SnapshotChange<'_> {
-        SnapshotChange {
-            server: &self.server,
-            path: &self.path,
-            state,
-            action: &self.action,
-            tool: &self.tool,
-            session: self.session.as_deref(),
-            secret: self.secret,
-            undo: self.tool == "undo",
-        }
-    }
-
-    fn before(&self, state: FileState<'static>) -> Result<String, SnapshotError> {
-        Ok(self.snapshots.before(&self.change(state))?.commit)
-    }
-
-    fn after(&self, state: FileState<'static>) -> Result<(), SnapshotError> {
-        self.snapshots.after(&self.change(state)).map(drop)
-    }
-}
-
-async fn keep_after(
-    keeper: Keeper,
-    connection: &Arc<Connection>,
-    plan: &WritePlan,
-    done: &Done,
-) -> Result<(), String> {
-    // The attributes as the server has them now, so that a later comparison is
-    // with facts and not with what was asked for.
-    let attrs = match connection.sftp().await {
-        Ok(sftp) => sftp.stat(&plan.path).await,
-        Err(error) => Err(error),
-    };
-    let after = match (&plan.after, attrs) {
-        (None, _) => None,
-        (Some(_), Err(error)) => return Err(error.to_string()),
-        (Some(after), Ok(attrs)) => Some(Present {
-            content: after.content.clone(),
-            attrs,
-        }),
-    };
-    let overwritten = match (&done.drift, &after) {
-        (Some(Drift::Overwritten(content)), Some(present)) => Some(file_state(Some(&Present {
-            content: content.clone(),
-            attrs: present.attrs.clone(),
-        }))),
-        _ => None,
-    };
-    let state = file_state(after.as_ref());
-    blocking(move || {
-        if let Some(theirs) = overwritten {
-            keeper.before(theirs)?;
-        }
-        keeper.after(state)
-    })
-    .await
-    .map_err(|failure| failure.message)?
-    .map_err(|error| error.to_string())
-}
-
-/// A state as the snapshot store keeps it.
-pub(super) fn file_state(present: Option<&Present>) -> FileState<'static> {
-    match present {
-        None => FileState::Absent,
-        Some(present) => FileState::Present {
-            content: Cow::Owned(present.content.clone()),
-            metadata: Metadata {
-                mode: present.attrs.mode,
-                uid: present.attrs.uid,
-                gid: present.attrs.gid,
-                mtime: present.attrs.mtime,
-                owner: present.attrs.owner.clone(),
-                group: present.attrs.group.clone(),
-            },
-        },
-    }
 }
 
 /// Runs file work off the async threads.

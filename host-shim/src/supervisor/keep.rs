@@ -1,0 +1,102 @@
+//! What a change leaves in the snapshot store: the state before it, the state
+//! after it, and what somebody else did in between.
+//!
+//! It decides nothing; it hands states over with everything their commit says.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::write::{Present, WritePlan, blocking};
+use crate::snapshots::{Change, FileState, Metadata, SnapshotError, Snapshots};
+use crate::ssh::{Connection, Drift};
+
+/// Everything a snapshot says besides the state.
+pub(super) struct Keeper {
+    pub(super) snapshots: Snapshots,
+    pub(super) server: String,
+    pub(super) path: String,
+    pub(super) tool: String,
+    pub(super) action: String,
+    pub(super) session: Option<String>,
+    pub(super) secret: bool,
+}
+
+impl Keeper {
+    fn change(&self, state: FileState<'static>) -> Change<'_> {
+        Change {
+            server: &self.server,
+            path: &self.path,
+            state,
+            action: &self.action,
+            tool: &self.tool,
+            session: self.session.as_deref(),
+            secret: self.secret,
+            undo: self.tool == "undo",
+        }
+    }
+
+    pub(super) fn before(&self, state: FileState<'static>) -> Result<String, SnapshotError> {
+        Ok(self.snapshots.before(&self.change(state))?.commit)
+    }
+
+    fn after(&self, state: FileState<'static>) -> Result<(), SnapshotError> {
+        self.snapshots.after(&self.change(state)).map(drop)
+    }
+}
+
+pub(super) async fn keep_after(
+    keeper: Keeper,
+    connection: &Arc<Connection>,
+    plan: &WritePlan,
+    drift: Option<&Drift>,
+) -> Result<(), String> {
+    // The attributes as the server has them now, so that a later comparison is
+    // with facts and not with what was asked for.
+    let attrs = match connection.sftp().await {
+        Ok(sftp) => sftp.stat(&plan.path).await,
+        Err(error) => Err(error),
+    };
+    let after = match (&plan.after, attrs) {
+        (None, _) => None,
+        (Some(_), Err(error)) => return Err(error.to_string()),
+        (Some(after), Ok(attrs)) => Some(Present {
+            content: after.content.clone(),
+            attrs,
+        }),
+    };
+    let overwritten = match (drift, &after) {
+        (Some(Drift::Overwritten(content)), Some(present)) => Some(file_state(Some(&Present {
+            content: content.clone(),
+            attrs: present.attrs.clone(),
+        }))),
+        _ => None,
+    };
+    let state = file_state(after.as_ref());
+    blocking(move || {
+        if let Some(theirs) = overwritten {
+            keeper.before(theirs)?;
+        }
+        keeper.after(state)
+    })
+    .await
+    .map_err(|failure| failure.message)?
+    .map_err(|error| error.to_string())
+}
+
+/// A state as the snapshot store keeps it.
+pub(super) fn file_state(present: Option<&Present>) -> FileState<'static> {
+    match present {
+        None => FileState::Absent,
+        Some(present) => FileState::Present {
+            content: Cow::Owned(present.content.clone()),
+            metadata: Metadata {
+                mode: present.attrs.mode,
+                uid: present.attrs.uid,
+                gid: present.attrs.gid,
+                mtime: present.attrs.mtime,
+                owner: present.attrs.owner.clone(),
+                group: present.attrs.group.clone(),
+            },
+        },
+    }
+}

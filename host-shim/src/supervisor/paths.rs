@@ -1,0 +1,127 @@
+//! Permits for looking at paths: content, metadata, names.
+//!
+//! Invariant: a path is judged as it was asked for and as it resolves on the
+//! server, and the effect uses the resolved one.
+
+use std::sync::Arc;
+
+use super::action::Action;
+use super::call::Call;
+use super::permit::{Permit, Plan, path_operation};
+use crate::approvals::{Matter, escape_line};
+use crate::engine::contract::{Failure, ReadSpec, Request, Verdict, WalkSpec};
+use crate::journal;
+use crate::ssh::Connection;
+
+impl Call {
+    pub(super) async fn permit_read(
+        &self,
+        action: &Action,
+        spec: ReadSpec,
+    ) -> Result<Permit, Failure> {
+        let (connection, verdict, resolved) = self
+            .permit_path(action, &spec.path, Request::ReadPath)
+            .await?;
+        let mut operation = path_operation("read", &resolved);
+        operation.digest = self
+            .digester("read", action, &connection)
+            .text("path", &resolved)
+            .number("offset", spec.offset)
+            .number("length", u64::from(spec.length))
+            .finish();
+        self.consent_path(action, &verdict, &resolved, "content", &operation)
+            .await?;
+        let plan = Plan::Read(ReadSpec {
+            path: resolved,
+            ..spec
+        });
+        Ok(Permit::new(action, connection, plan, &verdict, operation))
+    }
+
+    pub(super) async fn permit_stat(
+        &self,
+        action: &Action,
+        path: String,
+    ) -> Result<Permit, Failure> {
+        let (connection, verdict, resolved) =
+            self.permit_path(action, &path, Request::StatPath).await?;
+        let mut operation = path_operation("stat", &path);
+        operation.digest = self
+            .digester("stat", action, &connection)
+            .text("path", &path)
+            .finish();
+        self.consent_path(action, &verdict, &resolved, "metadata", &operation)
+            .await?;
+        Ok(Permit::new(
+            action,
+            connection,
+            Plan::Stat(path),
+            &verdict,
+            operation,
+        ))
+    }
+
+    pub(super) async fn permit_walk(
+        &self,
+        action: &Action,
+        spec: WalkSpec,
+    ) -> Result<Permit, Failure> {
+        let (connection, verdict, resolved) = self
+            .permit_path(action, &spec.path, Request::ListPath)
+            .await?;
+        let mut operation = path_operation("walk", &resolved);
+        operation.digest = self
+            .digester("walk", action, &connection)
+            .text("path", &resolved)
+            .number("recursive", u64::from(spec.recursive))
+            .number("limit", u64::from(spec.limit))
+            .finish();
+        self.consent_path(action, &verdict, &resolved, "names", &operation)
+            .await?;
+        let plan = Plan::Walk(WalkSpec {
+            path: resolved,
+            ..spec
+        });
+        Ok(Permit::new(action, connection, plan, &verdict, operation))
+    }
+
+    /// Judges a path as it was asked for and as it resolves on the server.
+    pub(super) async fn permit_path(
+        &self,
+        action: &Action,
+        path: &str,
+        request: fn(String) -> Request,
+    ) -> Result<(Arc<Connection>, Verdict, String), Failure> {
+        let verdict = self.judge(action, request(path.to_owned()), None, None)?;
+        self.require_asker(action, &verdict).await?;
+        let connection = self.connection(action).await?;
+        let sftp = connection.sftp().await?;
+        // A name that does not resolve is judged as it stands; the effect then
+        // says that it is not there.
+        let resolved = sftp
+            .realpath(path)
+            .await
+            .unwrap_or_else(|_| path.to_owned());
+        if resolved == path {
+            return Ok((connection, verdict, resolved));
+        }
+        let verdict = self.judge(action, request(path.to_owned()), None, Some(&resolved))?;
+        self.require_asker(action, &verdict).await?;
+        Ok((connection, verdict, resolved))
+    }
+
+    async fn consent_path(
+        &self,
+        action: &Action,
+        verdict: &Verdict,
+        path: &str,
+        what: &'static str,
+        operation: &journal::Operation,
+    ) -> Result<(), Failure> {
+        let matter = Matter::Read {
+            path: escape_line(path),
+            what,
+        };
+        self.consent(action, verdict, matter, operation).await
+    }
+}
