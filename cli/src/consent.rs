@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 
-use openshell_host::approvals::agent_in_charge;
+use openshell_host::approvals::{AgentFound, agent_in_charge};
 use openshell_host::journal::{Durability, Event, Note};
 use rustix::termios::{QueueSelector, tcflush};
 
@@ -15,12 +15,19 @@ use crate::error::{CliError, Kind};
 
 /// Refuses `what` when an agent started this process, and puts that on record.
 pub(crate) fn require_person(context: &Context, what: &str) -> Result<(), CliError> {
-    let Some(found) = agent_in_charge() else {
-        return Ok(());
-    };
+    match agent_in_charge() {
+        None => Ok(()),
+        Some(found) => Err(refuse(context, what, &found)),
+    }
+}
+
+/// Puts a refusal on record and into words.
+pub(crate) fn refuse(context: &Context, what: &str, found: &AgentFound) -> CliError {
     // The record is worth having, but its absence must not turn a refusal into
     // something else.
-    if let Ok(journal) = context.supervisor()?.resources().journal() {
+    if let Ok(supervisor) = context.supervisor()
+        && let Ok(journal) = supervisor.resources().journal()
+    {
         let note = Event::Note(Note {
             context: None,
             text: format!("refused `openshell {what}`: {found}"),
@@ -29,12 +36,12 @@ pub(crate) fn require_person(context: &Context, what: &str) -> Result<(), CliErr
             .runtime()
             .block_on(journal.append(note, Durability::Synced));
     }
-    Err(CliError::new(
+    CliError::new(
         Kind::Denied,
         format!("`openshell {what}` is for a person, and {found}."),
     )
     .code("PERSON_REQUIRED")
-    .next("Ask the person to do it in a terminal of their own."))
+    .next("Ask the person to do it in a terminal of their own.")
 }
 
 /// Refuses where nobody can be asked. `what` is a clause saying what a person

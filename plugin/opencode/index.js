@@ -10,6 +10,7 @@ import { createRequire } from "node:module"
 import { Asker } from "./lib/ask.js"
 import { Bridge } from "./lib/bridge.js"
 import { locateHelper } from "./lib/locate.js"
+import { titleOf } from "./lib/question.js"
 import { addFloors } from "./lib/rules.js"
 import { Sessions } from "./lib/sessions.js"
 import { trustedConfigs, workspaceRoots } from "./lib/trusted.js"
@@ -30,7 +31,7 @@ async function server(input, options) {
   const trusted = () => trustedConfigs({ env, roots })
   const nonce = randomBytes(6).toString("hex")
   const sessions = new Sessions()
-  const asker = new Asker({ nonce, trusted })
+  const asker = new Asker({ nonce, trusted, withdraw: (sessionID, requestID) => withdraw(input.client, sessionID, requestID) })
   const bridge = new Bridge({
     client: { name: manifest.name, version: manifest.version },
     workspace,
@@ -89,11 +90,24 @@ function toolOf({ name, description, parameters, readOnly }, bridge) {
       if (call.refusal) throw call.refusal
       const text = result?.text ?? JSON.stringify(result?.envelope ?? null)
       return {
-        title: result?.title ?? name,
+        title: titleOf(name, args ?? {}),
         output: note ? `${text}\n\n${note}` : text,
         metadata: { envelope: small(result?.envelope) },
       }
     },
+  }
+}
+
+// A question that stays on the screen harms nobody, so failing to take it away
+// is not worth an error.
+async function withdraw(client, sessionID, requestID) {
+  try {
+    await client.postSessionIdPermissionsPermissionId({
+      path: { id: sessionID, permissionID: requestID },
+      body: { response: "reject" },
+    })
+  } catch {
+    return
   }
 }
 

@@ -241,6 +241,9 @@ fn remote_calls(path: &str) -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// Puts something where the journal should be.
+type Obstruct<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn without_a_journal_no_server_hears_of_us() {
     let rig = Rig::start();
@@ -251,7 +254,7 @@ fn without_a_journal_no_server_hears_of_us() {
         fs::create_dir_all(place.parent().expect("below data")).expect("own directory");
         fs::write(place, "").expect("own directory");
     };
-    let obstacles: [(&str, PathBuf, &dyn Fn(&Path)); 2] = [
+    let obstacles: [(&str, PathBuf, Obstruct<'_>); 2] = [
         (
             "a directory in place of the journal",
             audit.join("actions.jsonl"),

@@ -69,43 +69,56 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
+/// Reads every file by a command, and some by one that a person agreed to.
 fn read_everything(cli: &Cli, id: &str, dir: &Path) {
     for (number, name) in NAMES.iter().enumerate() {
-        let path = text(&dir.join(name));
-        let expected = format!("content {number}\n");
-        // Where the policy lets the command through unasked it runs as words, and
-        // where a person agrees it is a text for `/bin/sh`: the result is the same.
-        let arguments = json!({"server": id, "command": format!("cat -- {}", quoted(&path))});
-        for flags in [&[][..], &["--yes"][..]] {
-            let ran = cli.call("remote_exec", &arguments, flags);
-            if flags.is_empty() && ran.status == 3 {
-                // The policy may ask about an odd name; it must not run then.
-                assert_eq!(
-                    ran.json()["execution"]["attempted"],
-                    false,
-                    "{id} {name:?}: {ran:?}"
-                );
-                continue;
-            }
-            assert_eq!(ran.status, 0, "{id} {name:?}: {ran:?}");
+        let expected = json!(format!("content {number}\n"));
+        let run = |command: String, flags: &[&str]| {
+            cli.call(
+                "remote_exec",
+                &json!({"server": id, "command": command}),
+                flags,
+            )
+        };
+        let cat = format!("cat -- {}", quoted(&text(&dir.join(name))));
+        let mut ran = run(cat.clone(), &[]);
+        if ran.status == 3 {
+            // The policy may ask about an odd name; nothing has run then.
             assert_eq!(
-                ran.json()["data"]["stdout"],
-                json!(expected),
+                ran.json()["execution"]["attempted"],
+                false,
                 "{id} {name:?}: {ran:?}"
             );
-            assert_eq!(ran.json()["data"]["stderr"], "", "{id} {name:?}: {ran:?}");
+            ran = run(cat.clone(), &["--yes"]);
         }
-        let read = cli.must(
-            "remote_read_file",
-            &json!({"server": id, "path": path}),
-            &["--yes"],
-        );
-        assert_eq!(
-            read["data"]["content"],
-            json!(expected),
-            "{id} {name:?}: {read}"
-        );
+        let mut runs = vec![ran];
+        // What is more than words goes to `/bin/sh` as it stands.
+        if number % 4 == 2 {
+            runs.push(run(format!("{cat}; :"), &["--yes"]));
+        }
+        for ran in runs {
+            assert_eq!(ran.status, 0, "{id} {name:?}: {ran:?}");
+            let data = &ran.json()["data"];
+            assert_eq!(data["stdout"], expected, "{id} {name:?}: {ran:?}");
+            assert_eq!(data["stderr"], "", "{id} {name:?}: {ran:?}");
+        }
     }
+}
+
+#[test]
+fn any_name_is_read_as_a_file() {
+    let server = Sshd::start(&SshdOptions::default());
+    let cli = Cli::new();
+    cli.enrol(&server, "a");
+    let dir = cli.files();
+    for (number, name) in NAMES.iter().enumerate() {
+        let content = format!("content {number}\n");
+        put(&dir.join(name), content.as_bytes(), 0o644);
+        let arguments = json!({"server": "a", "path": text(&dir.join(name))});
+        let read = cli.must("remote_read_file", &arguments, &["--yes"]);
+        assert_eq!(read["data"]["content"], json!(content), "{name:?}: {read}");
+    }
+    assert!(!dir.join("owned").exists());
 }
 
 #[test]

@@ -86,6 +86,55 @@ fn with_path(path: &str, rest: Value) -> Value {
     arguments
 }
 
+/// `server add` for a fixture, with everything but the ways to trust and log in.
+pub(crate) fn add(cli: &Cli, server: &Sshd, id: &str, flags: &[&str], stdin: &str) -> Output {
+    add_as(cli, server, id, server.user(), flags, stdin)
+}
+
+/// The same, for another account.
+pub(crate) fn add_as(
+    cli: &Cli,
+    server: &Sshd,
+    id: &str,
+    user: &str,
+    flags: &[&str],
+    stdin: &str,
+) -> Output {
+    let port = server.port().to_string();
+    let fixed = [
+        "server",
+        "add",
+        id,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        &port,
+        "--user",
+        user,
+    ];
+    cli.run_stdin(fixed.iter().chain(flags), stdin)
+}
+
+/// A command that runs unasked everywhere.
+pub(crate) fn uptime(cli: &Cli, id: &str) -> Output {
+    cli.call(
+        "remote_exec",
+        &json!({"server": id, "command": "uptime"}),
+        &[],
+    )
+}
+
+/// Ids of the registered servers.
+pub(crate) fn ids(cli: &Cli) -> Vec<String> {
+    let listed = cli.run(["server", "list", "--json"]);
+    assert_eq!(listed.status, 0, "{listed:?}");
+    let listed = listed.json();
+    let servers = listed.as_array().expect("an array").iter();
+    servers
+        .map(|server| server["id"].as_str().expect("text").to_owned())
+        .collect()
+}
+
 pub(crate) fn text(path: &Path) -> String {
     path.to_str().expect("temporary paths are UTF-8").to_owned()
 }

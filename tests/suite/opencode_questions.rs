@@ -43,7 +43,10 @@ fn a_write_asks_with_a_diff_and_no_local_path() {
     assert_eq!(asked[0].key, "edit");
     assert_eq!(asked[0].patterns, ["ssh://prod-a/etc/motd"]);
     assert_eq!(asked[0].always, Vec::<String>::new());
-    assert_eq!(asked[0].metadata["filepath"], "prod-a:/etc/motd (new file)");
+    assert_eq!(
+        asked[0].metadata["filepath"],
+        "prod-a:/etc/motd (creates the file: 8 bytes, mode 0644)"
+    );
     let diff = asked[0].metadata["diff"]
         .as_str()
         .expect("the question carries a diff");
@@ -199,7 +202,11 @@ fn a_persons_rules_count_and_a_projects_do_not() {
     let (_, asked) = rig.play_answering(&[Reply::Once]);
     assert_eq!(asked[0].patterns, ["prod-a: touch /tmp/x; rm /tmp/y"]);
     let answers = rig.answers();
-    assert_eq!(answers[0], json!({"answer": "granted", "by": "rule"}));
+    let rule = r#"{"remote_exec":{"prod-a: touch *":"allow"}}"#;
+    assert_eq!(
+        answers[0],
+        json!({"answer": "granted", "by": "rule", "rule": rule})
+    );
     assert_eq!(answers[2]["answer"], "denied");
     assert_eq!(rig.ran().len(), 2);
 

@@ -2,12 +2,19 @@
 
 use std::process::ExitCode;
 
+use openshell_host::approvals::agent_between;
 use openshell_host::doors::serve_bridge;
 
+use crate::consent::refuse;
 use crate::context::Context;
 use crate::error::CliError;
 
+/// Serves until the input ends, unless an agent's own shell started this: then
+/// whoever answers its questions would be the agent.
 pub(crate) fn run(context: &Context) -> Result<ExitCode, CliError> {
+    if let Some(found) = agent_between() {
+        return Err(refuse(context, "bridge", &found));
+    }
     let supervisor = context.supervisor()?.clone();
     let served = context.runtime().block_on(async move {
         // The client shares our process group, so its Ctrl+C reaches us too; the

@@ -1,5 +1,7 @@
 //! `openshell key`: the master key the registry is sealed with.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -90,6 +92,12 @@ fn init(args: HomeArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError>
 
 fn init_file(file: PathBuf, ui: Ui) -> Result<ExitCode, CliError> {
     let file = std::path::absolute(&file)?;
+    if let Some(folder) = file.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
     create_key_file(&file)?;
     if ui.json {
         ui.value(&json!({"status": "ok", "source": "file", "path": file}));

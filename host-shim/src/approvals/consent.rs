@@ -43,27 +43,45 @@ impl fmt::Display for AgentFound {
 
 /// Looks for an agent above this process.
 pub fn agent_in_charge() -> Option<AgentFound> {
+    mark().or_else(|| ancestors().find_map(known_agent))
+}
+
+/// Looks for an agent that started this process through a shell of its own. The
+/// plugin starts the helper directly and without the marks; a command the agent
+/// runs has the marks, or something between the agent and itself.
+pub fn agent_between() -> Option<AgentFound> {
+    let mut above = ancestors().map(known_agent);
+    match mark() {
+        Some(found) => Some(found),
+        None if above.next().flatten().is_some() => None,
+        None => above.find_map(|found| found),
+    }
+}
+
+fn mark() -> Option<AgentFound> {
     MARKS
         .iter()
         .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
         .map(|name| AgentFound::Variable(name))
-        .or_else(ancestor)
 }
 
-/// Walks up `/proc`; where there is none (not Linux) the environment has to do.
-fn ancestor() -> Option<AgentFound> {
-    let mut pid = rustix::process::getppid()?.as_raw_nonzero().get();
-    for _ in 0..ANCESTORS_MAX {
+/// The processes above this one, the parent first, by name and process id. Where
+/// there is no `/proc` (not Linux) there are none, and the environment has to do.
+fn ancestors() -> impl Iterator<Item = (String, i32)> {
+    let mut next = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+    std::iter::from_fn(move || {
+        let pid = next.filter(|pid| *pid > 0)?;
         let (name, parent) = process(pid)?;
-        if PROCESSES.iter().any(|known| name == *known) {
-            return Some(AgentFound::Ancestor(name, pid));
-        }
-        if parent <= 1 {
-            return None;
-        }
-        pid = parent;
-    }
-    None
+        next = (pid > 1).then_some(parent);
+        Some((name, pid))
+    })
+    .take(ANCESTORS_MAX)
+}
+
+fn known_agent((name, pid): (String, i32)) -> Option<AgentFound> {
+    PROCESSES
+        .contains(&name.as_str())
+        .then_some(AgentFound::Ancestor(name, pid))
 }
 
 /// Name and parent of a process, from `/proc/<pid>/status` (proc(5)).

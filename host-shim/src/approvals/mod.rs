@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use crate::registry::MasterKey;
 
-pub use consent::{AgentFound, agent_in_charge};
+pub use consent::{AgentFound, agent_between, agent_in_charge};
 pub use diff::{Change, describe_change};
 pub use escape::{escape_line, escape_text};
 

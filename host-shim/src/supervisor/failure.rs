@@ -228,8 +228,12 @@ pub(super) fn not_granted(answer: &Answer) -> Failure {
             match (by, feedback) {
                 (Answerer::Rule(_), None) => "A rule of the person says no.".to_owned(),
                 (Answerer::Rule(_), Some(text)) => format!("A rule says no: {text}"),
-                (_, Some(text)) => format!("The person said no: {text}"),
-                (_, None) => "The person said no.".to_owned(),
+                (Answerer::Person | Answerer::Flag, Some(text)) => {
+                    format!("The person said no: {text}")
+                }
+                (Answerer::Person | Answerer::Flag, None) => "The person said no.".to_owned(),
+                (_, Some(text)) => format!("It was refused: {text}"),
+                (_, None) => "It was refused without a person being asked.".to_owned(),
             },
             "Do not ask for the same thing again; do what the person wants instead, or ask them.",
         ),

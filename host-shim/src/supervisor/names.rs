@@ -66,7 +66,8 @@ impl<'a> Names<'a> {
             let mut words = Vec::with_capacity(stage.len());
             for (word_index, word) in stage.iter().enumerate() {
                 if globs.contains(&(stage_index as u32, word_index as u32)) {
-                    words.extend(expand_glob(sftp, &cwd, word).await?);
+                    let word = self.at_home(word).await?;
+                    words.extend(expand_glob(sftp, &cwd, &word).await?);
                 } else {
                     words.push(word.clone());
                 }
@@ -74,6 +75,16 @@ impl<'a> Names<'a> {
             expanded.push(words);
         }
         Ok(expanded)
+    }
+
+    /// A word whose leading `~` is replaced by the login directory.
+    async fn at_home(&self, word: &str) -> Result<String, Failure> {
+        match word.strip_prefix('~') {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                Ok(format!("{}{rest}", self.connection.home().await?))
+            }
+            _ => Ok(word.to_owned()),
+        }
     }
 
     /// The commands with every path that leads elsewhere replaced by where it

@@ -295,7 +295,7 @@ impl Call {
         match answer {
             Answer::Granted(_) => Ok(()),
             other => {
-                if matches!(other, Answer::Rejected(..)) && !session.is_empty() {
+                if matches!(other, Answer::Rejected(Answerer::Person, _)) && !session.is_empty() {
                     self.resources()
                         .remember_rejection(&session, &operation.digest);
                 }
@@ -567,12 +567,15 @@ impl Call {
     }
 }
 
-/// `type` and `command -v` exist in shells only. They are asked of a shell that
-/// starts in the same empty environment, so nothing of the account's answers.
+/// `type`, `command -v` and the like exist in shells only. They are asked of a
+/// shell that starts in the same empty environment, so nothing of the account's
+/// answers; the words go in as parameters and are not read as text.
 fn as_program(argv: Vec<String>) -> Vec<String> {
     let script = match argv.first().map(String::as_str) {
         Some("type") => "type \"$@\"",
         Some("command") => "command \"$@\"",
+        Some("ulimit") => "ulimit \"$@\"",
+        Some("umask") => "umask \"$@\"",
         _ => return argv,
     };
     ["/bin/sh", "-c", script, "sh"]

@@ -8,7 +8,7 @@
 //! silence is not an answer here.
 
 import { confirmKey, remoteVerdict } from "./rules.js"
-import { fitsTitle, plainWording, subjectOf, wording } from "./question.js"
+import { fitsTitle, mayHoldMore, plainWording, subjectOf, wording } from "./question.js"
 
 /** How long an event may lag behind the end of its request, in ms. */
 const EVENT_GRACE = 300
@@ -17,19 +17,41 @@ const FASTER_THAN_PEOPLE = 40
 
 const AUTO_FLAGS = ["--auto", "--yolo", "--dangerously-skip-permissions"]
 
+/** Whether nobody is there to ask: OpenCode then answers every question itself. */
+export function unattended(argv) {
+  const words = argv.slice(2)
+  const says = (...flags) => words.some((word) => flags.includes(word))
+  return says(...AUTO_FLAGS) || (words.find((word) => !word.startsWith("-")) === "run" && !says("-i", "--interactive"))
+}
+
+/**
+ * Nobody answered, which is no rejection: the helper remembers what a person
+ * rejected and does not ask it again. The message is the rest of a sentence.
+ */
+export class Unanswered extends Error {
+  name = "Unanswered"
+}
+
 export class Asker {
   #nonce
   #trusted
+  #withdraw
   #merged
   #watches = new Set()
   #open = new Map()
   #remembered = new Set()
-  #auto = process.argv.some((word) => AUTO_FLAGS.includes(word))
+  #auto = unattended(process.argv)
 
-  /** @param nonce see `addFloors`. @param trusted returns the person's own configuration. */
-  constructor({ nonce, trusted }) {
+  /**
+   * @param nonce see `addFloors`.
+   * @param trusted returns the person's own configuration.
+   * @param withdraw takes a question away that nobody needs to answer any more:
+   *   (sessionID, requestID) -> void.
+   */
+  constructor({ nonce, trusted, withdraw = () => {} }) {
     this.#nonce = nonce
     this.#trusted = trusted
+    this.#withdraw = withdraw
   }
 
   /** Takes note of the merged configuration as it was before any floor. */
@@ -68,12 +90,13 @@ export class Asker {
 
   /**
    * Answers a question of the helper.
-   * @returns {{answer: "granted"|"rejected"|"denied", by: string, feedback?: string, error?: unknown}}
+   * @returns {{answer: "granted"|"rejected"|"denied", by: string, rule?: string, feedback?: string, error?: unknown}}
    *   `error` is what OpenCode threw, to be thrown on once the call is settled.
+   * @throws Unanswered when there is no answer to pass on.
    */
   async answer(question, { ctx, planning }) {
     if (planning && question.kind !== "read") {
-      return denied("rule", "This session is in plan mode, in which nothing on a server may be changed.")
+      return denied("plan mode", "This session is in plan mode, in which nothing on a server may be changed.")
     }
     const verdict = remoteVerdict({
       kind: question.kind,
@@ -82,29 +105,26 @@ export class Asker {
       merged: this.#merged,
       trusted: this.#trusted(),
     })
-    if (verdict.decision === "deny") {
-      return denied("rule", `The permission rule "${verdict.rule.key}": {"${verdict.rule.pattern}": "deny"} forbids this.`)
-    }
-    // A pattern such as `staging: git pull*` also covers `git pull; rm -rf /`.
-    if (verdict.decision === "allow" && question.simple) return { answer: "granted", by: "rule" }
+    const rule = verdict.rule && JSON.stringify({ [verdict.rule.key]: { [verdict.rule.pattern]: verdict.decision } })
+    if (verdict.decision === "deny") return denied(rule, `The permission rule ${rule} forbids this.`)
+    if (verdict.decision === "allow" && !mayHoldMore(question)) return { answer: "granted", by: "rule", rule }
 
     const request = wording(question)
-    if (request.permission !== "edit" && !fitsTitle(request.permission)) return tooLong(question)
+    if (request.permission !== "edit" && !fitsTitle(request.permission)) throw tooLong(question)
     const first = await this.#put(ctx, request)
     if (first.answer) return first
 
     const plain = plainWording(question)
     const permission = confirmKey(plain.permission, this.#nonce)
     if (!fitsTitle(permission)) {
-      return denied(
-        "unknown",
-        'An earlier "Allow always" covers every edit, so OpenCode would not show this change, and it is too long for a plain question. ' +
-          "Restarting OpenCode forgets that answer.",
+      throw new Unanswered(
+        'an earlier "Allow always" covers every edit, so OpenCode would not show this change, and it is too long for a plain question; ' +
+          "restarting OpenCode forgets that answer",
       )
     }
     const second = await this.#put(ctx, { ...plain, permission, always: [] })
     if (second.answer) return second
-    return denied("unknown", "OpenCode passed the question without showing it to anyone.")
+    throw new Unanswered("OpenCode passed the question without showing it to anyone")
   }
 
   // Resolves without `answer` when nobody can be said to have answered.
@@ -117,14 +137,23 @@ export class Asker {
       await aborting(ctx.abort, ctx.ask(request))
       if (!watch.reply && !this.#remembered.has(memory)) await this.#grace(watch)
     } catch (error) {
-      return { ...rejection(error), error }
+      if (error instanceof Unanswered) {
+        // OpenCode leaves it standing when the session is interrupted.
+        if (watch.requestID) this.#withdraw(watch.sessionID, watch.requestID)
+        throw error
+      }
+      return { ...rejection(error, this.#answerer(watch)), error }
     } finally {
       this.#watches.delete(watch)
     }
     if (!watch.requestID) return this.#remembered.has(memory) ? { answer: "granted", by: "always" } : {}
     if (!watch.reply || watch.reply === "reject" || watch.swept) return {}
     if (watch.reply === "always" && always.length > 0) this.#remembered.add(memory)
-    return { answer: "granted", by: this.#auto || watch.repliedAfter < FASTER_THAN_PEOPLE ? "auto" : "person" }
+    return { answer: "granted", by: this.#answerer(watch) }
+  }
+
+  #answerer({ askedAt, repliedAfter = performance.now() - askedAt }) {
+    return this.#auto || repliedAfter < FASTER_THAN_PEOPLE ? "auto" : "person"
   }
 
   #grace(watch) {
@@ -138,29 +167,28 @@ export class Asker {
   }
 }
 
-function denied(by, feedback) {
-  return { answer: "denied", by, feedback }
+function denied(rule, feedback) {
+  return { answer: "denied", by: "rule", rule, feedback }
 }
 
 function tooLong({ kind }) {
-  const instead = kind === "exec" ? " Write it into a file on the server, then run that file." : ""
-  return denied("unknown", `The question is too long to be shown whole, and nothing is granted unseen.${instead}`)
+  const instead = kind === "exec" ? "; write it into a file on the server, then run that file" : ""
+  return new Unanswered(`the question is too long to be shown whole, and nothing is granted unseen${instead}`)
 }
 
 /** What an error of `ctx.ask` says. OpenCode's own classes cannot be imported. */
-function rejection(error) {
+function rejection(error, by) {
   const tag = String(error?._tag ?? error?.name ?? "")
-  if (tag.includes("Corrected")) return { answer: "rejected", by: "person", feedback: String(error.feedback ?? error.message) }
-  if (tag.includes("Rejected")) return { answer: "rejected", by: "person" }
+  if (tag.includes("Corrected")) return { answer: "rejected", by, feedback: String(error.feedback ?? error.message) }
+  if (tag.includes("Rejected")) return { answer: "rejected", by }
   if (tag.includes("Denied")) return { answer: "denied", by: "rule", feedback: String(error.message) }
   return { answer: "rejected", by: "unknown", feedback: String(error?.message ?? error) }
 }
 
-// OpenCode leaves a request pending when the session is interrupted.
 function aborting(signal, promise) {
   if (!signal) return promise
   return new Promise((resolve, reject) => {
-    const stop = () => reject(new Error("The session was interrupted before anyone answered."))
+    const stop = () => reject(new Unanswered("the session was interrupted before anyone answered"))
     if (signal.aborted) return stop()
     signal.addEventListener("abort", stop, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop))

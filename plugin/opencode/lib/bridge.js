@@ -2,13 +2,16 @@
 //!
 //! Owns the helper's life and what every call must echo: which registry and
 //! policy it was made under, and how far the journal was last seen.
-//! Invariant: a call is sent a second time only if no answer came and the
-//! helper that was asked is gone, under the same key, so that the helper
-//! answers from its record instead of acting twice.
+//! Invariant: a call is sent a second time only if the helper that was asked is
+//! gone without an answer, or refused it unread because the policy is another
+//! one by now; always under the same key, so that the helper answers from its
+//! record instead of acting twice.
 
-import { Helper, HelperGone } from "./helper.js"
+import { Helper, HelperGone, HelperRefused } from "./helper.js"
 
 const PROTOCOL = { min: 1, max: 1 }
+/** What the call was made under is no longer so; the helper has done nothing. */
+const STALE_CLIENT = -32010
 
 export class Bridge {
   #locate
@@ -50,7 +53,8 @@ export class Bridge {
    * Runs a tool call.
    * @param call `{name, arguments, session, agent, key, readOnly, signal, ...}`;
    *   passed to `answer` as it is.
-   * @returns {{result: object, note?: string}} `note` tells of a restart.
+   * @returns {{result: object, note?: string}} `note` tells of a restart or of
+   *   another policy.
    * @throws Error whose message is meant for the model and the person.
    */
   async run(call) {
@@ -58,7 +62,7 @@ export class Bridge {
     await first.ready
     const stamp = this.#stamp(first)
     try {
-      return { result: await this.#send(first, call, stamp) }
+      return await this.#present(first, call, stamp)
     } catch (error) {
       if (!(error instanceof HelperGone) || call.signal?.aborted) throw error
       return this.#again(call, stamp, error)
@@ -69,13 +73,53 @@ export class Bridge {
     const helper = this.#current()
     try {
       await helper.ready
-      const result = await this.#send(helper, call, call.readOnly ? this.#stamp(helper) : stamp)
-      return { result, note: `[openshell] ${cause.message} It was started again and answered under the same key.` }
+      const { result, note } = await this.#present(helper, call, call.readOnly ? this.#stamp(helper) : stamp)
+      const restarted = `[openshell] ${cause.message} It was started again and answered under the same key.`
+      return { result, note: note ? `${restarted}\n${note}` : restarted }
     } catch (error) {
       if (!(error instanceof HelperGone)) throw error
       const outcome = call.readOnly ? "" : " Whether the server was changed is not known: look before you repeat anything."
       throw new Error(`${error.message} It had been started again once for this call.${outcome}`, { cause: error })
     }
+  }
+
+  // Sends a call, and once more if the helper refused it for the policy's sake.
+  async #present(helper, call, stamp) {
+    try {
+      return { result: await this.#send(helper, call, stamp) }
+    } catch (error) {
+      if (!(error instanceof HelperRefused) || error.code !== STALE_CLIENT) throw error
+      await this.#adopt(helper, stamp, error)
+      if (call.signal?.aborted) throw error
+      const result = await this.#send(helper, call, this.#stamp(helper))
+      return { result, note: "[openshell] The policy has changed since the last call; this one was judged by the present one." }
+    }
+  }
+
+  /**
+   * Learns what is so now. Returns only if nothing but the policy is another
+   * one: new tools are for the model to read first, and a journal that lost
+   * records is for a person to look at, so its mark is never adopted.
+   */
+  async #adopt(helper, stamp, { data, message }) {
+    const known = this.#stamps.get(helper)
+    const present = pick(data ?? {})
+    if (present.capabilitySnapshotId && present.capabilitySnapshotId !== stamp.capabilitySnapshotId) {
+      const hello = await helper.request("initialize", this.#hello).answer
+      this.definitions = hello.tools
+      this.#stamps.set(helper, pick(hello))
+      throw new Error(
+        "Nothing was done: the openshell helper was replaced by one whose tools differ from those this call was made for. " +
+          "You are given the new descriptions with this result; make the call again if it is still what you want.",
+      )
+    }
+    if (present.behaviorFingerprint && present.behaviorFingerprint !== stamp.behaviorFingerprint) {
+      this.#stamps.set(helper, { ...known, ...present })
+      return
+    }
+    throw new Error(
+      `Nothing was done: ${message}. Until then no server can be changed from here; looking still works. Do not try again, tell the person.`,
+    )
   }
 
   #current() {
@@ -89,8 +133,7 @@ export class Bridge {
       (hello) => {
         if (hello.tools?.length) this.definitions = hello.tools
         this.#stamps.set(helper, pick(hello))
-        // What a helper says after a restart does not lower what was seen.
-        this.#journalMark ??= hello.journalMark
+        this.#mark(hello)
       },
       () => {},
     )
@@ -110,13 +153,18 @@ export class Bridge {
     if (signal?.aborted) cancel()
     try {
       const result = await answer
-      if (result?.journalMark !== undefined) this.#journalMark = result.journalMark
-      if (result?.behaviorFingerprint !== undefined) this.#stamps.set(helper, pick(result))
+      this.#mark(result)
       return result
     } finally {
       signal?.removeEventListener("abort", cancel)
       this.#calls.delete(id)
     }
+  }
+
+  // Answers may overtake each other, and what a helper says after a restart does
+  // not lower what was seen.
+  #mark({ journalMark } = {}) {
+    if (Number.isSafeInteger(journalMark)) this.#journalMark = Math.max(journalMark, this.#journalMark ?? 0)
   }
 
   async #ask(question) {

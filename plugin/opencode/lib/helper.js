@@ -18,6 +18,13 @@ const INITIALIZE_TIMEOUT = 15_000
 /** Time a stranger's program gets to notice that its stdin was closed, in ms. */
 const LINGER = 2_000
 const NEWLINE = 0x0a
+/** What OpenCode sets for everything it starts. The helper takes it as the sign of
+ *  a command the agent runs, and this process is not one. */
+const MARKS = ["OPENCODE", "AGENT"]
+
+function withoutMarks(env) {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !MARKS.includes(name)))
+}
 
 /** The helper ended, or never became one. `started` tells which. */
 export class HelperGone extends Error {
@@ -57,7 +64,8 @@ export class Helper {
    */
   constructor(argv, hello, handlers) {
     this.#handlers = handlers
-    this.#child = spawn(argv[0], [...argv.slice(1), "bridge"], { stdio: ["pipe", "pipe", "pipe"], windowsHide: true })
+    const options = { env: withoutMarks(process.env), stdio: ["pipe", "pipe", "pipe"], windowsHide: true }
+    this.#child = spawn(argv[0], [...argv.slice(1), "bridge"], options)
     this.#child.on("error", (error) => this.#end(`${argv[0]} could not be started: ${error.message}`))
     // `close` comes after the last byte of stdout; `exit` may come before it.
     this.#child.on("close", (code, signal) => this.#end(this.#obituary(code, signal)))

@@ -89,8 +89,23 @@ function editWording(question) {
   }
 }
 
+/**
+ * Whether more may stand in a question than its rule or "always" speaks of: a
+ * pattern such as `staging: git pull*` also covers `git pull; rm -rf /`.
+ */
+export function mayHoldMore({ kind, simple }) {
+  return kind === "exec" && !simple
+}
+
+/** What a call is about, for the line that stands for it in the conversation. */
+export function titleOf(tool, { server, command, path }) {
+  if (typeof server !== "string") return tool
+  if (typeof command === "string") return visible(`${server}$ ${command.split("\n", 1)[0]}`)
+  return typeof path === "string" ? visible(`${server}:${path}`) : `${tool} ${visible(server)}`
+}
+
 function titleWording(question, details) {
-  const { kind, server, command, path, simple } = question
+  const { kind, server, command, path } = question
   const head = kind === "exec" ? `remote_exec ${server}$ ${command}` : `remote_${kind} ${visible(`${server}:${path}`)}${notes(question)}`
   const permission = [head, circumstances(question), details].filter(Boolean).join("\n")
   const pattern = kind === "exec" ? `${server}: ${command}` : visible(subjectOf(question))
@@ -99,26 +114,32 @@ function titleWording(question, details) {
     patterns: [pattern],
     // OpenCode remembers key and pattern as wildcards, in which these
     // characters would mean more than themselves.
-    always: simple && kind !== "write" && !/[*?\\]/.test(permission + pattern) ? [pattern] : [],
+    always: kind !== "write" && !mayHoldMore(question) && !/[*?\\]/.test(permission + pattern) ? [pattern] : [],
     metadata: facts(question),
   }
 }
 
-function circumstances({ host, user, labels, cwd, reason }) {
-  const where = [user && host ? `${user}@${host}` : host, cwd && `in ${cwd}`, labels?.length && `labels: ${labels.join(", ")}`]
+function circumstances({ host, port, user, labels, cwd, shell, reason }) {
+  const address = port && port !== 22 ? `${host}:${port}` : host
+  const where = [
+    user && host ? `${user}@${address}` : address,
+    cwd && `in ${cwd}`,
+    shell && shell !== "none" && `by ${shell}`,
+    labels?.length && `labels: ${labels.join(", ")}`,
+  ]
   return visible([where.filter(Boolean).join(", "), reason].filter(Boolean).join(" | "))
 }
 
-function notes({ mode, created, notAtomic }) {
-  const octal = typeof mode === "number" ? mode.toString(8).padStart(4, "0") : mode
-  const said = [created && "new file", octal && `mode ${octal}`, notAtomic && "NOT ATOMIC"].filter(Boolean)
-  return said.length ? ` (${said.join(", ")})` : ""
+// The helper's summary tells sizes and modes, which no diff shows.
+function notes({ what, summary, notAtomic }) {
+  const said = [what !== "content" && what, summary, notAtomic && "NOT ATOMIC"].filter(Boolean)
+  return said.length ? visible(` (${said.join("; ")})`) : ""
 }
 
 // OpenCode cannot list its pending questions once the metadata of one holds
 // an undefined, which is no JSON.
-function facts({ server, host, user, labels, scope, reason, rule, cwd, timeoutMs, digest }) {
-  return JSON.parse(JSON.stringify({ openshell: { server, host, user, labels, scope, reason, rule, cwd, timeoutMs, digest } }))
+function facts({ server, host, port, user, labels, scope, reason, rule, cwd, shell, timeoutMs, digest }) {
+  return JSON.parse(JSON.stringify({ openshell: { server, host, port, user, labels, scope, reason, rule, cwd, shell, timeoutMs, digest } }))
 }
 
 // An editor that speaks ACP applies an approved diff to the local file of

@@ -2,14 +2,15 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { Asker } from "../lib/ask.js"
+import { Asker, Unanswered, unattended } from "../lib/ask.js"
 
 const EXEC = { kind: "exec", server: "a", command: "touch x", rawCommand: "touch x", simple: true }
-const WRITE = { kind: "write", server: "a", path: "/x", simple: true, diff: "@@ -1 +1 @@\n-1\n+2\n" }
+const WRITE = { kind: "write", server: "a", path: "/x", simple: false, diff: "@@ -1 +1 @@\n-1\n+2\n" }
 
 /** An OpenCode whose `ask` does what `behave` says; every request is noted. */
-function opencode(behave, { merged = {}, trusted = [] } = {}) {
-  const asker = new Asker({ nonce: "n0nce", trusted: () => trusted.map((config) => ({ config })) })
+function opencode(behave, { merged = {}, trusted = [], signal = new AbortController().signal } = {}) {
+  const withdrawn = []
+  const asker = new Asker({ nonce: "n0nce", trusted: () => trusted.map((config) => ({ config })), withdraw: (...ids) => withdrawn.push(ids) })
   asker.useConfig(merged)
   const requests = []
   const event = (type, properties) => asker.event({ type, properties })
@@ -17,7 +18,7 @@ function opencode(behave, { merged = {}, trusted = [] } = {}) {
     sessionID: "s",
     callID: "c",
     agent: "build",
-    abort: new AbortController().signal,
+    abort: signal,
     ask: async (request) => {
       requests.push(request)
       const id = `per_${requests.length}`
@@ -28,7 +29,7 @@ function opencode(behave, { merged = {}, trusted = [] } = {}) {
     const { error, ...said } = await asker.answer(question, { ctx, planning })
     return { ...said, error: error?.message }
   }
-  return { requests, answer }
+  return { requests, answer, withdrawn }
 }
 
 const later = () => new Promise((resolve) => setTimeout(resolve, 60))
@@ -54,9 +55,7 @@ test("an answer faster than people read is not a person's", async () => {
 
 test("passed silently twice is refused", async () => {
   const { answer, requests } = opencode(async () => {})
-  const said = await answer(EXEC)
-  assert.equal(said.answer, "denied")
-  assert.match(said.feedback, /without showing it/)
+  await assert.rejects(answer(EXEC), /without showing it/)
   assert.equal(requests.length, 2)
   assert.ok(requests[1].permission.endsWith("\n[confirmation n0nce]"))
   assert.deepEqual(requests[1].always, [])
@@ -74,7 +73,7 @@ test("an event of another call, session or key is not this question's", async ()
       event("permission.asked", { id, sessionID: "s", permission: request.permission, tool: { callID: "c" }, ...change })
       event("permission.replied", { requestID: id, reply: "once" })
     })
-    assert.equal((await answer(EXEC)).answer, "denied", JSON.stringify(change))
+    await assert.rejects(answer(EXEC), Unanswered, JSON.stringify(change))
   }
 })
 
@@ -104,7 +103,7 @@ test("always is remembered for the text it was given to", async () => {
   assert.equal((await answer(EXEC)).by, "person")
   silent = true
   assert.deepEqual(await answer(EXEC), { answer: "granted", by: "always", error: undefined })
-  assert.equal((await answer({ ...EXEC, command: "touch y", rawCommand: "touch y" })).answer, "denied")
+  await assert.rejects(answer({ ...EXEC, command: "touch y", rawCommand: "touch y" }), Unanswered)
 })
 
 test("OpenCode's errors keep their meaning and are handed on", async () => {
@@ -115,20 +114,63 @@ test("OpenCode's errors keep their meaning and are handed on", async () => {
     [{ name: "Whatever", message: "odd" }, { answer: "rejected", by: "unknown", feedback: "odd" }],
   ]
   for (const [error, expected] of table) {
-    const { answer } = opencode(async () => {
+    const { answer } = opencode(async ({ shown }) => {
+      shown()
+      await later()
       throw Object.assign(new Error(error.message), error)
     })
     assert.deepEqual(await answer(EXEC), { ...expected, error: error.message })
   }
 })
 
+test("a rejection faster than people read is not a person's", async () => {
+  const { answer } = opencode(async ({ shown }) => {
+    shown()
+    throw Object.assign(new Error("no"), { _tag: "PermissionRejectedError" })
+  })
+  assert.deepEqual(await answer(EXEC), { answer: "rejected", by: "auto", error: "no" })
+})
+
 test("a person's rule answers for a simple command only", async () => {
   const rules = { permission: { remote_exec: { "a: touch *": "allow" } } }
-  const { answer, requests } = opencode(answered("reject"), { merged: rules, trusted: [rules] })
-  assert.deepEqual(await answer(EXEC), { answer: "granted", by: "rule", error: undefined })
+  const { answer, requests } = opencode(answered("once"), { merged: rules, trusted: [rules] })
+  assert.deepEqual(await answer(EXEC), { answer: "granted", by: "rule", rule: '{"remote_exec":{"a: touch *":"allow"}}', error: undefined })
   assert.equal(requests.length, 0)
   await answer({ ...EXEC, simple: false })
   assert.ok(requests.length > 0)
+})
+
+test("a person's rule answers for paths, in which nothing more can stand", async () => {
+  const rules = { permission: { remote_read: { "a:/var/*": "allow" }, edit: { "ssh://a/srv/*": "allow" } } }
+  const { answer, requests } = opencode(answered("reject"), { merged: rules, trusted: [rules] })
+  assert.equal((await answer({ kind: "read", server: "a", path: "/var/x", simple: false })).by, "rule")
+  assert.equal((await answer({ ...WRITE, path: "/srv/x" })).by, "rule")
+  assert.equal(requests.length, 0)
+})
+
+test("who may be at the keyboard is told from the command line", () => {
+  const table = [
+    ["serve --port 1", false],
+    ["", false],
+    ["--auto", true],
+    ["run text", true],
+    ["--print-logs run text", true],
+    ["run -i text", false],
+    ["run -i --auto", true],
+    ["/some/run", false],
+  ]
+  for (const [words, expected] of table) assert.equal(unattended(["bun", "opencode", ...words.split(" ").filter(Boolean)]), expected, words)
+})
+
+test("an interruption is not a rejection, and takes the question away", async () => {
+  const interrupted = new AbortController()
+  const { answer, withdrawn } = opencode(async ({ shown }) => {
+    shown()
+    interrupted.abort()
+    await new Promise(() => {})
+  }, { signal: interrupted.signal })
+  await assert.rejects(answer(EXEC), Unanswered)
+  assert.deepEqual(withdrawn, [["s", "per_1"]])
 })
 
 test("planning refuses without asking, but may ask to read", async () => {
@@ -142,6 +184,6 @@ test("planning refuses without asking, but may ask to read", async () => {
 test("what does not fit a plain question is refused, not cut", async () => {
   const diff = `@@ -0,0 +1,40 @@\n${"+line\n".repeat(40)}`
   const { answer, requests } = opencode(async () => {})
-  assert.match((await answer({ ...WRITE, diff })).feedback, /too long/)
+  await assert.rejects(answer({ ...WRITE, diff }), /too long/)
   assert.equal(requests.length, 1)
 })

@@ -3,7 +3,8 @@
 //! Commands that begin with `cat ` run unasked, the rest asks; "running" means
 //! a line in the file `FAKE_LOG` (JSON: `{ran}`, `{answer}`, `{cancel}` …).
 //! `FAKE_KIND` changes how it introduces itself; a command `die …` ends it
-//! before it answers, once.
+//! before it answers, once; `stale policy`, `stale tools` and `stale journal` are
+//! refused as calls of a client that knows no longer what is so.
 
 import { appendFileSync, existsSync, writeFileSync } from "node:fs"
 import { createInterface } from "node:readline"
@@ -21,7 +22,14 @@ function ask(params) {
 
 function reply(id, { status = "ok", tool, server, code, message, text, completed = true }) {
   const envelope = { status, tool, server, code, message, execution: { attempted: completed, completed }, audit: { logWritten: true, snapshotStatus: "not-applicable", seq: 1 } }
-  send({ id, result: { envelope, text: text ?? message, title: `${tool} ${server ?? ""}`.trim(), journalMark: "m1" } })
+  send({ id, result: { envelope, text: text ?? message, title: `${tool} ${server ?? ""}`.trim(), journalMark: 9 } })
+}
+
+// What the helper says is so, by what the command claims to have changed.
+const PRESENT = {
+  policy: { capabilitySnapshotId: "c1", behaviorFingerprint: "b2" },
+  tools: { capabilitySnapshotId: "c2", behaviorFingerprint: "b1" },
+  journal: { capabilitySnapshotId: "c1", behaviorFingerprint: "b1" },
 }
 
 async function call(id, { name: tool, arguments: args, key, ...stamp }) {
@@ -36,16 +44,20 @@ async function call(id, { name: tool, arguments: args, key, ...stamp }) {
     }
     return reply(id, { tool, server, text: "from the record" })
   }
+  const present = PRESENT[/^stale (\w+)$/.exec(command ?? "")?.[1]]
+  if (present && stamp.behaviorFingerprint !== "b2") {
+    return send({ id, error: { code: -32010, message: "the journal ends before record 9; a person must look at it", data: present } })
+  }
   const question = { call: id, server, host: "192.0.2.7", user: "deploy", labels: ["test"], scope: "global", rule: "default", digest: "d", expiresInMs: 600000, simple: true }
   let answer = { answer: "granted", by: "policy" }
-  if (tool === "remote_exec" && !command.startsWith("cat ")) {
+  if (tool === "remote_exec" && !/^(cat|stale) /.test(command)) {
     answer = await ask({ ...question, kind: "exec", command, rawCommand: command, reason: "it can change the server", simple: !/[;&|]/.test(command), cwd: args.cwd })
   } else if (tool === "remote_write_file") {
     const lines = args.content.split("\n").slice(0, -1)
     const diff = `--- ${args.path}\n+++ ${args.path}\n@@ -0,0 +1,${lines.length} @@\n${lines.map((line) => `+${line}\n`).join("")}`
-    answer = await ask({ ...question, kind: "write", path: args.path, diff, created: true, reason: "it writes a file" })
+    answer = await ask({ ...question, kind: "write", path: args.path, diff, created: true, simple: false, summary: `creates the file: ${args.content.length} bytes, mode 0644`, reason: "it writes a file" })
   } else if (tool === "remote_read_file" && args.path.includes("shadow")) {
-    answer = await ask({ ...question, kind: "read", path: args.path, reason: "it may hold secrets" })
+    answer = await ask({ ...question, kind: "read", path: args.path, what: "content", simple: false, reason: "it may hold secrets" })
   }
   log({ answer })
   if (answer.answer !== "granted") {
@@ -58,13 +70,13 @@ async function call(id, { name: tool, arguments: args, key, ...stamp }) {
 
 createInterface({ input: process.stdin })
   .on("line", (line) => {
-    const { id, method, params, result } = JSON.parse(line)
+    const { id, method, params, result, error } = JSON.parse(line)
     if (method === "initialize") {
       log({ initialize: params, argv: process.argv.slice(2) })
-      send({ id, result: { server: { name: "openshell", kind: process.env.FAKE_KIND ?? "openshell-helper", version: "0.0.0" }, protocol: 1, tools: [], capabilitySnapshotId: "c1", behaviorFingerprint: "b1", journalMark: "m0" } })
+      send({ id, result: { server: { name: "openshell", kind: process.env.FAKE_KIND ?? "openshell-helper", version: "0.0.0" }, protocol: 1, tools: [], capabilitySnapshotId: "c1", behaviorFingerprint: "b1", journalMark: 8 } })
     } else if (method === "tools/call") call(id, params)
     else if (method === "$/cancel") log({ cancel: params.id })
-    else if (method === undefined) waiting.get(id)?.(result)
+    else if (method === undefined) waiting.get(id)?.(result ?? { answer: "none", feedback: error.message })
   })
   .on("close", () => {
     log({ end: true })

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { fitsTitle, plainWording, subjectOf, visible, wording } from "../lib/question.js"
+import { fitsTitle, plainWording, subjectOf, titleOf, visible, wording } from "../lib/question.js"
 
-const EXEC = { kind: "exec", server: "prod-a", host: "192.0.2.7", user: "deploy", labels: ["production"], command: "touch /tmp/x", rawCommand: "touch /tmp/x", simple: true, cwd: "/srv", reason: "it can change the server" }
-const WRITE = { kind: "write", server: "prod-a", path: "/etc/motd", simple: true, diff: "--- a\n+++ b\n@@ -1 +1 @@\n-one\n+two\n" }
+const EXEC = { kind: "exec", server: "prod-a", host: "192.0.2.7", user: "deploy", labels: ["production"], command: "touch /tmp/x", rawCommand: "touch /tmp/x", simple: true, cwd: "/srv", shell: "/bin/sh", port: 2200, reason: "it can change the server" }
+const WRITE = { kind: "write", server: "prod-a", path: "/etc/motd", simple: false, diff: "--- a\n+++ b\n@@ -1 +1 @@\n-one\n+two\n" }
 
 test("a command is the first line, where it runs the second", () => {
   const { permission, patterns, always } = wording(EXEC)
-  assert.equal(permission, "remote_exec prod-a$ touch /tmp/x\ndeploy@192.0.2.7, in /srv, labels: production | it can change the server")
+  assert.equal(permission, "remote_exec prod-a$ touch /tmp/x\ndeploy@192.0.2.7:2200, in /srv, by /bin/sh, labels: production | it can change the server")
   assert.deepEqual(patterns, ["prod-a: touch /tmp/x"])
   assert.deepEqual(always, ["prod-a: touch /tmp/x"])
 })
@@ -41,8 +41,8 @@ test("a write names no local path, and a new file's diff fits no empty file", ()
   assert.deepEqual(edit.patterns, ["ssh://prod-a/etc/motd"])
   assert.equal(edit.metadata.filepath, "prod-a:/etc/motd")
   assert.equal(edit.metadata.diff, WRITE.diff)
-  const created = wording({ ...WRITE, created: true, mode: 0o640, notAtomic: true, diff: "--- a\n+++ b\n@@ -0,0 +1,2 @@\n+x\n+y\n" })
-  assert.equal(created.metadata.filepath, "prod-a:/etc/motd (new file, mode 0640, NOT ATOMIC)")
+  const created = wording({ ...WRITE, created: true, summary: "creates the file: 4 bytes, mode 0640", notAtomic: true, diff: "--- a\n+++ b\n@@ -0,0 +1,2 @@\n+x\n+y\n" })
+  assert.equal(created.metadata.filepath, "prod-a:/etc/motd (creates the file: 4 bytes, mode 0640; NOT ATOMIC)")
   assert.match(created.metadata.diff, /@@ -1,1 \+1,3 @@\n \(new file\)\n\+x\n\+y\n/)
 })
 
@@ -53,7 +53,26 @@ test("the plain form carries the change itself", () => {
 })
 
 test("a write without a diff is asked by name", () => {
-  assert.equal(wording({ ...WRITE, diff: undefined, reason: "binary content" }).permission, "remote_write prod-a:/etc/motd\nbinary content")
+  const summary = "1 bytes become 2; mode stays 0644; the content is binary, so there is no diff"
+  const { permission } = wording({ ...WRITE, diff: null, created: true, summary, reason: "it writes" })
+  assert.equal(permission, `remote_write prod-a:/etc/motd (${summary})\nit writes`)
+})
+
+test("a read says what of the path it opens, and may be remembered", () => {
+  const read = { kind: "read", server: "prod-a", path: "/etc/shadow", what: "content", simple: false }
+  assert.equal(wording(read).permission, "remote_read prod-a:/etc/shadow")
+  assert.deepEqual(wording(read).always, ["prod-a:/etc/shadow"])
+  assert.equal(wording({ ...read, what: "names" }).permission, "remote_read prod-a:/etc/shadow (names)")
+})
+
+test("a call is titled by what it is about", () => {
+  const table = [
+    ["list_servers", {}, "list_servers"],
+    ["remote_exec", { server: "a", command: "cat x\nrm y" }, "a$ cat x"],
+    ["remote_stat", { server: "a", path: "/x\u202ey" }, "a:/x\\u{202e}y"],
+    ["remote_exec", { server: "a", command: 7 }, "remote_exec a"],
+  ]
+  for (const [tool, args, title] of table) assert.equal(titleOf(tool, args), title)
 })
 
 test("metadata is plain JSON", () => {

@@ -333,7 +333,13 @@ fn fork_bomb(text: &str) -> Option<Finding> {
             .map_or(0, |before| before + 1);
         let name = squeezed[start..from + at].trim_start_matches("function");
         let body = &squeezed[from + at + 3..];
-        let body = &body[..body.find('}').unwrap_or(body.len())];
+        // The body of a bomb is short; a long text is not searched again and again.
+        let length = body
+            .char_indices()
+            .nth(256)
+            .map_or(body.len(), |(at, _)| at);
+        let body = &body[..length];
+        let body = &body[..body.find('}').unwrap_or(length)];
         if !name.is_empty() && body.contains(&format!("{name}|{name}")) && body.contains('&') {
             return Some(Finding::reject(
                 "catastrophe.fork-bomb",

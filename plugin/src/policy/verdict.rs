@@ -12,6 +12,11 @@ use super::scan::{Shape, scan};
 use super::types::{Decision, Finding, Request, Rule, Rulebook, Step, Subject, Verdict, shown};
 use super::{catastrophe, grammar, preflight};
 
+/// Most paths, and patterns among them, of one command. The verdict's cost grows
+/// with both, and no inspection by a person has as many.
+const PATHS_CAP: usize = 128;
+const PATTERNS_CAP: usize = 16;
+
 /// Judges a request.
 ///
 /// Total and deterministic: every request gets a verdict, and the same request in
@@ -357,6 +362,14 @@ impl<'a> Judge<'a> {
     }
 
     fn touched(&mut self, touched: &[grammar::Touch]) {
+        let patterns = touched.iter().filter(|touch| touch.glob).count();
+        if touched.len() > PATHS_CAP || patterns > PATTERNS_CAP {
+            let reason = format!(
+                "more than {PATHS_CAP} paths or {PATTERNS_CAP} patterns are too many to judge"
+            );
+            self.find("path", "", Finding::ask("path.many", reason));
+            return;
+        }
         for touch in touched {
             match paths::judge(
                 &touch.path,
@@ -379,6 +392,11 @@ impl<'a> Judge<'a> {
     /// Judges every word that could be a path, for a program whose words are not
     /// known by kind.
     fn any_path(&mut self, words: &[Word]) {
+        if words.len() > PATHS_CAP {
+            let reason = format!("more than {PATHS_CAP} words are too many to judge");
+            self.find("path", "", Finding::ask("path.many", reason));
+            return;
+        }
         for word in words.iter().skip(1) {
             let text = word.text.as_str();
             let candidates = [

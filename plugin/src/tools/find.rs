@@ -110,7 +110,10 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
         .names
         .into_iter()
         .map(|(path, _)| path)
-        .partition(|path| found.walked && may_be_secret(path));
+        // Names that no question could show plainly are a matter of their own.
+        .partition(|path| {
+            found.walked && !path.chars().any(char::is_control) && may_be_secret(path)
+        });
     if !secret.is_empty() {
         remarks.push(format!(
             "{} files were left out because their content may be secret; read one with \
@@ -126,7 +129,7 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
     }
     if searched.unsearched > 0 {
         remarks.push(format!(
-            "{} files with a line break in their name were not searched.",
+            "{} files with a control character in their name were not searched.",
             searched.unsearched
         ));
     }
@@ -271,8 +274,9 @@ fn search(
 ) -> Result<Searched, Report> {
     let mut searched = Searched::default();
     // grep separates results by newline, so such a name could forge another's hit.
-    let (odd, files): (Vec<&String>, Vec<&String>) =
-        files.iter().partition(|path| path.contains('\n'));
+    let (odd, files): (Vec<&String>, Vec<&String>) = files
+        .iter()
+        .partition(|path| path.chars().any(char::is_control));
     searched.unsearched = odd.len();
     for batch in batches(&files) {
         let result = grep(action, pattern, batch, limit)?;
@@ -313,7 +317,8 @@ fn grep(
     limit: usize,
 ) -> Result<ExecResult, Report> {
     let mut argv: Vec<String> = ["grep", "-E", "-n", "-H", "-m"].map(str::to_owned).into();
-    argv.push(limit.to_string());
+    // One more than is wanted, so that a file with more of them is noticed.
+    argv.push((limit + 1).to_string());
     argv.extend(["-e".to_owned(), pattern.to_owned(), "--".to_owned()]);
     argv.extend(files.iter().map(|file| (*file).clone()));
     let permit = action.permit(&Operation::Argv(ArgvSpec {

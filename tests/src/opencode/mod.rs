@@ -16,7 +16,7 @@ mod layout;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,10 +28,13 @@ use crate::model::ScriptedModel;
 
 use events::Events;
 pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir};
-use layout::{lay_out, program};
+use layout::{lay_out, prepared, program};
 
 /// How long a server may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a whole `opencode run` may take; only a hang takes longer.
+const RUN_LIMIT: Duration = Duration::from_secs(120);
 
 /// Longer than any person in a script takes, so that an answer counts as one.
 const THINKING: Duration = Duration::from_millis(60);
@@ -99,29 +102,11 @@ impl OpenCode {
             .and_then(|listener| listener.local_addr())
             .expect("a free loopback port")
             .port();
-        let home = scratch.path().join("home");
         let log = fs::File::create(scratch.path().join("opencode.log")).expect("a new file");
-        let mut command = Command::new(program());
+        let mut command = prepared(scratch.path(), &workspace, options);
         command
             .args(["serve", "--hostname", "127.0.0.1", "--port"])
             .arg(port.to_string())
-            .current_dir(&workspace)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", &home)
-            .env("XDG_CONFIG_HOME", home.join(".config"))
-            .env("XDG_DATA_HOME", home.join(".local/share"))
-            .env("XDG_STATE_HOME", home.join(".local/state"))
-            .env("XDG_CACHE_HOME", home.join(".cache"))
-            .env("OPENCODE_DISABLE_MODELS_FETCH", "1")
-            .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
-            .env("OPENCODE_DISABLE_LSP_DOWNLOAD", "1")
-            // OpenCode installs its plugin API beside every external plugin;
-            // where no registry answers, that must fail at once.
-            .env("npm_config_fetch_retries", "0")
-            .env("npm_config_registry", "http://127.0.0.1:9")
-            .envs(options.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);
         let child = command.spawn().expect("OpenCode can be run");
@@ -135,6 +120,49 @@ impl OpenCode {
         running.wait_until_up();
         running.listen();
         running
+    }
+
+    /// Plays one turn as `opencode run` does, without anybody to ask, and returns
+    /// what it printed. Words go between `run` and the message.
+    ///
+    /// # Panics
+    /// When OpenCode is not installed or does not end.
+    #[must_use]
+    pub fn run(options: &OpenCodeOptions, model: &ScriptedModel, words: &[&str]) -> String {
+        let scratch = tempfile::Builder::new()
+            .prefix("openshell-opencode-")
+            .tempdir()
+            .expect("a temporary directory");
+        let workspace = lay_out(scratch.path(), options, model);
+        let path = scratch.path().join("opencode.log");
+        let log = fs::File::create(&path).expect("a new file");
+        let mut child = prepared(scratch.path(), &workspace, options)
+            .arg("run")
+            .args(words)
+            .arg("Do it.")
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("OpenCode can be run");
+        let said = || fs::read_to_string(&path).unwrap_or_default();
+        let deadline = Instant::now() + RUN_LIMIT;
+        loop {
+            match child.try_wait().expect("the child is ours") {
+                Some(_) => return said(),
+                None if Instant::now() > deadline => {
+                    drop(child.kill());
+                    drop(child.wait());
+                    panic!("OpenCode did not end within {RUN_LIMIT:?}:\n{}", said());
+                }
+                None => thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// Process id of the server, which is the parent of the helper.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The project directory.
@@ -175,6 +203,10 @@ impl OpenCode {
     /// Sends a person's message to an agent (such as `build` or `plan`) and
     /// returns at once.
     pub fn prompt_as(&self, session: &str, agent: &str, text: &str) {
+        // The end of the turn before must not be taken for the end of this one.
+        self.events
+            .lock()
+            .retain(|event| idle(event, session).is_none());
         self.post(
             &format!("/session/{session}/prompt_async"),
             &json!({"agent": agent, "parts": [{"type": "text", "text": text}]}),
@@ -273,26 +305,13 @@ impl OpenCode {
     /// When it is not over in time; the message carries OpenCode's log.
     pub fn wait_idle(&self, session: &str, timeout: Duration) {
         self.wait_for(timeout, "the end of the turn", |seen| {
-            let of_session = |event: &&Value| {
-                event["properties"]["sessionID"] == session
-                    && matches!(
-                        event["type"].as_str(),
-                        Some("session.idle" | "session.status")
-                    )
-            };
-            let idle = |event: &Value| {
-                event["type"] == "session.idle" || event["properties"]["status"]["type"] == "idle"
-            };
-            let last = seen.iter().rfind(of_session)?;
-            idle(last).then_some(())
-        });
-        // The next prompt must not be taken for finished already.
-        let mut seen = self.events.lock();
-        seen.retain(|event| {
-            !matches!(
-                event["type"].as_str(),
-                Some("session.idle" | "session.status")
-            )
+            let states: Vec<bool> = seen
+                .iter()
+                .filter_map(|event| idle(event, session))
+                .collect();
+            // An event of the turn before may still have been on its way.
+            let begun = states.contains(&false);
+            (begun && states.last() == Some(&true)).then_some(())
         });
     }
 
@@ -387,6 +406,19 @@ impl OpenCode {
         let mut response = answer.unwrap_or_else(|error| panic!("{what}: {error}\n{}", self.log()));
         let text = response.body_mut().read_to_string().unwrap_or_default();
         serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+}
+
+/// Whether an event says that a session works or that it is idle; none for
+/// another event or session.
+fn idle(event: &Value, session: &str) -> Option<bool> {
+    if event["properties"]["sessionID"] != session {
+        return None;
+    }
+    match event["type"].as_str()? {
+        "session.idle" => Some(true),
+        "session.status" => Some(event["properties"]["status"]["type"] == "idle"),
+        _ => None,
     }
 }
 

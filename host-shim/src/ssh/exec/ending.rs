@@ -21,6 +21,9 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(1500);
 /// How long finding out may take after that.
 const REAP_LIMIT: Duration = Duration::from_secs(4);
 
+/// How much longer the channel may take once the group is known to be gone.
+const LATE_LIMIT: Duration = Duration::from_secs(2);
+
 /// Why a command is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
@@ -38,19 +41,24 @@ pub(super) async fn end_early(
     // If even this cannot be sent, the connection is gone, and with it the lifeline.
     let _ = running.shell.channel.eof().await;
     let limit = ended_at + CLOSE_LIMIT;
-    let closing = async { while running.advance().await != Event::Closed {} };
-    let released = timeout_at(limit, closing).await.is_ok() && !connection.is_closed();
-    running.shell.channel.abandon();
+    let mut released = closed_by(&mut running, limit).await;
     let group = running.shell.group;
+    let gone = matches!(
+        tokio::time::timeout(REAP_LIMIT, reap(connection, group)).await,
+        Ok(true)
+    );
+    if gone && !released {
+        // On a busy server the last descriptor is closed a little later than the
+        // last process of the group is gone.
+        released = closed_by(&mut running, Instant::now() + LATE_LIMIT).await;
+    }
+    let released = released && !connection.is_closed();
+    running.shell.channel.abandon();
     let end = match cause {
         Cause::TimedOut => End::TimedOut,
         Cause::Cancelled => End::Cancelled,
     };
     let mut outcome = running.outcome(end(Ended::MayRun), ended_at, None);
-    let gone = matches!(
-        tokio::time::timeout(REAP_LIMIT, reap(connection, group)).await,
-        Ok(true)
-    );
     if gone && released {
         outcome.end = end(Ended::GroupGone);
     } else if gone {
@@ -60,6 +68,12 @@ pub(super) async fn end_early(
         );
     }
     outcome
+}
+
+/// Waits for the channel to close, until a moment; says whether it did.
+async fn closed_by(running: &mut Running, limit: Instant) -> bool {
+    let closing = async { while running.advance().await != Event::Closed {} };
+    timeout_at(limit, closing).await.is_ok()
 }
 
 /// Makes sure over a second channel that a process group is gone.

@@ -136,6 +136,12 @@ impl Sftp {
             .await
             .map_err(|error| match error {
                 lost @ SftpError::Lost { .. } => lost,
+                // Nothing was there to be kept, so there is no other plan.
+                SftpError::PermissionDenied { .. } if plan.expect == Expect::Absent => {
+                    SftpError::PermissionDenied {
+                        path: plan.path.clone(),
+                    }
+                }
                 error => as_planned(error, "creating a file beside it"),
             })?;
         temporary.exists.store(true, Ordering::Relaxed);

@@ -236,7 +236,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["zcat", "gzcat", "bzcat", "xzcat", "zstdcat", "lz4cat"],
+        names: &["zcat", "gzcat", "bzcat", "xzcat", "zstdcat"],
         does: "prints compressed files",
         operands: READ,
         allowed: &[

@@ -399,23 +399,17 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["supervisorctl", "fail2ban-client", "monit"],
-        does: "shows the state of what it watches",
-        operands: Operands::Phrases(&["status ...", "ping|version", "summary"]),
+        names: &["fail2ban-client"],
+        does: "shows what is banned",
+        operands: Operands::Phrases(&["status ...", "ping|version"]),
         refused: &[
             refused("-c", "config", "reads another configuration"),
             refused("-s", "remote", REMOTE),
         ],
-        allowed: &[
-            "supervisorctl status",
-            "fail2ban-client status sshd",
-            "monit summary",
-        ],
+        allowed: &["fail2ban-client status", "fail2ban-client status sshd"],
         asks: &[
-            "supervisorctl restart x",
             "fail2ban-client set sshd unbanip x",
-            "supervisorctl -s http://x status",
-            "supervisorctl",
+            "fail2ban-client -c x status",
         ],
         ..Command::BARE
     },

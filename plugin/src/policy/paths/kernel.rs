@@ -152,6 +152,8 @@ fn process(rest: &[Component]) -> Option<Finding> {
 
 fn system(rest: &[Component]) -> Option<Finding> {
     let refused = match rest {
+        // A pattern so high up could lead to any of the following.
+        [first, ..] if first.wild => true,
         [first, ..] if matches!(first.text.as_str(), "firmware" | "power") => true,
         [kernel, name, ..] if kernel.text == "kernel" => {
             name.wild

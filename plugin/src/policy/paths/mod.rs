@@ -34,6 +34,12 @@ pub(super) struct Place<'a> {
     pub(super) secret_paths: &'a [String],
 }
 
+/// Longest path, in bytes; no Linux system call takes a longer one (`PATH_MAX`).
+const PATH_CAP: usize = 4096;
+/// Most components of a path, and longest pattern in bytes, that are worth judging.
+const COMPONENT_CAP: usize = 32;
+const GLOB_CAP: usize = 128;
+
 /// Component for a login directory that is not known; preflight lets no such name in.
 const STAND_IN: &str = "\u{1}";
 
@@ -174,6 +180,17 @@ fn normalise(
             }
         }
     }
+    let patterns = name.iter().filter(|part| part.wild);
+    let long = patterns.clone().any(|part| part.text.len() > GLOB_CAP);
+    if path.len() > PATH_CAP || name.len() > COMPONENT_CAP || patterns.count() > 4 || long {
+        return Err(Finding::ask(
+            "path.length",
+            format!(
+                "{} is longer than any path a person would name",
+                shown(path)
+            ),
+        ));
+    }
     // Links that are the same on every system.
     if let [var, run, ..] = name.as_slice()
         && var.text == "var"
@@ -204,7 +221,10 @@ fn originals(name: &[Component]) -> Vec<Vec<Component>> {
     {
         variants.push([parents, &[Component::new(stem, false)]].concat());
     }
-    while let Some(stem) = words(secrets::COPIES).find_map(|suffix| text.strip_suffix(suffix)) {
+    // A few suffixes in a row are a copy of a copy; more are a game.
+    while variants.len() < 6
+        && let Some(stem) = words(secrets::COPIES).find_map(|suffix| text.strip_suffix(suffix))
+    {
         if stem.is_empty() {
             break;
         }
@@ -238,10 +258,13 @@ fn content(path: &str, name: &[Component], place: &Place<'_>) -> Option<Finding>
         return None;
     }
     let wild = name.iter().any(|component| component.wild);
-    let in_public_tree = wild && is_public_tree(&name[..name.len().saturating_sub(1)]);
+    let (last, parents) = name.split_last()?;
+    let in_public_tree = wild && is_public_tree(parents);
+    let of_sources =
+        last.wild && !parents.iter().any(|part| part.wild) && is_source(parents, &last.text);
     originals(name).iter().find_map(|name| {
         let covers = |pattern: &str| {
-            if in_public_tree && !pattern.starts_with('/') {
+            if (in_public_tree || of_sources) && !pattern.starts_with('/') {
                 pattern::covers_by_intention(pattern, name)
             } else {
                 pattern::covers(pattern, name)
@@ -296,13 +319,7 @@ fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -
             ),
         ));
     }
-    // Configuration of the system keeps its secrets elsewhere; in an application
-    // `*.conf` may well be `redis.conf`.
-    let in_etc = first == Some("etc") && root.len() > 1;
-    let is_source = |include: &String| {
-        let suffix = include.strip_prefix("*.").unwrap_or_default();
-        words(secrets::SOURCES).any(|source| source == suffix) || in_etc && suffix == "conf"
-    };
+    let is_source = |include: &String| is_source(root, include);
     let is_source = !include.is_empty() && include.iter().all(is_source);
     let could_be_read = |pattern: &str| {
         let last = pattern.rsplit('/').next().unwrap_or(pattern);
@@ -320,6 +337,15 @@ fn tree(path: &str, root: &[Component], include: &[String], place: &Place<'_>) -
             ),
         )
     })
+}
+
+/// Whether a pattern of names in a directory is after program text or logs, or
+/// after the system's configuration, which keeps its secrets in files of other
+/// names; in an application `*.conf` may well be `redis.conf`.
+fn is_source(directory: &[Component], names: &str) -> bool {
+    let in_etc = matches!(directory, [etc, _, ..] if etc.text == "etc");
+    let suffix = names.strip_prefix("*.").unwrap_or_default();
+    words(secrets::SOURCES).any(|source| source == suffix) || in_etc && suffix == "conf"
 }
 
 /// The parts of a list that is written as one text.

@@ -58,7 +58,7 @@ pub(super) const KINDS: &[Kind] = &[
         patterns: "\
             private *.pem *.key *.p12 *.pfx *.p8 *.pk8 *.pkcs12 *.jks *.jceks *.bcfks *.keystore \
             keystore truststore *.truststore *.kdb *.kdbx *.kwallet privkey* private_key* \
-            private-key* privatekey* server-key* .gnupg secring.gpg private-keys-v1.d \
+            private-key* privatekey* server-key* .gnupg secring.gpg private-keys-v1.d key3.db key4.db priv *.keyring authkey* \
             /etc/letsencrypt/accounts /etc/letsencrypt/keys /var/lib/acme acme.json .acme.sh \
             /etc/luks* /etc/cryptsetup-keys.d *.keyfile keyfile *.jwk *.jwks .age *.agekey \
             keys.txt /var/lib/puppet/ssl /etc/puppetlabs/puppet/ssl /etc/bind/*.key rndc.key \
@@ -120,7 +120,7 @@ pub(super) const KINDS: &[Kind] = &[
             /etc/cloudflared .cloudflared /etc/mail/authinfo* /etc/msmtprc /etc/ssmtp \
             /etc/bacula /etc/bareos /etc/borg* /etc/restic* /etc/zabbix/zabbix_server.conf* \
             /etc/zabbix/zabbix_proxy.conf* /etc/zabbix/web /etc/datadog-agent /etc/newrelic* \
-            /etc/odbc.ini .odbc.ini /etc/postgresql-common/pgbouncer* userlist.txt \
+            /etc/iscsi/iscsid.conf /etc/odbc.ini .odbc.ini /etc/postgresql-common/pgbouncer* userlist.txt \
             /etc/pgbouncer /etc/proxysql* /etc/rabbitmq .erlang.cookie /etc/couchdb \
             mongo-keyfile* .mongorc.js .mongoshrc.js /etc/kibana /etc/kafka \
             /etc/cups/printers.conf",
@@ -132,7 +132,7 @@ pub(super) const KINDS: &[Kind] = &[
             wp-config*.php configuration.php config.inc.php settings.local.php \
             sites/*/settings.php LocalSettings.php local_settings.py secret_settings.py \
             config/database.yml database.yml config/secrets.yml* config/master.key \
-            config/credentials* app/etc/env.php app/etc/local.xml parameters.yml parameters.yaml \
+            config/credentials* app/etc/env.php app/etc/local.xml application.yml application.yaml application.properties application-*.yml application-*.yaml application-*.properties config.php parameters.yml parameters.yaml \
             parameters.ini appsettings.*.json web.config hibernate.cfg.xml tomcat-users.xml \
             jetty-realm.properties standalone*.xml *-users.properties config.secret* \
             /etc/roundcube /etc/phpmyadmin /etc/phppgadmin /etc/nextcloud nextcloud/config \

@@ -144,18 +144,21 @@ fn a_rule_applies_where_it_says() {
 fn only_an_explicit_override_lifts_a_catastrophe() {
     let mkfs = rule("mkfs.ext4", AutoAllow);
     assert_eq!(decide("mkfs.ext4 /dev/sdb", &[]), Reject);
-    assert_eq!(decide("mkfs.ext4 /dev/sdb", &[mkfs.clone()]), Reject);
+    assert_eq!(
+        decide("mkfs.ext4 /dev/sdb", std::slice::from_ref(&mkfs)),
+        Reject
+    );
     let explicit = Rule {
         overrides_catastrophe: true,
         decision: ApprovalRequired,
         ..mkfs
     };
     assert_eq!(
-        decide("mkfs.ext4 /dev/sdb", &[explicit.clone()]),
+        decide("mkfs.ext4 /dev/sdb", std::slice::from_ref(&explicit)),
         ApprovalRequired
     );
     assert_eq!(
-        decide("mkfs.ext4 /dev/sdb; ls", &[explicit.clone()]),
+        decide("mkfs.ext4 /dev/sdb; ls", std::slice::from_ref(&explicit)),
         Reject
     );
     assert_eq!(

@@ -1,9 +1,5 @@
 //! Tests of the policy as a whole.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a failed test should stop here"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 
 mod circumstances;
 mod corpus;
