@@ -6,6 +6,7 @@
 //! in a system directory: a file of the same name elsewhere is another program.
 
 mod archive;
+mod awk;
 mod condition;
 mod content;
 mod engine;
