@@ -239,16 +239,12 @@ pub(super) const COMMANDS: &[Command] = &[
         long: "--list --test --verbose --stdout --decompress --keep --quiet --version",
         operands: READ,
         check: Some(|parsed| {
-            let looks = parsed.has(&[
-                "-l",
-                "-t",
-                "-c",
-                "--list",
-                "--test",
-                "--stdout",
-                "--version",
-            ]);
-            (!looks)
+            // The last of several modes counts, so that `-l -d` replaces the file.
+            let prints = parsed.has(&["-c", "--stdout"]);
+            let looks = parsed.has(&["-l", "-t", "--list", "--test"])
+                && !parsed.has(&["-d", "--decompress"]);
+            let version = parsed.has(&["--version"]) && parsed.operands.is_empty();
+            (!prints && !looks && !version)
                 .then(|| Refusal::new("replace", "without `-l`, `-t` or `-c` it replaces the file"))
         }),
         allowed: examples![
@@ -309,6 +305,10 @@ pub(super) const COMMANDS: &[Command] = &[
             "openssl version -a",
             "openssl x509 -in /srv/a.crt -noout -dates -subject",
             "openssl x509 -noout -text -in /srv/a.pem",
+            "openssl x509 -in /srv/a.crt -text",
+            "openssl verify -CAfile /srv/ca.crt /srv/a.crt",
+            "openssl ciphers -v",
+            "openssl req -in /srv/a.csr -noout -text",
         ],
         asks: examples![
             "openssl x509 -in a.crt -out b.crt",
@@ -317,7 +317,11 @@ pub(super) const COMMANDS: &[Command] = &[
             "openssl x509 -in a.crt -noout -engine x",
             "openssl enc -in /etc/shadow",
             "openssl",
-            "openssl x509 -in a.crt",
+            "openssl req -in a.csr",
+            "openssl req -new -key x",
+            "openssl verify -engine x a.crt",
+            "openssl x509 -req -in a",
+            "openssl x509 -signkey k -in a",
         ],
         ..Command::BARE
     },

@@ -375,6 +375,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "test 3 -gt 2",
             "test -n x",
             "test ! -e /x",
+            "test a != b",
         ],
         asks: examples![
             "test -v 'v[$(id)]'",

@@ -135,7 +135,7 @@ fn after_address(text: &str) -> Option<&str> {
     }))
 }
 
-/// `openssl version` and `openssl x509 -noout …`.
+/// `openssl version`, `openssl x509 …` and the like.
 pub(super) fn openssl(words: &[Word]) -> Outcome {
     const SHOWS: &[&str] = &[
         "-text",
@@ -168,11 +168,19 @@ pub(super) fn openssl(words: &[Word]) -> Outcome {
         {
             return Ok(Vec::new());
         }
-        ["x509", ..] => {}
+        ["x509" | "crl" | "req", ..] => {}
+        ["ciphers", options @ ..]
+            if options
+                .iter()
+                .all(|option| ["-v", "-V", "-s"].contains(option) || is_name(option)) =>
+        {
+            return Ok(Vec::new());
+        }
+        ["verify", files @ ..] => return verify(files, &words[1..]),
         _ => {
             return Err(Refusal::new(
                 "verb",
-                "only `version` and `x509 -noout` are known to only look",
+                "only `version`, `verify`, and showing certificates are known to only look",
             ));
         }
     }
@@ -209,11 +217,30 @@ pub(super) fn openssl(words: &[Word]) -> Outcome {
             }
         }
     }
-    if !quiet {
+    // Without it the certificate is printed again; of a request, so is what was in it.
+    if !quiet && texts[0] != "x509" {
         return Err(Refusal::new(
             "output",
             "without `-noout` it prints the file again",
         ));
+    }
+    Ok(touched)
+}
+
+/// `openssl verify [-CAfile FILE] FILE…`
+fn verify(texts: &[&str], words: &[Word]) -> Outcome {
+    let mut touched = Vec::new();
+    for (text, word) in texts.iter().zip(words) {
+        if matches!(*text, "-CAfile" | "-untrusted" | "-verbose" | "-show_chain") {
+            continue;
+        }
+        if !word.is_literal() || !is_name(text) || text.contains(':') {
+            return Err(Refusal::new(
+                "option",
+                format!("`{text}` is not known to only look"),
+            ));
+        }
+        touched.push(Touch::new(word, Access::Names));
     }
     Ok(touched)
 }
