@@ -102,8 +102,11 @@ fn in_words(words: &[&Word], depth: u32) -> Option<Finding> {
             let target = word.text.strip_prefix("of=")?;
             is_block_device(target).then(|| disk("`dd` to", target))
         }),
-        "mkfs" | "mke2fs" | "mkswap" | "wipefs" | "shred" | "blkdiscard" | "tee" | "badblocks"
-        | "sgdisk" | "sfdisk" | "mkdosfs" => device_operand(name, rest),
+        "mkfs" | "mke2fs" | "mkswap" | "wipefs" | "shred" | "blkdiscard" | "tee" | "mkdosfs" => {
+            device_operand(name, rest)
+        }
+        // These also show what is there.
+        "badblocks" | "sgdisk" | "sfdisk" if !only_shows(rest) => device_operand(name, rest),
         "cp" | "mv" | "install" => rest
             .last()
             .filter(|word| is_block_device(&word.text))
@@ -198,6 +201,19 @@ fn disk(what: &str, path: &str) -> Finding {
         "catastrophe.disk",
         format!("{what} {} destroys what is on the disk", shown(path)),
     )
+}
+
+/// Whether a program for partitions or bad blocks is asked to show and nothing else.
+fn only_shows(words: &[&Word]) -> bool {
+    const SHOWS: &[&str] = &[
+        "-l", "--list", "-d", "--dump", "-J", "--json", "-p", "--print", "-v", "-s", "-sv", "-V",
+    ];
+    let mut options = words
+        .iter()
+        .map(|word| word.text.as_str())
+        .filter(|text| text.starts_with('-'))
+        .peekable();
+    options.peek().is_some() && options.all(|option| SHOWS.contains(&option))
 }
 
 fn device_operand(name: &str, words: &[&Word]) -> Option<Finding> {
@@ -402,6 +418,9 @@ mod tests {
             "cp x.img /dev/sdb",
             "sudo tee /dev/mmcblk0",
             "blkdiscard /dev/nvme0n1",
+            "sgdisk --zap-all /dev/sda",
+            "sfdisk /dev/sda",
+            "badblocks -w /dev/sda",
             "find / -delete; dd of=/dev/xvda",
         ] {
             assert!(
@@ -446,6 +465,9 @@ mod tests {
             "rm -rf '~'",
             "mkfs.ext4 disk.img",
             "rm -rf /home/old",
+            "sfdisk -d /dev/sda",
+            "sgdisk -p /dev/sda",
+            "badblocks -sv /dev/sda",
             "cat /dev/sda > x",
         ] {
             assert_eq!(rule(text), None, "{text}");

@@ -463,7 +463,7 @@ impl Lexer<'_> {
             );
             word.opaque = true;
         }
-        if marks.bang && (word.text != "!" || !word.bare || first) {
+        if marks.bang && word.text != "!=" && (word.text != "!" || !word.bare || first) {
             self.opaque("scan.bang", "`!` is special in some shells");
             word.opaque |= word.text != "!";
         }

@@ -8,7 +8,7 @@ use super::super::paths::{Access, is_like_directory};
 use super::super::types::shown;
 use super::engine;
 use super::spec::{
-    Command, Kind, Operands, Outcome, Parsed, Refusal, Style, Touch, examples, refused,
+    Command, Kind, Operands, Outcome, Parsed, Refusal, Style, Touch, examples, is_name, refused,
 };
 
 const READ: Operands = Operands::Any(Kind::Read);
@@ -219,7 +219,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["zcat", "gzcat", "bzcat", "xzcat", "zstdcat"],
+        names: &["zcat", "gzcat", "bzcat", "xzcat", "lzcat", "zstdcat"],
         does: "prints compressed files",
         operands: READ,
         allowed: examples![
@@ -231,21 +231,39 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["gzip", "xz", "zstd", "bzip2"],
-        does: "lists or tests compressed files",
-        flags: "ltvq",
-        long: "--list --test --verbose --version",
-        operands: Operands::Any(Kind::Names),
+        names: &[
+            "gzip", "gunzip", "xz", "unxz", "zstd", "unzstd", "bzip2", "bunzip2",
+        ],
+        does: "lists, tests or prints compressed files",
+        flags: "ltvqcdk",
+        long: "--list --test --verbose --stdout --decompress --keep --quiet --version",
+        operands: READ,
         check: Some(|parsed| {
-            let looks = parsed.has(&["-l", "-t", "--list", "--test", "--version"]);
-            (!looks).then(|| Refusal::new("replace", "without `-l` or `-t` it replaces the file"))
+            // The last of several modes counts, so that `-l -d` replaces the file.
+            let prints = parsed.has(&["-c", "--stdout"]);
+            let looks = parsed.has(&["-l", "-t", "--list", "--test"])
+                && !parsed.has(&["-d", "--decompress"]);
+            let version = parsed.has(&["--version"]) && parsed.operands.is_empty();
+            (!prints && !looks && !version)
+                .then(|| Refusal::new("replace", "without `-l`, `-t` or `-c` it replaces the file"))
         }),
         allowed: examples![
             "gzip -l /srv/a.gz",
             "gzip -tv /srv/a.gz",
             "xz --list /srv/a.xz",
+            "gzip -dc /var/log/syslog.2.gz",
+            "gunzip -c /srv/a.gz",
+            "zstd -dc /srv/a.zst",
         ],
         asks: examples![
+            "gunzip /srv/a.gz",
+            "zstd -l -d /srv/a.zst",
+            "xz -td /srv/a.xz",
+            "bzip2 --version /srv/a",
+            "gzip -dc /etc/shadow.gz",
+            "zstd -dc a.zst -o b",
+            "xz -dc --files=/srv/x",
+            "bunzip2 -k a.bz2",
             "gzip /srv/a",
             "gzip -d /srv/a.gz",
             "xz -v /srv/a",
@@ -256,27 +274,12 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["jq"],
         does: "prints parts of JSON files",
-        flags: "rcCSsenMaj",
-        long: "\
-            --raw-output --compact-output --color-output --monochrome-output --sort-keys --slurp \
-            --exit-status --null-input --ascii-output --join-output --tab --version --help",
-        values: &[("--indent", Kind::Number)],
-        refused: &[
-            refused("-f", "program", "reads the program from a file"),
-            refused("--from-file", "program", "reads the program from a file"),
-            refused("-L", "program", "loads modules from a directory"),
-            refused("--rawfile", "content", "reads another file"),
-            refused("--slurpfile", "content", "reads another file"),
-        ],
-        operands: Operands::FirstThen {
-            first: Kind::Is(is_plain_filter),
-            unless: &[],
-            then: Kind::Read,
-        },
+        style: Style::Custom(jq),
         allowed: examples![
             "jq . /srv/a.json",
             "jq -r '.a[] | select(.b > 1) | .c' /srv/a.json",
             "jq length /srv/a.json",
+            "jq --arg x 1 '.a == $x' /srv/a.json",
         ],
         asks: examples![
             "jq env",
@@ -287,6 +290,9 @@ pub(super) const COMMANDS: &[Command] = &[
             "jq -f x",
             "jq 'include \"a\"; .' x",
             "jq 'input_filename' x",
+            "jq --arg a",
+            "jq --arg -f x . y",
+            "jq --args . /etc/shadow",
             "jq",
         ],
         ..Command::BARE
@@ -299,6 +305,10 @@ pub(super) const COMMANDS: &[Command] = &[
             "openssl version -a",
             "openssl x509 -in /srv/a.crt -noout -dates -subject",
             "openssl x509 -noout -text -in /srv/a.pem",
+            "openssl x509 -in /srv/a.crt -text",
+            "openssl verify -CAfile /srv/ca.crt /srv/a.crt",
+            "openssl ciphers -v",
+            "openssl req -in /srv/a.csr -noout -text",
         ],
         asks: examples![
             "openssl x509 -in a.crt -out b.crt",
@@ -307,7 +317,11 @@ pub(super) const COMMANDS: &[Command] = &[
             "openssl x509 -in a.crt -noout -engine x",
             "openssl enc -in /etc/shadow",
             "openssl",
-            "openssl x509 -in a.crt",
+            "openssl req -in a.csr",
+            "openssl req -new -key x",
+            "openssl verify -engine x a.crt",
+            "openssl x509 -req -in a",
+            "openssl x509 -signkey k -in a",
         ],
         ..Command::BARE
     },
@@ -378,6 +392,44 @@ fn diff(words: &[Word]) -> Outcome {
         });
     }
     Ok(touched)
+}
+
+const JQ: Command = Command {
+    flags: "rcCSsenMaj",
+    long: "\
+        --raw-output --compact-output --color-output --monochrome-output --sort-keys --slurp \
+        --exit-status --null-input --ascii-output --join-output --tab --version --help",
+    values: &[("--indent", Kind::Number)],
+    refused: &[
+        refused("-f", "program", "reads the program from a file"),
+        refused("--from-file", "program", "reads the program from a file"),
+        refused("-L", "program", "loads modules from a directory"),
+        refused("--rawfile", "content", "reads another file"),
+        refused("--slurpfile", "content", "reads another file"),
+    ],
+    operands: Operands::FirstThen {
+        first: Kind::Is(is_plain_filter),
+        unless: &[],
+        then: Kind::Read,
+    },
+    ..Command::BARE
+};
+
+/// `jq`, without the variables that `--arg NAME VALUE` sets.
+fn jq(words: &[Word]) -> Outcome {
+    let mut kept = Vec::with_capacity(words.len());
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        if word.text != "--arg" && word.text != "--argjson" {
+            kept.push(word.clone());
+            continue;
+        }
+        let plain = |word: Option<&Word>| word.is_some_and(Word::is_literal);
+        if !rest.next().is_some_and(|name| is_name(&name.text)) || !plain(rest.next()) {
+            return Err(Refusal::new("value", "`--arg` has no name and value"));
+        }
+    }
+    engine::judge(&JQ, &kept)
 }
 
 /// Programs of binutils take `@file` for the words in that file.

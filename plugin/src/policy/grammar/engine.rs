@@ -123,6 +123,18 @@ impl<'a> Reader<'a> {
         if attached.is_none() && is_listed(self.command.long, name) {
             return self.option(Name::Long(name), None);
         }
+        // `-l64`, where `-l` takes a number.
+        if let Some((letter, number)) = name.split_at_checked(2)
+            && attached.is_none()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && let Some((option, kind)) = self
+                .command
+                .values
+                .iter()
+                .find(|(option, kind)| *option == letter && matches!(kind, Kind::Number))
+        {
+            return self.option(Name::Long(option), Some((Word::literal(number), *kind)));
+        }
         Err(self.refuse(name))
     }
 
@@ -282,6 +294,8 @@ impl<'a> Reader<'a> {
         let access = match kind {
             Kind::Names => Some(Access::Names),
             Kind::Read => Some(Access::Content),
+            Kind::Sniff if word.glob => Some(Access::Names),
+            Kind::Sniff => Some(Access::Content),
             _ => None,
         };
         if let Some(access) = access {
@@ -299,7 +313,7 @@ impl<'a> Reader<'a> {
         }
         let text = word.text.as_str();
         let fits = match kind {
-            Kind::Text | Kind::Include | Kind::Names | Kind::Read => true,
+            Kind::Text | Kind::Include | Kind::Names | Kind::Read | Kind::Sniff => true,
             Kind::Number => is_number(text),
             Kind::Name => is_name(text),
             Kind::OneOf(words) => words.contains(&text),
@@ -334,6 +348,8 @@ fn is_phrase(phrase: &str, words: &[&str]) -> bool {
         };
         let fits = if part == "*" {
             is_name(word)
+        } else if part == "%" {
+            !word.starts_with('-')
         } else {
             part.split('|').any(|option| option == *word)
         };

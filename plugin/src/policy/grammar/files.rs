@@ -140,7 +140,7 @@ pub(super) const COMMANDS: &[Command] = &[
         values: &[
             ("-d", Kind::Number),
             ("--max-depth", Kind::Number),
-            ("-B", SIZES),
+            ("-B", Kind::Name),
             ("--block-size", Kind::Name),
             ("-t", SIZES),
             ("--threshold", SIZES),
@@ -164,6 +164,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "du -ad1 -t 1G /",
             "du -sh /var/log/*",
             "du -csh ./a ./b",
+            "du -sBM /srv",
         ],
         asks: examples![
             "du --files0-from=/etc/shadow",
@@ -295,12 +296,12 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-z", "decompress", "runs decompressors"),
             refused("-S", "sandbox", "switches off the sandbox"),
         ],
-        // The first bytes are looked at, and some kinds of file are described by them.
-        operands: Operands::Any(Kind::Read),
+        operands: Operands::Any(Kind::Sniff),
         allowed: examples![
             "file /usr/bin/ls",
             "file -bi /srv/a.tar",
             "file --mime-type ./x",
+            "file /srv/*",
         ],
         asks: examples![
             "file -C -m /srv/magic",
@@ -374,6 +375,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "test 3 -gt 2",
             "test -n x",
             "test ! -e /x",
+            "test a != b",
         ],
         asks: examples![
             "test -v 'v[$(id)]'",
@@ -463,6 +465,9 @@ pub(super) const COMMANDS: &[Command] = &[
             "tar -tzvf /srv/a.tar.gz",
             "tar -tf ./a.tar",
             "tar -t -f /srv/a.tar",
+            "tar --list -f /srv/a.tar",
+            "tar --list --file=/srv/a.tar",
+            "tar -tf /srv/a.tar etc/passwd",
         ],
         asks: examples![
             "tar xf /srv/a.tar",
@@ -472,6 +477,10 @@ pub(super) const COMMANDS: &[Command] = &[
             "tar cf a.tar /srv",
             "tar -tf a.tar --checkpoint-action=exec=id",
             "tar -tFf id a.tar",
+            "tar --list --file=h:/a.tar",
+            "tar --list a.tar",
+            "tar -tf a.tar -x",
+            "tar --list -f a.tar --use-compress-program=id",
         ],
         ..Command::BARE
     },
@@ -479,13 +488,54 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["unzip"],
         does: "lists the members of an archive",
         style: Style::Custom(super::archive::unzip),
-        allowed: examples!["unzip -l /srv/a.zip", "unzip -v ./a.zip", "unzip -Z1 a.zip"],
+        allowed: examples![
+            "unzip -l /srv/a.zip",
+            "unzip -v ./a.zip",
+            "unzip -Z1 a.zip",
+            "unzip -lv a.zip",
+        ],
         asks: examples![
             "unzip a.zip",
             "unzip -p a.zip",
+            "unzip -s a.zip",
             "unzip -lo a.zip",
             "unzip -l a.zip -d /x",
         ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["zipinfo"],
+        does: "lists the members of an archive",
+        style: Style::Custom(super::archive::zipinfo),
+        allowed: examples!["zipinfo /srv/a.zip", "zipinfo -1 /srv/a.zip"],
+        asks: examples!["zipinfo -x a.zip", "zipinfo a.zip b"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["locate", "mlocate", "plocate"],
+        does: "looks names up in a list made earlier",
+        flags: "AbceiPpqw0LHS",
+        long: "\
+            --all --basename --count --existing --ignore-case --null --quiet --statistics \
+            --wholename --version --help",
+        values: &[
+            ("-l", Kind::Number),
+            ("-n", Kind::Number),
+            ("--limit", Kind::Number),
+            ("-r", Kind::Text),
+            ("--regexp", Kind::Text),
+        ],
+        refused: &[
+            refused("-d", "content", "reads another list of names"),
+            refused("--database", "content", "reads another list of names"),
+        ],
+        operands: Operands::Any(Kind::Text),
+        allowed: examples![
+            "locate nginx.conf",
+            "locate -c -i readme",
+            "plocate -l 10 '*.conf'",
+        ],
+        asks: examples!["locate -d /etc/shadow x", "locate --database=x y"],
         ..Command::BARE
     },
 ];

@@ -6,7 +6,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["iptables", "ip6tables", "iptables-legacy", "iptables-nft"],
         does: "lists firewall rules",
-        flags: "nvxLS",
+        flags: "nvxLSV",
         long: "--list --list-rules --numeric --verbose --exact --line-numbers --version",
         values: &[("-t", Kind::Name), ("--table", Kind::Name)],
         optional: &[("-w", Kind::Number)],
@@ -20,7 +20,7 @@ pub(super) const COMMANDS: &[Command] = &[
         // A chain after `-L`, and perhaps a number after `-S CHAIN`.
         operands: Operands::UpTo(2, Kind::Name),
         check: Some(|parsed| {
-            let lists = parsed.has(&["-L", "--list", "-S", "--list-rules", "--version"]);
+            let lists = parsed.has(&["-L", "--list", "-S", "--list-rules", "--version", "-V"]);
             (!lists).then(|| Refusal::new("form", "only listing is known to only look"))
         }),
         allowed: examples![
@@ -93,7 +93,14 @@ pub(super) const COMMANDS: &[Command] = &[
             --state --list-all --list-all-zones --list-ports --list-services --list-rich-rules \
             --get-zones --get-default-zone --get-active-zones --get-services --permanent \
             --version",
-        values: &[("--zone", Kind::Name)],
+        values: &[
+            ("--zone", Kind::Name),
+            ("--query-port", Kind::Name),
+            ("--query-service", Kind::Name),
+            ("--info-zone", Kind::Name),
+            ("--info-service", Kind::Name),
+            ("--get-zone-of-interface", Kind::Name),
+        ],
         check: Some(|parsed| {
             let shows = parsed
                 .options
@@ -103,6 +110,7 @@ pub(super) const COMMANDS: &[Command] = &[
         }),
         allowed: examples![
             "firewall-cmd --state",
+            "firewall-cmd --query-port=80/tcp",
             "firewall-cmd --list-all --zone=public",
         ],
         asks: examples![
@@ -120,6 +128,26 @@ pub(super) const COMMANDS: &[Command] = &[
         operands: Operands::Phrases(&["list ..."]),
         allowed: examples!["ipset list", "ipset list blocked"],
         asks: examples!["ipset flush", "ipset list -f x", "ipset save"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["iptables-save", "ip6tables-save"],
+        does: "prints firewall rules",
+        flags: "cV",
+        long: "--counters --version",
+        values: &[("-t", Kind::Name), ("--table", Kind::Name)],
+        refused: &[
+            refused("-f", "output", "writes a file"),
+            refused("--file", "output", "writes a file"),
+            refused("-M", "exec", "runs another program to load modules"),
+            refused("--modprobe", "exec", "runs another program to load modules"),
+        ],
+        allowed: examples!["iptables-save", "iptables-save -t nat -c"],
+        asks: examples![
+            "iptables-save -f /srv/x",
+            "iptables-save -M /srv/x",
+            "iptables-save x"
+        ],
         ..Command::BARE
     },
 ];

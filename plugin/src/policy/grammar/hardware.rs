@@ -6,16 +6,16 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["lscpu", "lsmem"],
         does: "describes processors or memory",
-        flags: "abBcCehJpPrxynV",
+        flags: "abBchJPrxynV",
         long: "\
             --all --bytes --online --offline --json --hex --physical --raw --noheadings \
             --output-all --help --version",
-        values: &[
-            ("-o", Kind::Name),
-            ("--output", Kind::Name),
-            ("--summary", Kind::Name),
-        ],
+        values: &[("-o", Kind::Name), ("--output", Kind::Name)],
         optional: &[
+            ("--summary", Kind::Name),
+            ("-e", Kind::Name),
+            ("-p", Kind::Name),
+            ("-C", Kind::Name),
             ("--extended", Kind::Name),
             ("--parse", Kind::Name),
             ("--caches", Kind::Name),
@@ -24,7 +24,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-s", "root", "reads another system tree"),
             refused("--sysroot", "root", "reads another system tree"),
         ],
-        allowed: examples!["lscpu", "lscpu -e", "lscpu --json", "lsmem -a"],
+        allowed: examples![
+            "lscpu",
+            "lscpu -e",
+            "lscpu -e=CPU,CORE",
+            "lscpu --json",
+            "lsmem -a"
+        ],
         asks: examples!["lscpu -s /srv"],
         ..Command::BARE
     },
@@ -331,7 +337,9 @@ pub(super) const COMMANDS: &[Command] = &[
         long: "--show --get --verbose --utc --version",
         check: Some(|parsed| {
             let shows = parsed.has(&["-r", "--show", "--get", "--version"]);
-            (!shows).then(|| Refusal::new("form", "only `hwclock --show` is known to only look"))
+            // Without any option it shows the clock as well.
+            (!shows && !parsed.options.is_empty())
+                .then(|| Refusal::new("form", "only `hwclock --show` is known to only look"))
         }),
         allowed: examples!["hwclock -r", "hwclock --show --utc"],
         asks: examples![
@@ -365,6 +373,114 @@ pub(super) const COMMANDS: &[Command] = &[
             "smartctl --scan",
         ],
         asks: examples!["smartctl -t short /dev/sda", "smartctl -s on /dev/sda"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["numastat"],
+        does: "shows memory by node",
+        flags: "cmnvz",
+        values: &[("-p", Kind::Name)],
+        operands: Operands::Any(Kind::Name),
+        allowed: examples!["numastat", "numastat -m", "numastat -p 1"],
+        asks: examples!["numastat -x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["nvidia-smi"],
+        does: "shows graphics cards",
+        style: Style::WholeWords,
+        long: "-L -q --list-gpus --query --version -h --help",
+        values: &[
+            ("-i", Kind::Name),
+            ("--id", Kind::Name),
+            ("-d", Kind::Name),
+            ("--display", Kind::Name),
+            ("--query-gpu", Kind::Name),
+            ("--query-compute-apps", Kind::Name),
+            ("--format", Kind::Name),
+        ],
+        refused: &[
+            refused("-f", "output", "writes a file"),
+            refused("--filename", "output", "writes a file"),
+            refused("-l", "endless", "repeats for ever"),
+            refused("-lms", "endless", "repeats for ever"),
+            refused("-r", "reset", "resets a card"),
+            refused("-pm", "set", "changes the setting"),
+            refused("-pl", "set", "changes the setting"),
+        ],
+        allowed: examples![
+            "nvidia-smi",
+            "nvidia-smi -L",
+            "nvidia-smi -q -d MEMORY",
+            "nvidia-smi --query-gpu=name,memory.used --format=csv",
+        ],
+        asks: examples![
+            "nvidia-smi -f x",
+            "nvidia-smi -pm 1",
+            "nvidia-smi -r",
+            "nvidia-smi -l 1"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["sensors"],
+        does: "shows temperatures and fans",
+        flags: "fuAjv",
+        operands: Operands::Any(Kind::Name),
+        refused: &[
+            refused("-s", "set", "changes the limits"),
+            refused("-c", "config", "reads another configuration"),
+        ],
+        allowed: examples!["sensors", "sensors -u"],
+        asks: examples!["sensors -s", "sensors -c /etc/shadow"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ipmitool"],
+        does: "asks the management controller of this machine",
+        operands: Operands::Phrases(&[
+            "sensor|sdr|fru|sel",
+            "sensor|sdr|sel list",
+            "sdr|sel elist",
+            "sdr type *",
+            "sel info|time",
+            "chassis|power status",
+            "mc|bmc info",
+            "fru print",
+        ]),
+        refused: &[
+            refused("-H", "remote", "connects to another machine"),
+            refused("-I", "remote", "connects to another machine"),
+        ],
+        allowed: examples![
+            "ipmitool sensor list",
+            "ipmitool sel elist",
+            "ipmitool chassis status"
+        ],
+        asks: examples![
+            "ipmitool power off",
+            "ipmitool -H x sel list",
+            "ipmitool sel clear",
+            "ipmitool user list",
+            "ipmitool sel time set now",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["cpupower"],
+        does: "describes processors",
+        operands: Operands::Phrases(&["frequency-info|idle-info|info"]),
+        allowed: examples!["cpupower frequency-info"],
+        asks: examples!["cpupower frequency-set -g performance", "cpupower monitor"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["efibootmgr"],
+        does: "lists boot entries",
+        flags: "vu",
+        long: "--verbose --unicode",
+        allowed: examples!["efibootmgr", "efibootmgr -v"],
+        asks: examples!["efibootmgr -o 0001", "efibootmgr -b 1 -B", "efibootmgr -c"],
         ..Command::BARE
     },
 ];

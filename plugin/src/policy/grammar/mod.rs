@@ -6,6 +6,7 @@
 //! in a system directory: a file of the same name elsewhere is another program.
 
 mod archive;
+mod awk;
 mod condition;
 mod content;
 mod engine;
@@ -17,11 +18,14 @@ mod network;
 mod packages;
 mod process;
 mod programs;
+mod ps;
+mod scheduling;
 mod script;
 mod search;
 mod services;
 mod shell;
 mod spec;
+mod storage;
 mod system;
 mod text;
 mod wording;
@@ -38,7 +42,9 @@ const TABLES: &[&[Command]] = &[
     search::COMMANDS,
     system::COMMANDS,
     hardware::COMMANDS,
+    storage::COMMANDS,
     process::COMMANDS,
+    scheduling::COMMANDS,
     services::COMMANDS,
     network::COMMANDS,
     firewall::COMMANDS,

@@ -107,6 +107,10 @@ pub(super) const COMMANDS: &[Command] = &[
             "ip tunnel show",
             "ip -o -4 a",
             "ip netns",
+            "ip a s",
+            "ip r s",
+            "ip r l",
+            "ip addr help",
         ],
         asks: examples![
             "ip addr del 10.1.1.1/24 dev eth1",
@@ -196,7 +200,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["ethtool"],
         does: "shows a network card",
-        flags: "akgiSlcnTP",
+        flags: "akgiSlcnTPm",
         long: "\
             --show-features --show-offload --show-ring --driver --statistics --show-channels \
             --show-coalesce --show-pause --show-time-stamping --version --show-permaddr \
@@ -275,7 +279,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["nmcli"],
         does: "shows network settings",
         flags: "tp",
-        long: "--terse --pretty --version",
+        long: "--terse --pretty --active --version",
         values: &[
             ("-f", Kind::Name),
             ("--fields", Kind::Name),
@@ -297,11 +301,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "device|dev|d show ...",
             "connection|con|c",
             "connection|con|c show ...",
-            "radio",
+            "radio|networking",
+            "networking connectivity",
         ]),
         allowed: examples![
             "nmcli",
             "nmcli device status",
+            "nmcli con show --active",
             "nmcli con show",
             "nmcli -t -f NAME,UUID con show",
             "nmcli dev show eth0",
@@ -321,6 +327,165 @@ pub(super) const COMMANDS: &[Command] = &[
         operands: Operands::Phrases(&["show ...", "showmacs|showstp *"]),
         allowed: examples!["brctl show"],
         asks: examples!["brctl addbr x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["mii-tool"],
+        does: "shows a network card",
+        flags: "vV",
+        operands: Operands::Any(Kind::Name),
+        refused: &[
+            refused("-r", "restart", "restarts negotiation"),
+            refused("-R", "restart", "resets the card"),
+            refused("-F", "set", "changes the card"),
+            refused("-w", "endless", "waits for changes"),
+        ],
+        allowed: examples!["mii-tool", "mii-tool -v eth0"],
+        asks: examples!["mii-tool -R eth0", "mii-tool -w"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["iw"],
+        does: "shows wireless cards",
+        operands: Operands::Phrases(&["dev|phy|list", "dev * info|link", "reg get"]),
+        allowed: examples!["iw dev", "iw dev wlan0 link"],
+        asks: examples![
+            "iw dev wlan0 scan",
+            "iw reg set DE",
+            "iw dev wlan0 disconnect"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["wg"],
+        does: "shows tunnels",
+        // `dump` and `private-key` show keys.
+        operands: Operands::Phrases(&[
+            "",
+            "show",
+            "show *",
+            "show * endpoints|latest-handshakes|transfer|allowed-ips|peers|listen-port|public-key",
+        ]),
+        allowed: examples!["wg", "wg show", "wg show wg0 latest-handshakes"],
+        asks: examples![
+            "wg show wg0 private-key",
+            "wg show all dump",
+            "wg showconf wg0",
+            "wg set wg0 peer x remove",
+            "wg genkey",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["nstat"],
+        does: "shows counters of the network",
+        flags: "asz",
+        long: "--zeros --noupdate",
+        check: Some(|parsed| {
+            (!parsed.has(&["-s", "--noupdate"]))
+                .then(|| Refusal::new("output", "without `-s` it writes a history file"))
+        }),
+        allowed: examples!["nstat -s", "nstat -asz"],
+        asks: examples!["nstat", "nstat -az", "nstat -sr"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["conntrack"],
+        does: "lists tracked connections",
+        flags: "LCS",
+        long: "--dump --count --stats --version",
+        values: &[
+            ("-p", Kind::Name),
+            ("-s", Kind::Name),
+            ("-d", Kind::Name),
+            ("-f", Kind::Name),
+            ("-o", Kind::Name),
+            ("--dport", Kind::Name),
+            ("--sport", Kind::Name),
+            ("--state", Kind::Name),
+        ],
+        refused: &[
+            refused("-D", "delete", "deletes entries"),
+            refused("-F", "delete", "deletes entries"),
+            refused("-z", "clear", "clears counters"),
+            refused("-E", "endless", "waits for events and never ends"),
+        ],
+        check: Some(|parsed| {
+            let lists = parsed.has(&[
+                "-L",
+                "-C",
+                "-S",
+                "--dump",
+                "--count",
+                "--stats",
+                "--version",
+            ]);
+            (!lists).then(|| Refusal::new("form", "without `-L` it is not known to only look"))
+        }),
+        operands: Operands::UpTo(1, Kind::OneOf(&["conntrack", "expect"])),
+        allowed: examples![
+            "conntrack -L",
+            "conntrack -C",
+            "conntrack -L -p tcp --dport 443"
+        ],
+        asks: examples![
+            "conntrack -D -p tcp",
+            "conntrack -F",
+            "conntrack -Lz",
+            "conntrack -E"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["vnstat"],
+        does: "shows recorded traffic",
+        flags: "dmhsw5y",
+        values: &[("-i", Kind::Name)],
+        refused: &[
+            refused("-l", "endless", "waits and never ends"),
+            refused("-u", "output", "updates the record"),
+        ],
+        allowed: examples!["vnstat", "vnstat -d -i eth0"],
+        asks: examples![
+            "vnstat -l",
+            "vnstat --remove -i eth0",
+            "vnstat --config /etc/shadow"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ipcalc"],
+        does: "computes with addresses",
+        flags: "bnm",
+        operands: Operands::UpTo(2, Kind::Name),
+        allowed: examples!["ipcalc 10.0.0.0/24"],
+        asks: examples!["ipcalc -h 10.0.0.1"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["rpcinfo", "showmount"],
+        does: "shows what this host serves",
+        flags: "psead",
+        // An operand is another machine.
+        allowed: examples!["rpcinfo -p", "showmount -e"],
+        asks: examples!["rpcinfo -p db9.example", "showmount -e x", "rpcinfo -d 1 2"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["exportfs"],
+        does: "lists exported directories",
+        flags: "vs",
+        allowed: examples!["exportfs", "exportfs -v"],
+        asks: examples!["exportfs -ra", "exportfs -u x:/srv", "exportfs x:/srv"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["nfsstat", "smbstatus"],
+        does: "shows what is shared",
+        flags: "bcLmnprSsv",
+        refused: &[refused("-z", "clear", "clears counters")],
+        allowed: examples!["nfsstat -s", "smbstatus -b"],
+        asks: examples!["nfsstat -z", "nfsstat -Z 1"],
         ..Command::BARE
     },
 ];
@@ -387,6 +552,19 @@ const OPTIONS: &[&str] = &[
     "-echo",
 ];
 
+/// One letter that these objects, in iproute2 and busybox alike, read as `show` or
+/// `list` before anything else; for a link it is `set`.
+fn abbreviates_show(object: &str, verb: &str) -> bool {
+    match verb {
+        "s" => matches!(
+            object,
+            "a" | "addr" | "address" | "r" | "ro" | "route" | "n" | "neigh" | "rule" | "ru"
+        ),
+        "l" => matches!(object, "a" | "addr" | "address" | "r" | "ro" | "route"),
+        _ => false,
+    }
+}
+
 /// `ip [options] OBJECT [show [selectors]]`, where nothing is abbreviated beyond
 /// what has one meaning: `ip l s` is `ip link set`.
 fn ip(words: &[Word]) -> Outcome {
@@ -423,8 +601,14 @@ fn ip(words: &[Word]) -> Outcome {
         };
     }
     match rest {
+        [] if texts.iter().any(|word| *word == "-h") => Ok(Vec::new()),
+        ["help"] => Ok(Vec::new()),
+        [object, "help"] if OBJECTS.contains(object) => Ok(Vec::new()),
         [object] if OBJECTS.contains(object) => Ok(Vec::new()),
-        [object, show, selectors @ ..] if OBJECTS.contains(object) && SHOWS.contains(show) => {
+        [object, show, selectors @ ..]
+            if OBJECTS.contains(object)
+                && (SHOWS.contains(show) || abbreviates_show(object, show)) =>
+        {
             match selectors.iter().all(|word| is_name(word)) {
                 true => Ok(Vec::new()),
                 false => Err(Refusal::new(
@@ -433,7 +617,7 @@ fn ip(words: &[Word]) -> Outcome {
                 )),
             }
         }
-        ["r" | "ro" | "route", "get", selectors @ ..]
+        ["r" | "ro" | "route", "get" | "g", selectors @ ..]
             if selectors.iter().all(|word| is_name(word)) =>
         {
             Ok(Vec::new())

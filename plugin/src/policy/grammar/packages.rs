@@ -12,9 +12,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["dpkg", "dpkg-query"],
         does: "shows installed packages",
-        flags: "lsLSpWVC",
+        flags: "lsLSpWVCIc",
         long: "\
-            --list --status --listfiles --search --print-avail --show --verify --audit \
+            --info --contents --compare-versions --list --status --listfiles --search --print-avail --show --verify --audit \
             --get-selections --print-architecture --print-foreign-architectures --no-pager \
             --version --help",
         values: &[
@@ -42,6 +42,9 @@ pub(super) const COMMANDS: &[Command] = &[
             "dpkg --get-selections",
             "dpkg --print-architecture",
             "dpkg -V nginx",
+            "dpkg -I /srv/a.deb",
+            "dpkg -c /srv/a.deb",
+            "dpkg --compare-versions 1.2 lt 1.10",
         ],
         asks: examples![
             "dpkg -i x.deb",
@@ -149,7 +152,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["apt"],
         does: "shows packages",
-        flags: "aq",
+        flags: "aqv",
         long: "\
             --installed --upgradable --upgradeable --manual-installed --all-versions \
             --names-only --full --version",
@@ -157,7 +160,11 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-c", "config", CONFIG),
             refused("-o", "config", CONFIG),
         ],
-        operands: Operands::Phrases(&["", "list|policy ...", "show|search|depends|rdepends * ..."]),
+        operands: Operands::Phrases(&[
+            "",
+            "list|policy ...",
+            "show|showsrc|search|depends|rdepends * ...",
+        ]),
         allowed: examples![
             "apt list --installed",
             "apt list --upgradable",
@@ -186,20 +193,28 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["apk"],
         does: "shows packages",
-        flags: "vadLIWeq",
-        long: "--installed --verbose --all --contents --who-owns --description --version",
+        flags: "vadLIWequxo",
+        values: &[("-l", Kind::Name), ("--limit", Kind::Name)],
+        long: "--upgradable --upgradeable --available --exact --installed --verbose --all --contents --who-owns --description --version",
         refused: &[
             refused("-p", "root", OTHER_ROOT),
             refused("--root", "root", OTHER_ROOT),
             refused("-X", "network", "asks another repository"),
             refused("-U", "network", "fetches the index"),
         ],
-        operands: Operands::Phrases(&["info|list|policy ...", "stats", "version"]),
+        operands: Operands::Phrases(&[
+            "",
+            "info|list|policy|search|dot|version ...",
+            "stats|audit",
+        ]),
         allowed: examples![
             "apk info",
             "apk info -vv",
             "apk list --installed",
             "apk policy nginx",
+            "apk search -v nginx",
+            "apk list --upgradable",
+            "apk --version",
             "apk info -L nginx",
         ],
         asks: examples![
@@ -216,7 +231,10 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["dnf", "yum"],
         does: "shows packages",
         flags: "qvC",
-        long: "--cacheonly --quiet --installed --available --all --version --showduplicates",
+        long: "\
+            --cacheonly --quiet --installed --available --all --version --showduplicates \
+            --upgrades --updates --extras --obsoletes --recent --enabled --disabled --list --info \
+            --requires --provides --depends --whatprovides --whatrequires --security",
         refused: &[
             refused("-c", "config", CONFIG),
             refused("--config", "config", CONFIG),
@@ -227,7 +245,10 @@ pub(super) const COMMANDS: &[Command] = &[
         operands: Operands::Phrases(&[
             "",
             "list ...",
-            "info|provides|whatprovides|search * ...",
+            "info|provides|whatprovides|search|deplist|repoquery * ...",
+            "check-update|repoinfo|updateinfo ...",
+            "group|groups|module list|info ...",
+            "grouplist|check",
             "repolist",
             "repolist all|enabled|disabled",
             "history",
@@ -240,6 +261,10 @@ pub(super) const COMMANDS: &[Command] = &[
             "dnf history",
             "dnf -q list --installed",
             "yum history info 3",
+            "dnf check-update",
+            "dnf repoquery --requires nginx",
+            "yum group list",
+            "dnf updateinfo list security",
         ],
         asks: examples![
             "yum install x",
@@ -258,12 +283,16 @@ pub(super) const COMMANDS: &[Command] = &[
         style: Style::Custom(|words| {
             let query = words.first().and_then(|word| word.text.strip_prefix("-Q"));
             let known =
-                query.is_some_and(|letters| letters.chars().all(|c| "ilqseomdtnkcg".contains(c)));
+                query.is_some_and(|letters| letters.chars().all(|c| "ilqseomdtnkcgu".contains(c)));
+            // These look into the lists of the mirrors as they were last fetched.
+            let search = words.first().is_some_and(|word| {
+                ["-Ss", "-Si", "-Sii", "-Sl", "-Sg", "-Ssq", "-V"].contains(&word.text.as_str())
+            });
             let names = words
                 .iter()
                 .skip(1)
                 .all(|word| word.is_literal() && is_name(&word.text));
-            if known && names {
+            if (known || search) && names {
                 Ok(Vec::new())
             } else {
                 Err(Refusal::new(
@@ -277,10 +306,14 @@ pub(super) const COMMANDS: &[Command] = &[
             "pacman -Qi bash",
             "pacman -Qo /usr/bin/ls",
             "pacman -Qdt",
+            "pacman -Qu",
+            "pacman -Ss nginx",
         ],
         asks: examples![
             "pacman -S x",
             "pacman -Syu",
+            "pacman -Sy",
+            "pacman -Ssy x",
             "pacman -R x",
             "pacman -Q --root /x",
             "pacman -Qu --config x",
@@ -291,12 +324,12 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["snap", "flatpak"],
         does: "shows installed packages",
-        long: "--all --version",
+        long: "--all --app --runtime --version",
         operands: Operands::Phrases(&[
             "list ...",
             "version",
             "services ...",
-            "connections|changes",
+            "connections|changes|interfaces",
         ]),
         allowed: examples!["snap list", "snap services"],
         asks: examples![
@@ -310,16 +343,27 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["pip", "pip3"],
         does: "shows installed packages",
-        flags: "qvV",
-        long: "--user --local --version --disable-pip-version-check",
+        flags: "qvVf",
+        long: "--files --user --local --version --disable-pip-version-check",
         values: &[("--format", Kind::OneOf(&["columns", "freeze", "json"]))],
         refused: &[
             refused("-o", "network", "asks the index"),
             refused("--outdated", "network", "asks the index"),
             refused("--python", "exec", "runs another interpreter"),
         ],
-        operands: Operands::Phrases(&["", "list|freeze", "show * ..."]),
+        operands: Operands::Phrases(&["", "list|freeze|check", "show * ..."]),
+        check: Some(|parsed| {
+            // Elsewhere `-f` is a place to look for packages.
+            let shows = parsed
+                .operands
+                .first()
+                .is_some_and(|word| word.text == "show");
+            (parsed.has(&["-f"]) && !shows)
+                .then(|| Refusal::new("network", "`-f` looks for packages elsewhere"))
+        }),
         allowed: examples![
+            "pip show -f requests",
+            "pip check",
             "pip list",
             "pip3 show requests",
             "pip freeze",
@@ -329,6 +373,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "pip install x",
             "pip list --outdated",
             "pip --python=/x list",
+            "pip list -f x",
             "pip uninstall x",
             "pip download x",
         ],
@@ -344,7 +389,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["update-alternatives"],
+        names: &["update-alternatives", "alternatives"],
         does: "shows alternatives",
         long: "--get-selections --version",
         values: &[
@@ -376,6 +421,138 @@ pub(super) const COMMANDS: &[Command] = &[
         long: "--all --id --description --release --codename --short --version",
         allowed: examples!["lsb_release -a", "lsb_release -ds"],
         asks: examples!["lsb_release x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["dpkg-deb"],
+        does: "describes a package file",
+        flags: "Icf",
+        long: "--info --contents --field --version",
+        operands: Operands::Any(Kind::Names),
+        refused: &[
+            refused("-x", "unpack", "unpacks the package"),
+            refused("-e", "unpack", "unpacks the package"),
+            refused("-R", "unpack", "unpacks the package"),
+            refused("-b", "build", "writes a package"),
+        ],
+        check: Some(|parsed| {
+            parsed
+                .options
+                .is_empty()
+                .then(|| Refusal::new("form", "it names nothing to show"))
+        }),
+        allowed: examples!["dpkg-deb -I /srv/a.deb", "dpkg-deb -c /srv/a.deb"],
+        asks: examples![
+            "dpkg-deb -x a.deb /srv",
+            "dpkg-deb -b x",
+            "dpkg-deb --fsys-tarfile a.deb"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["debsums"],
+        does: "compares installed files with their packages",
+        flags: "aceslx",
+        long: "--all --changed --config --silent --list-missing --version",
+        operands: Operands::Any(Kind::Name),
+        refused: &[
+            refused("-g", "output", "writes files"),
+            refused("-r", "root", OTHER_ROOT),
+        ],
+        allowed: examples!["debsums -c", "debsums nginx"],
+        asks: examples![
+            "debsums -g nginx",
+            "debsums --generate=missing",
+            "debsums -r /x"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["zypper"],
+        does: "shows packages",
+        flags: "isudtv",
+        long: "--installed-only --details --no-refresh --version",
+        operands: Operands::Phrases(&[
+            "",
+            "search|se|info|if|what-provides|wp * ...",
+            "repos|lr|list-updates|lu|list-patches|lp|packages|pa|patches|products|pd|services|ls ...",
+        ]),
+        refused: &[
+            refused("--root", "root", OTHER_ROOT),
+            refused("-c", "config", CONFIG),
+        ],
+        allowed: examples![
+            "zypper se nginx",
+            "zypper lr -d",
+            "zypper lu",
+            "zypper info nginx"
+        ],
+        asks: examples![
+            "zypper in x",
+            "zypper rm x",
+            "zypper ref",
+            "zypper --root /x se y",
+            "zypper up"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["ldconfig"],
+        does: "lists known libraries",
+        flags: "p",
+        long: "--print-cache --version",
+        refused: &[
+            refused("-v", "rebuild", "rebuilds the list"),
+            refused("-r", "root", OTHER_ROOT),
+        ],
+        check: Some(|parsed| {
+            (!parsed.has(&["-p", "--print-cache", "--version"]))
+                .then(|| Refusal::new("rebuild", "without `-p` it rebuilds the list"))
+        }),
+        allowed: examples!["ldconfig -p"],
+        asks: examples![
+            "ldconfig",
+            "ldconfig -pv",
+            "ldconfig -p -C x",
+            "ldconfig -p /srv"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["modprobe"],
+        does: "shows what a kernel module needs",
+        flags: "D",
+        long: "--show-depends --showconfig --version",
+        operands: Operands::UpTo(1, Kind::Name),
+        check: Some(|parsed| {
+            let shows = parsed.has(&["-D", "--show-depends", "--showconfig", "--version"]);
+            (!shows).then(|| Refusal::new("load", "without `-D` it loads the module"))
+        }),
+        allowed: examples!["modprobe -D ext4", "modprobe --show-depends ext4"],
+        asks: examples![
+            "modprobe x",
+            "modprobe -r x",
+            "modprobe -D -C /srv/x y",
+            "modprobe -Dr x"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["grubby"],
+        does: "describes boot entries",
+        long: "--default-kernel --default-index --default-title",
+        values: &[("--info", Kind::Name)],
+        check: Some(|parsed| {
+            parsed
+                .options
+                .is_empty()
+                .then(|| Refusal::new("form", "it names nothing to show"))
+        }),
+        allowed: examples!["grubby --info=ALL", "grubby --default-kernel"],
+        asks: examples![
+            "grubby --set-default=x",
+            "grubby --args=x --update-kernel=ALL"
+        ],
         ..Command::BARE
     },
 ];

@@ -1,14 +1,15 @@
-//! The few programs in small languages that are plainly read-only.
+//! The few scripts of `sed` that are plainly read-only, and the few verbs of `openssl`.
 //!
-//! `sed` and `awk` can write files and run programs from within their scripts,
-//! so a script is held to a form in which no such command fits; everything else
-//! is asked about. The same goes for `openssl`, which does a hundred things.
+//! `sed` can write files and run programs from within its scripts, so a script is
+//! held to a form in which no such command fits; everything else is asked about.
+//! The same goes for `openssl`, which does a hundred things.
 
 use super::super::lex::Word;
 use super::super::paths::Access;
 use super::spec::{Outcome, Refusal, Touch, is_name};
 
-fn files(words: &[Word]) -> Outcome {
+/// Operands after a script, all of which are files.
+pub(super) fn files(words: &[Word]) -> Outcome {
     for word in words {
         if word.text.starts_with('-') && word.text != "-" {
             return Err(Refusal::new(
@@ -21,42 +22,60 @@ fn files(words: &[Word]) -> Outcome {
     Ok(read.map(|word| Touch::new(word, Access::Content)).collect())
 }
 
-fn text_of(word: &Word) -> Option<&str> {
+/// The script itself.
+pub(super) fn text_of(word: &Word) -> Option<&str> {
     word.is_literal().then_some(word.text.as_str())
 }
 
-/// `sed -n SCRIPT FILE…`, where the script only prints lines.
+/// `sed [-n] [-E] SCRIPT FILE…`, where the script only chooses, deletes and replaces
+/// what is printed.
 pub(super) fn sed(words: &[Word]) -> Outcome {
     let form = || {
         Refusal::new(
             "script",
-            "only `sed -n` with a script that just prints lines is known to only look",
+            "only a script that just chooses, deletes or replaces what is printed is known to \
+             only look",
         )
     };
-    let options = words
-        .iter()
-        .take_while(|word| word.text.starts_with('-'))
-        .count();
-    let (options, rest) = words.split_at(options);
-    let known = |word: &Word| {
-        matches!(
-            word.text.as_str(),
-            "-n" | "-E" | "-r" | "-nE" | "-nr" | "-En" | "-rn"
-        )
-    };
-    if !options.iter().all(known) || !options.iter().any(|word| word.text.contains('n')) {
-        return Err(form());
+    let mut rest = words;
+    let mut scripts = 0;
+    loop {
+        rest = match rest {
+            [option, tail @ ..]
+                if matches!(
+                    option.text.as_str(),
+                    "-n" | "-E" | "-r" | "-nE" | "-nr" | "-En" | "-rn"
+                ) =>
+            {
+                tail
+            }
+            [option, script, tail @ ..] if matches!(option.text.as_str(), "-e" | "-ne") => {
+                if !is_script(text_of(script).ok_or_else(form)?) {
+                    return Err(form());
+                }
+                scripts += 1;
+                tail
+            }
+            [option, ..] if option.text.starts_with('-') => return Err(form()),
+            _ => break,
+        };
     }
-    let (script, rest) = rest.split_first().ok_or_else(form)?;
-    let script = text_of(script).ok_or_else(form)?;
-    if !script.split(';').all(|command| is_print(command.trim())) {
-        return Err(form());
+    if scripts == 0 {
+        let (script, tail) = rest.split_first().ok_or_else(form)?;
+        if !is_script(text_of(script).ok_or_else(form)?) {
+            return Err(form());
+        }
+        rest = tail;
     }
     files(rest)
 }
 
-/// `[address[,address]]p` or `=`, or `[address]q`.
-fn is_print(command: &str) -> bool {
+fn is_script(script: &str) -> bool {
+    script.split(';').all(|command| is_harmless(command.trim()))
+}
+
+/// `[address[,address]][!]` and `p`, `d`, `=`, `l` or `q`, or `s/old/new/flags`.
+fn is_harmless(command: &str) -> bool {
     let Some(rest) = after_address(command) else {
         return false;
     };
@@ -67,7 +86,33 @@ fn is_print(command: &str) -> bool {
         },
         _ => rest,
     };
-    matches!(rest.trim(), "p" | "=" | "q")
+    let rest = rest.trim_start();
+    let rest = match rest.strip_prefix('!') {
+        Some(after) if rest.len() < command.len() => after.trim_start(),
+        _ => rest,
+    };
+    if let Some(replacement) = rest.strip_prefix("s/") {
+        return is_replacement(replacement);
+    }
+    matches!(rest.trim(), "p" | "=" | "q" | "d" | "l")
+}
+
+/// `old/new/flags`, without the flags that write a file or run the result.
+fn is_replacement(text: &str) -> bool {
+    let mut parts = text.split('/');
+    let (Some(old), Some(new), Some(flags), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let plain = |part: &str| !part.contains(['[', '\\', '\n']);
+    plain(old)
+        && plain(new)
+        && flags.len() <= 3
+        && flags
+            .trim()
+            .chars()
+            .all(|c| matches!(c, 'g' | 'p' | 'I' | '1'..='9'))
 }
 
 /// What follows an address: a line number, `$`, or a pattern between slashes that
@@ -90,115 +135,7 @@ fn after_address(text: &str) -> Option<&str> {
     }))
 }
 
-/// `awk [-F SEPARATOR] PROGRAM FILE…`, where the program only prints fields.
-pub(super) fn awk(words: &[Word]) -> Outcome {
-    let form = || {
-        Refusal::new(
-            "script",
-            "only a program that just prints fields is known to only look",
-        )
-    };
-    let (program, rest) = match words {
-        [option, separator, program, rest @ ..]
-            if option.text == "-F" && separator.is_literal() =>
-        {
-            (program, rest)
-        }
-        [option, program, rest @ ..] if option.text.starts_with("-F") && option.is_literal() => {
-            (program, rest)
-        }
-        [program, rest @ ..] if !program.text.starts_with('-') => (program, rest),
-        _ => return Err(form()),
-    };
-    if !is_field_program(text_of(program).ok_or_else(form)?) {
-        return Err(form());
-    }
-    for word in rest {
-        // `a=b` assigns, and gawk opens a connection for `/inet/…`.
-        if word.text.contains('=') || word.text.starts_with("/inet") {
-            return Err(form());
-        }
-    }
-    files(rest)
-}
-
-/// `[END | /pattern/ | NR==number] [{print field, …}]`
-fn is_field_program(program: &str) -> bool {
-    let program = program.trim();
-    let (condition, action) = match program.split_once('{') {
-        Some((condition, action)) => (condition.trim(), Some(action)),
-        None => (program, None),
-    };
-    if condition.is_empty() && action.is_none() {
-        return false;
-    }
-    let plain_pattern = |pattern: &str| !pattern.contains(['/', '\\', '[', '{', '"']);
-    let known = match condition {
-        "" | "END" | "NF" | "NR>1" | "NR > 1" => true,
-        _ => match condition
-            .strip_prefix('/')
-            .and_then(|rest| rest.strip_suffix('/'))
-        {
-            Some(pattern) => plain_pattern(pattern),
-            None => condition
-                .strip_prefix("NR")
-                .and_then(|rest| rest.trim_start().strip_prefix("=="))
-                .is_some_and(|number| {
-                    !number.trim().is_empty()
-                        && number.trim().bytes().all(|byte| byte.is_ascii_digit())
-                }),
-        },
-    };
-    known
-        && action.is_none_or(|action| {
-            action
-                .trim_end()
-                .strip_suffix('}')
-                .is_some_and(is_field_list)
-        })
-}
-
-/// `print` and fields, separated by commas or blanks.
-fn is_field_list(action: &str) -> bool {
-    let Some(list) = action
-        .trim()
-        .trim_end_matches(';')
-        .trim_end()
-        .strip_prefix("print")
-    else {
-        return false;
-    };
-    let separated = list.is_empty() || list.starts_with([' ', '$', '\t']);
-    let is_field = |field: &str| {
-        let field = field.trim();
-        let name = field.strip_prefix('$').unwrap_or(field);
-        matches!(field, "NF" | "NR" | "FILENAME" | "FNR")
-            || name == "NF" && field.len() == 3
-            || field.starts_with('$')
-                && !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_digit())
-            || is_plain_string(field)
-    };
-    separated
-        && (list.trim().is_empty()
-            || list
-                .split([',', ' '])
-                .filter(|field| !field.is_empty())
-                .all(is_field))
-}
-
-fn is_plain_string(field: &str) -> bool {
-    let inner = field
-        .strip_prefix('"')
-        .and_then(|field| field.strip_suffix('"'));
-    inner.is_some_and(|inner| {
-        inner
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '=' | '-' | '_' | '/' | '.'))
-    })
-}
-
-/// `openssl version` and `openssl x509 -noout …`.
+/// `openssl version`, `openssl x509 …` and the like.
 pub(super) fn openssl(words: &[Word]) -> Outcome {
     const SHOWS: &[&str] = &[
         "-text",
@@ -231,11 +168,19 @@ pub(super) fn openssl(words: &[Word]) -> Outcome {
         {
             return Ok(Vec::new());
         }
-        ["x509", ..] => {}
+        ["x509" | "crl" | "req", ..] => {}
+        ["ciphers", options @ ..]
+            if options
+                .iter()
+                .all(|option| ["-v", "-V", "-s"].contains(option) || is_name(option)) =>
+        {
+            return Ok(Vec::new());
+        }
+        ["verify", files @ ..] => return verify(files, &words[1..]),
         _ => {
             return Err(Refusal::new(
                 "verb",
-                "only `version` and `x509 -noout` are known to only look",
+                "only `version`, `verify`, and showing certificates are known to only look",
             ));
         }
     }
@@ -272,11 +217,30 @@ pub(super) fn openssl(words: &[Word]) -> Outcome {
             }
         }
     }
-    if !quiet {
+    // Without it the certificate is printed again; of a request, so is what was in it.
+    if !quiet && texts[0] != "x509" {
         return Err(Refusal::new(
             "output",
             "without `-noout` it prints the file again",
         ));
+    }
+    Ok(touched)
+}
+
+/// `openssl verify [-CAfile FILE] FILE…`
+fn verify(texts: &[&str], words: &[Word]) -> Outcome {
+    let mut touched = Vec::new();
+    for (text, word) in texts.iter().zip(words) {
+        if matches!(*text, "-CAfile" | "-untrusted" | "-verbose" | "-show_chain") {
+            continue;
+        }
+        if !word.is_literal() || !is_name(text) || text.contains(':') {
+            return Err(Refusal::new(
+                "option",
+                format!("`{text}` is not known to only look"),
+            ));
+        }
+        touched.push(Touch::new(word, Access::Names));
     }
     Ok(touched)
 }

@@ -3,7 +3,7 @@
 //! None of these starts a pager: their output is no terminal, and the
 //! environment they run in names none.
 
-use super::spec::{Command, Kind, Operands, Parsed, Refusal, examples, is_name, refused};
+use super::spec::{Command, Kind, Operands, Parsed, Refusal, at_most, examples, is_name, refused};
 
 const REMOTE: &str = "connects to another machine";
 const OTHER_ROOT: &str = "looks into another tree or image";
@@ -88,7 +88,7 @@ pub(super) const COMMANDS: &[Command] = &[
         long: "\
             --all --boot --dmesg --catalog --reverse --quiet --utc --no-hostname --no-full \
             --full --no-pager --no-tail --pager-end --merge --list-boots --disk-usage --fields \
-            --system --user --header --show-cursor --truncate-newline --help --version",
+            --system --user --header --show-cursor --truncate-newline --verify --help --version",
         values: &[
             ("-u", Kind::Name),
             ("--unit", Kind::Name),
@@ -118,8 +118,8 @@ pub(super) const COMMANDS: &[Command] = &[
         optional: &[
             ("-n", Kind::Number),
             ("--lines", Kind::Number),
-            ("-b", Kind::Name),
-            ("--boot", Kind::Name),
+            ("-b", Kind::Is(is_boot)),
+            ("--boot", Kind::Is(is_boot)),
         ],
         refused: &[
             refused("-f", "endless", "waits for messages and never ends"),
@@ -157,6 +157,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "journalctl -u nginx.service -u php-fpm -o json",
             "journalctl --list-boots",
             "journalctl -n100 -r",
+            "journalctl -b-1",
+            "journalctl --boot=-1 -k",
         ],
         asks: examples![
             "journalctl --vacuum-size=1M",
@@ -315,7 +317,9 @@ pub(super) const COMMANDS: &[Command] = &[
             "",
             "time|blame",
             "critical-chain ...",
-            "timestamp|calendar|timespan *",
+            "timestamp|calendar|timespan %",
+            "security ...",
+            "dump|unit-paths|exit-status",
         ]),
         refused: &[
             refused("-H", "remote", REMOTE),
@@ -325,6 +329,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "systemd-analyze",
             "systemd-analyze blame",
             "systemd-analyze critical-chain nginx.service",
+            "systemd-analyze calendar 'Mon *-*-* 00:00:00'",
+            "systemd-analyze security nginx.service",
         ],
         asks: examples![
             "systemd-analyze log-level debug",
@@ -429,7 +435,149 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         ..Command::BARE
     },
+    Command {
+        names: &["systemd-cgtop"],
+        does: "shows the busiest services",
+        flags: "bptcmirk",
+        long: "--batch --raw",
+        values: &[
+            ("-n", Kind::Is(|text| at_most(text, 20))),
+            ("-d", Kind::Number),
+        ],
+        check: Some(|parsed| {
+            (!parsed.has(&["-n"])).then(|| Refusal::new("endless", "without `-n` it never ends"))
+        }),
+        allowed: examples!["systemd-cgtop -n 1", "systemd-cgtop -b -n 1"],
+        asks: examples!["systemd-cgtop", "systemd-cgtop -n 1 -M x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["systemd-path", "systemd-escape"],
+        does: "prints names that systemd uses",
+        flags: "pu",
+        long: "--path --unescape --no-pager",
+        operands: Operands::Any(Kind::Name),
+        allowed: examples!["systemd-path", "systemd-escape -p /srv/app"],
+        asks: examples!["systemd-path --frob"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["machinectl"],
+        does: "lists machines",
+        long: "--no-pager --no-legend --all",
+        refused: &[
+            refused("-H", "remote", REMOTE),
+            refused("-M", "remote", REMOTE),
+        ],
+        operands: Operands::Phrases(&["", "list|list-images"]),
+        allowed: examples!["machinectl", "machinectl list"],
+        asks: examples![
+            "machinectl shell x",
+            "machinectl start x",
+            "machinectl -H x list"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["busctl"],
+        does: "lists what is on the bus",
+        long: "--no-pager --no-legend --acquired --system --user",
+        refused: &[
+            refused("-H", "remote", REMOTE),
+            refused("-M", "remote", REMOTE),
+        ],
+        operands: Operands::Phrases(&["", "list"]),
+        allowed: examples!["busctl", "busctl list --no-pager"],
+        asks: examples![
+            "busctl call a b c d",
+            "busctl monitor",
+            "busctl set-property a b c d"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["bootctl", "mokutil"],
+        does: "describes how the machine starts",
+        long: "--no-pager --sb-state --list-enrolled",
+        operands: Operands::Phrases(&["", "status|list"]),
+        allowed: examples!["bootctl", "bootctl status", "mokutil --sb-state"],
+        asks: examples![
+            "bootctl install",
+            "mokutil --import x",
+            "bootctl set-default x"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["sv", "initctl"],
+        does: "shows the state of a service",
+        operands: Operands::Phrases(&["status ...", "list"]),
+        allowed: examples!["sv status nginx", "initctl list"],
+        asks: examples!["sv restart nginx", "initctl stop nginx", "sv -w 1 up x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["rc-update", "chkconfig"],
+        does: "shows which services start with the machine",
+        flags: "v",
+        long: "--list",
+        operands: Operands::Phrases(&["", "show ..."]),
+        allowed: examples!["rc-update", "rc-update show -v", "chkconfig --list"],
+        asks: examples![
+            "rc-update add nginx",
+            "chkconfig nginx on",
+            "chkconfig --del nginx"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["postconf", "postqueue"],
+        does: "shows settings or the queue of the mail server",
+        flags: "ndp",
+        operands: Operands::Any(Kind::Is(|text| {
+            is_name(text) && !text.contains(['=', '/', '#'])
+        })),
+        refused: &[
+            refused("-e", "set", "changes the setting"),
+            refused("-X", "set", "removes the setting"),
+            refused("-f", "flush", "sends what is waiting"),
+            refused("-c", "config", "reads another configuration"),
+        ],
+        allowed: examples!["postconf -n", "postconf mail_version", "postqueue -p"],
+        asks: examples![
+            "postconf -e a=b",
+            "postconf a=b",
+            "postqueue -f",
+            "postqueue -i x"
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["aa-status", "apparmor_status", "aa-enabled", "ntpstat"],
+        does: "shows one fact about the system",
+        long: "\
+            --enabled --profiled --enforced --complaining --verbose --json --pretty-json --quiet",
+        allowed: examples!["aa-status", "aa-status --json", "ntpstat"],
+        asks: examples!["aa-status x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["tuned-adm", "dkms", "kmod"],
+        does: "shows one fact about the system",
+        operands: Operands::Phrases(&["active|list|recommend|status"]),
+        allowed: examples!["tuned-adm active", "dkms status", "kmod list"],
+        asks: examples!["tuned-adm profile x", "dkms install x", "kmod load x"],
+        ..Command::BARE
+    },
 ];
+
+/// A boot by its number, counted from either end, or by its id.
+fn is_boot(text: &str) -> bool {
+    text.strip_prefix(['-', '+'])
+        .map_or(is_name(text), |digits| {
+            digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
+}
 
 /// Options that belong after the request and mean nothing elsewhere.
 fn chatty(parsed: &Parsed<'_>, options: &[&str]) -> Option<Refusal> {

@@ -50,25 +50,48 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["sleep"],
         does: "waits",
-        operands: Operands::UpTo(1, Kind::Is(|text| at_most(text.trim_end_matches('s'), 60))),
+        operands: Operands::UpTo(1, Kind::Is(is_pause)),
         check: Some(|parsed| {
             parsed
                 .operands
                 .is_empty()
                 .then(|| Refusal::new("operand", "it has no duration"))
         }),
-        allowed: examples!["sleep 5", "sleep 2s"],
+        allowed: examples!["sleep 5", "sleep 2s", "sleep 0.5", "sleep 1m"],
         asks: examples!["sleep 9999", "sleep 1h", "sleep infinity", "sleep"],
         ..Command::BARE
     },
     Command {
         names: &["seq"],
         does: "prints numbers",
-        flags: "w",
-        values: &[("-s", Kind::Text), ("--separator", Kind::Text)],
-        operands: Operands::UpTo(3, Kind::Is(|text| at_most(text, 1_000_000))),
-        allowed: examples!["seq 10", "seq -w 1 2 10"],
-        asks: examples!["seq inf", "seq 1 99999999999", "seq -f x y"],
+        style: Style::Custom(seq),
+        allowed: examples![
+            "seq 10",
+            "seq -w 1 2 10",
+            "seq 10 -1 1",
+            "seq 0.1 0.1 1",
+            "seq -f '%03g' 5",
+            "seq -s, 1 5",
+        ],
+        asks: examples![
+            "seq inf",
+            "seq 1 99999999999",
+            "seq -f x y",
+            "seq 0 0.0000001 1000",
+            "seq 1 0 2",
+            "seq -f '%999999999g' 1",
+            "seq -f '%s' 1",
+            "seq nan",
+            "seq 1e9",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["factor"],
+        does: "prints prime factors",
+        operands: Operands::UpTo(1, Kind::Is(|text| at_most(text, u32::MAX))),
+        allowed: examples!["factor 12"],
+        asks: examples!["factor 170141183460469231731687303715884105727"],
         ..Command::BARE
     },
     Command {
@@ -225,6 +248,99 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
 ];
+
+/// A pause of at most a minute.
+fn is_pause(text: &str) -> bool {
+    let (number, unit) = match text.strip_suffix('m') {
+        Some(number) => (number, 60.0),
+        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
+    };
+    decimal(number).is_some_and(|seconds| (0.0..=60.0).contains(&(seconds * unit)))
+}
+
+/// A plain decimal number; no exponent, no infinity.
+fn decimal(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = !digits.is_empty()
+        && digits.len() <= 10
+        && digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if plain { text.parse().ok() } else { None }
+}
+
+/// `seq`, as long as it prints no more than a person would read.
+fn seq(words: &[Word]) -> Outcome {
+    const LINES: f64 = 100_000.0;
+    let mut numbers = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let text = word.text.as_str();
+        if !word.is_literal() {
+            return Err(Refusal::new(
+                "glob",
+                "only a shell knows what this pattern becomes",
+            ));
+        }
+        match text {
+            "-w" | "--equal-width" => {}
+            "-s" | "-f" => {
+                let known = rest
+                    .next()
+                    .is_some_and(|value| text == "-s" || is_format(&value.text));
+                if !known {
+                    return Err(Refusal::new("value", "the option has no plain value"));
+                }
+            }
+            _ if text.starts_with("-s") => {}
+            _ => match decimal(text) {
+                Some(number) => numbers.push(number),
+                None => {
+                    return Err(Refusal::new(
+                        "value",
+                        "it is not a plain number, or not an option known to only print",
+                    ));
+                }
+            },
+        }
+    }
+    let (first, step, last) = match numbers.as_slice() {
+        [last] => (1.0, 1.0, *last),
+        [first, last] => (*first, 1.0, *last),
+        [first, step, last] => (*first, *step, *last),
+        _ => {
+            return Err(Refusal::new(
+                "operand",
+                "it has too few numbers or too many",
+            ));
+        }
+    };
+    let lines: f64 = (last - first) / step;
+    if lines < LINES && step != 0.0 {
+        return Ok(Vec::new());
+    }
+    Err(Refusal::new(
+        "endless",
+        "it prints more than anyone would read",
+    ))
+}
+
+/// `%g` and its like with a short width.
+fn is_format(text: &str) -> bool {
+    let Some((_, directive)) = text.split_once('%') else {
+        return false;
+    };
+    let width = directive
+        .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+' | ' ' | '#'))
+        .unwrap_or(directive.len());
+    width <= 5
+        && directive[width..].starts_with(['g', 'f', 'e'])
+        && !directive.contains('%')
+        && text.len() <= 64
+        && directive[..width]
+            .split(|c: char| !c.is_ascii_digit())
+            .all(|digits| digits.len() <= 3)
+}
 
 /// Words that are printed or compared and mean nothing else.
 fn literal_words(words: &[Word]) -> Outcome {

@@ -103,6 +103,9 @@ pub(super) enum Kind {
     Names,
     /// A path whose content is read; `-` is the empty standard input.
     Read,
+    /// A path of which the first bytes are looked at and a word or two is shown; a
+    /// pattern then is as good as the names.
+    Sniff,
     /// A pattern of file names that limits a recursive read.
     Include,
     /// One of these words.
@@ -126,8 +129,8 @@ pub(super) enum Operands {
         unless: &'static [&'static str],
         then: Kind,
     },
-    /// One of these sequences: `a|b` is either word, `*` one name, `...` any
-    /// number of names.
+    /// One of these sequences: `a|b` is either word, `*` one name, `%` any one text
+    /// that is no option, `...` any number of names.
     Phrases(&'static [&'static str]),
 }
 

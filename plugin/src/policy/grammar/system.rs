@@ -58,10 +58,18 @@ pub(super) const COMMANDS: &[Command] = &[
             "lsipc",
             "atq",
             "mailq",
+            "hostid",
+            "domainname",
+            "nisdomainname",
+            "virt-what",
         ],
         does: "shows one fact about the system",
+        flags: "v",
         long: "--all --help --version",
+        refused: &[refused("-F", "set", "sets the name from a file")],
         allowed: examples![
+            "sestatus -v",
+            "domainname",
             "nproc",
             "nproc --all",
             "runlevel",
@@ -69,7 +77,12 @@ pub(super) const COMMANDS: &[Command] = &[
             "mailq",
             "users",
         ],
-        asks: examples!["users /etc/shadow", "dnsdomainname x", "mailq -q"],
+        asks: examples![
+            "users /etc/shadow",
+            "dnsdomainname x",
+            "mailq -q",
+            "domainname -F x"
+        ],
         ..Command::BARE
     },
     Command {
@@ -241,7 +254,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["dmesg"],
         does: "shows kernel messages",
-        flags: "dehHkLPrtTuxV",
+        flags: "dehHJkPrtTuxV",
         long: "\
             --color --decode --facility --human --kernel --userspace --ctime --notime --nopager \
             --reltime --show-delta --raw --noescape --force-prefix --help --version --syslog \
@@ -257,7 +270,7 @@ pub(super) const COMMANDS: &[Command] = &[
             ("-s", Kind::Number),
             ("--buffer-size", Kind::Number),
         ],
-        optional: &[("--color", Kind::Name)],
+        optional: &[("--color", Kind::Name), ("-L", Kind::Name)],
         refused: &[
             refused("-C", "clear", "clears the messages"),
             refused("-c", "clear", "clears the messages"),

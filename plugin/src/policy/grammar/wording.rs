@@ -154,7 +154,9 @@ fn judge(word: &str, any_case: bool) -> Word {
     if HARMLESS.contains(&word) {
         return Word::Harmless;
     }
-    if word.bytes().all(|byte| byte.is_ascii_digit()) {
+    // Too short to find anything by itself; beside another word it only narrows.
+    let short = word.len() < 3 && !word.bytes().any(|byte| byte.is_ascii_uppercase());
+    if short || word.bytes().all(|byte| byte.is_ascii_digit()) {
         return Word::Number;
     }
     let harmless = word.split('_').filter(|part| !part.is_empty()).all(|part| {
@@ -181,6 +183,8 @@ mod tests {
         for (pattern, expected) in [
             ("TODO", Shown::Words),
             ("listen", Shown::Words),
+            ("import os", Shown::Words),
+            ("if x", Shown::Any),
             ("proxy_pass", Shown::Words),
             ("server_name example.org", Shown::Words),
             ("^listen 443", Shown::Words),

@@ -95,6 +95,52 @@ pub(super) fn hostile(size: usize) -> Vec<(&'static str, String)> {
         unit("tildes", "ls", " ~"),
         unit("comments", "ls", " #"),
     ];
+    // As many of each thing as is judged at all.
+    let many = |name, head: &str, one: String, count: usize| {
+        (name, format!("{head}{}", one.repeat(count)))
+    };
+    let glob = "*a?e".repeat(15);
+    let deep = "/srv".repeat(31);
+    texts.extend([
+        many(
+            "patterns up to the cap",
+            "cat",
+            format!(" /srv/{glob}x/{glob}y/{glob}z/{glob}"),
+            16,
+        ),
+        many(
+            "unlike patterns up to the cap",
+            "cat",
+            format!(" /{}{glob}/*", "a/".repeat(24)),
+            16,
+        ),
+        many(
+            "paths up to the cap",
+            "cat",
+            format!(" {deep}/credential.bak.old.1.2.3.orig"),
+            128,
+        ),
+        many(
+            "long paths up to the cap",
+            "cat",
+            format!(" {}", format!("/{}", "e".repeat(120)).repeat(4)),
+            128,
+        ),
+        many(
+            "trees up to the cap",
+            &format!("grep -r x{}", format!(" --include={glob}").repeat(16)),
+            format!(" {deep}"),
+            16,
+        ),
+        many("options up to the cap", "ls", " -laF".to_owned(), 42),
+        many(
+            "scripts in scripts",
+            "",
+            "sh -c 'ls;rm -r x'|".to_owned(),
+            2000,
+        ),
+    ]);
+    texts.retain(|(_, text)| text.len() <= size);
     for (_, text) in &mut texts {
         if text.matches('\'').count() % 2 == 1 {
             text.pop();
@@ -135,8 +181,8 @@ fn cost() {
     }
     let mut worst: Vec<(Duration, Duration, &str, String)> = hostile(LENGTH_CAP)
         .into_iter()
-        .zip(hostile(LENGTH_CAP / 2))
-        .map(|((name, whole), (_, half))| {
+        .map(|(name, whole)| {
+            let half = whole[..whole.floor_char_boundary(whole.len() / 2)].to_owned();
             let rule = classify(&command(&whole), &book).rule;
             (
                 timed(&command(&whole), &book),
@@ -147,7 +193,7 @@ fn cost() {
         })
         .collect();
     worst.sort_by(|a, b| b.cmp(a));
-    println!("64 KiB, 32 KiB:");
+    println!("the whole, a half:");
     for (whole, half, name, rule) in worst {
         println!("{whole:>12.1?} {half:>12.1?}  {name} ({rule})");
     }
