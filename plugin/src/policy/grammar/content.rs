@@ -464,5 +464,5 @@ fn is_plain_filter(text: &str) -> bool {
         "stderr",
     ];
     let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    !words.any(|word| WORDS.contains(&word))
+    !words.any(|word| WORDS.contains(&word) || word.starts_with("__"))
 }

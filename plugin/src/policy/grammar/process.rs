@@ -158,16 +158,29 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["w", "who"],
+        names: &["w"],
         does: "shows who is logged in",
-        flags: "abdfhHiklmopqrstTuV",
+        flags: "bfhiopsuV",
+        long: "--no-header --short --from --help --version",
+        operands: Operands::UpTo(1, Kind::Name),
+        allowed: examples!["w", "w -hs", "w root"],
+        asks: examples!["w --frob", "w a b"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["who"],
+        does: "shows who is logged in",
+        flags: "abdHlmpqrstTu",
         long: "\
-            --all --boot --heading --login --count --runlevel --short --users --no-header --help \
-            --version",
-        // `who FILE` reads the file, and `w NAME` looks for a user.
-        operands: Operands::UpTo(2, Kind::Is(|text| is_name(text) && !text.contains('/'))),
-        allowed: examples!["w", "who", "who -b", "w -hs", "who am i", "w root"],
-        asks: examples!["who /etc/shadow", "w --frob"],
+            --all --boot --heading --login --count --runlevel --short --users --help --version",
+        // One operand is a file to read; any two mean "who am i".
+        operands: Operands::UpTo(2, Kind::OneOf(&["am", "i"])),
+        check: Some(|parsed| {
+            (parsed.operands.len() == 1)
+                .then(|| Refusal::new("content", "one operand is a file that it reads"))
+        }),
+        allowed: examples!["who", "who -b", "who am i"],
+        asks: examples!["who /etc/shadow", "who shadow", "who am", "who --frob"],
         ..Command::BARE
     },
     Command {

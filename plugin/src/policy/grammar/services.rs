@@ -68,6 +68,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "systemctl daemon-reload",
             "systemctl show nginx",
             "systemctl show nginx -p Environment",
+            "systemctl show nginx -p '*'",
+            "systemctl show nginx -p 'Environ*'",
             "systemctl show-environment",
             "systemctl -M x status y",
             "systemctl status --hos=x y",
@@ -602,7 +604,10 @@ fn systemctl(parsed: &Parsed<'_>) -> Option<Refusal> {
 
 /// A list of properties without the environment.
 fn is_property(text: &str) -> bool {
-    is_name(text)
-        && !text.to_ascii_lowercase().contains("environment")
-        && !text.to_ascii_lowercase().contains("credential")
+    let lower = text.to_ascii_lowercase();
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b',')
+        && !text.is_empty()
+        && !lower.contains("environ")
+        && !lower.contains("credential")
 }

@@ -61,7 +61,8 @@ const PROC_REFUSED: &[&str] = &[
 ];
 
 /// Whether the path leads through a link of a process to somewhere else.
-pub(super) fn leads_elsewhere(path: &[Component<'_>]) -> bool {
+/// `open` says that the name itself is followed and not only looked at.
+pub(super) fn leads_elsewhere(path: &[Component<'_>], open: bool) -> bool {
     let [proc, _, rest @ ..] = path else {
         return false;
     };
@@ -75,6 +76,9 @@ pub(super) fn leads_elsewhere(path: &[Component<'_>]) -> bool {
     match rest {
         // The entry itself is only a link; its metadata says where to.
         [fd, _] if fd.text == "fd" => false,
+        // Listing it shows the root directory of a container.
+        [link] if link.text == "root" => true,
+        [link] => open && link.text == "cwd",
         [link, _, ..] => link.wild || PROCESS_LINKS.contains(&link.text),
         _ => false,
     }

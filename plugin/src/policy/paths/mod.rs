@@ -93,7 +93,7 @@ pub(super) fn judge(
         Err(finding) => return Some(finding),
     };
     match access {
-        Access::Names => kernel::leads_elsewhere(&name).then(|| {
+        Access::Names => kernel::leads_elsewhere(&name, path.ends_with('/')).then(|| {
             Finding::ask(
                 "path.proc",
                 format!("{} leads into the file system of a process", shown(path)),
@@ -132,6 +132,7 @@ pub(super) fn is_like_directory(path: &str) -> bool {
         return !words(secrets::ETC_FILES).any(|file| file == *last);
     }
     let first = last.split(['-', '_', '.']).next().unwrap_or(last);
+    let first = first.trim_end_matches(|c: char| c.is_ascii_digit());
     path.ends_with('/')
         || path.starts_with('/') && (parts.len() < 2 || is_home(&name))
         || words(secrets::DIRECTORIES).any(|directory| directory == first)
@@ -340,7 +341,11 @@ fn tree(path: &str, root: &[Component<'_>], below: &Tree, place: &Place<'_>) -> 
             .map(|pattern| operator_pattern(pattern))
     };
     let is_above = |pattern: &str| pattern.starts_with('/') && pattern::reaches(pattern, root);
-    if is_made_up || is_home(root) || built_in().any(is_above) || operator().any(is_above) {
+    // In the settings of one program even a file of secrets shows no line with them.
+    let of_one_program = matches!(root, [etc, _, ..] if etc.text == "etc");
+    let is_above_secrets =
+        || !(of_one_program && below.shown != Shown::Any) && built_in().any(is_above);
+    if is_made_up || is_home(root) || is_above_secrets() || operator().any(is_above) {
         return Some(Finding::ask(
             "path.recursive",
             format!(

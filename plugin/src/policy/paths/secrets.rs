@@ -34,7 +34,7 @@ pub(super) const KINDS: &[Kind] = &[
         what: "password hashes or the rules of who may become root",
         patterns: "\
             shadow gshadow /etc/security/opasswd /etc/master.passwd /etc/spwd.db /etc/tcb \
-            /etc/sudoers /etc/sudoers.d /etc/doas.conf .htpasswd htpasswd .htdigest smbpasswd \
+            /etc/sudoers /etc/sudoers.d /etc/doas.conf /boot/grub/user.cfg /boot/grub2/user.cfg .htpasswd htpasswd .htdigest smbpasswd \
             passdb.tdb /var/lib/samba/private /var/lib/sss /var/lib/AccountsService \
             /etc/ppp/*-secrets /etc/ipsec.secrets /etc/ipsec.d/private /etc/swanctl/private \
             /etc/strongswan*/ipsec.secrets /etc/exim4/passwd.client /etc/postfix/sasl* \
@@ -69,7 +69,9 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         id: "env",
         what: "environment settings, which usually hold passwords",
-        patterns: ".env .env.* .env-* .env_* *.env .envrc .flaskenv env.local .dev.vars",
+        patterns: "\
+            .env .env.* .env-* .env_* *.env .envrc .flaskenv env.local env.prod env.production \
+            env.staging env.development env.test .dev.vars",
     },
     Kind {
         id: "cloud",
@@ -79,7 +81,7 @@ pub(super) const KINDS: &[Kind] = &[
             .config/linode-cli .config/hcloud .config/scw .digitalocean .s3cfg .boto \
             .passwd-s3fs passwd-s3fs rclone.conf .config/rclone *.tfstate *.tfstate.* *.tfvars \
             *.tfvars.json .terraform.d .terraformrc terraform.rc .vault-token .vault_pass* \
-            vault_pass* vault-pass* .vault-password* /etc/vault* /var/lib/vault /opt/vault \
+            vault_pass* vault-pass* .vault-password* vault.yml vault.yaml vault.json /etc/vault* /var/lib/vault /opt/vault \
             /etc/consul* /etc/nomad* .chef /etc/chef /var/lib/cloud /var/lib/waagent \
             /etc/boto.cfg .pulumi .config/op .fly .heroku .config/heroku .netlify .vercel \
             .config/configstore serviceaccount*.json service-account*.json service_account*.json \
@@ -164,7 +166,8 @@ pub(super) const KINDS: &[Kind] = &[
             /var/lib/mysql* /var/lib/postgresql /var/lib/pgsql /var/lib/mongo* /var/lib/redis* \
             /var/lib/cassandra /var/lib/elasticsearch /var/lib/opensearch /var/lib/couchdb \
             /var/lib/ldap /var/lib/openldap /var/lib/influxdb /var/lib/clickhouse \
-            /var/lib/rabbitmq /var/lib/kafka /var/lib/neo4j *.rdb appendonly*.aof \
+            /var/lib/rabbitmq /var/lib/kafka /var/lib/neo4j *.rdb appendonly*.aof *dump.sql \
+            *backup.sql db.sql *.pgdump /tmp/ssh-* \
             /var/spool/cups /var/spool/cron /var/spool/at /var/spool/atjobs /var/spool/anacron.d",
     },
     Kind {
