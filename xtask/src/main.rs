@@ -78,9 +78,6 @@ fn test(filters: &[String]) -> Result<(), String> {
     let opencode = setup::opencode()?;
     setup::report(opencode.as_deref());
     run(cargo().args(["build", "--package", "openshell"]))?;
-    if filters.is_empty() {
-        adapter_tests()?;
-    }
     let nextest = cargo()
         .args(["nextest", "--version"])
         .output()
@@ -92,20 +89,6 @@ fn test(filters: &[String]) -> Result<(), String> {
         command.args(["test", "--workspace", "--no-fail-fast", "--"]);
     }
     run(command.args(filters))
-}
-
-/// The adapter's own tests need node, which OpenCode's users need not have.
-fn adapter_tests() -> Result<(), String> {
-    let node = Command::new("node")
-        .arg("--version")
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !node {
-        println!("skipped: the adapter's own tests, because node is not installed");
-        return Ok(());
-    }
-    let folder = workspace().join("plugin/opencode");
-    run(Command::new("node").current_dir(folder).arg("--test"))
 }
 
 fn bench(rest: &[String]) -> Result<(), String> {

@@ -601,7 +601,7 @@ fn ip(words: &[Word]) -> Outcome {
         };
     }
     match rest {
-        [] if texts.iter().any(|word| *word == "-h") => Ok(Vec::new()),
+        [] if texts.contains(&"-h") => Ok(Vec::new()),
         ["help"] => Ok(Vec::new()),
         [object, "help"] if OBJECTS.contains(object) => Ok(Vec::new()),
         [object] if OBJECTS.contains(object) => Ok(Vec::new()),
