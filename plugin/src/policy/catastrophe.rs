@@ -10,6 +10,20 @@ use super::lex::Word;
 use super::scan::{Simple, scan};
 use super::types::{Finding, shown};
 
+/// What is refused, for the documentation.
+#[cfg(test)]
+pub(super) const LIST: &[&str] = &[
+    "`rm -r`, `find -delete` or `find -exec rm` of `/`, a directory of the system right below \
+     it, all that is in one, or a login directory (`catastrophe.rm-root`)",
+    "`dd`, `mkfs`, `wipefs`, `shred`, a redirection and their like, onto a disk \
+     (`catastrophe.disk`)",
+    "a fork bomb (`catastrophe.fork-bomb`)",
+    "the same behind `sudo`, `env`, `timeout`, `sh -c` and other programs that run their words, \
+     as long as the words are literal",
+    "an empty or malformed command, and one with characters that deceive the reader \
+     (`scan.empty`, `scan.malformed`, `preflight.*`)",
+];
+
 /// How deep `sh -c 'sh -c …'` is followed.
 const DEPTH: u32 = 4;
 

@@ -13,6 +13,8 @@ mod paths;
 mod preflight;
 mod rules;
 mod scan;
+#[cfg(any(test, feature = "tables"))]
+mod tables;
 mod types;
 mod verdict;
 mod wildcard;
@@ -20,5 +22,7 @@ mod wildcard;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "tables"))]
+pub use self::tables::{Entry, Operands, Refused, Secret, Tables, Value, tables};
 pub use self::types::{Decision, Request, Rule, RuleOrigin, Rulebook, Step, Subject, Verdict};
 pub use self::verdict::{classify, explain, rule_matches};

@@ -18,6 +18,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["diff"],
         does: "compares files",
         style: Style::Custom(diff),
+        reads: Some(&DIFF),
         allowed: examples![
             "diff -u /srv/a.conf /srv/b.conf",
             "diff -q /srv/a /srv/b",
@@ -275,6 +276,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["jq"],
         does: "prints parts of JSON files",
         style: Style::Custom(jq),
+        reads: Some(&JQ),
         allowed: examples![
             "jq . /srv/a.json",
             "jq -r '.a[] | select(.b > 1) | .c' /srv/a.json",

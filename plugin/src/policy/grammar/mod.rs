@@ -30,12 +30,16 @@ mod system;
 mod text;
 mod wording;
 
-use self::spec::Command;
+pub(super) use self::programs::VERSIONS;
+pub(super) use self::spec::Command;
 pub(super) use self::spec::Touch;
+#[cfg(any(test, feature = "tables"))]
+pub(super) use self::spec::{Kind, Operands, Style};
 use super::lex::Word;
 use super::types::{Finding, shown};
 
-const TABLES: &[&[Command]] = &[
+/// Every entry, by subject.
+pub(super) const TABLES: &[&[Command]] = &[
     files::COMMANDS,
     text::COMMANDS,
     content::COMMANDS,
@@ -83,7 +87,7 @@ pub(super) fn judge(words: &[Word]) -> (Finding, Vec<Touch>) {
     };
     if let [only] = rest
         && only.is_literal()
-        && programs::VERSIONS
+        && VERSIONS
             .iter()
             .any(|(program, words)| *program == name && words.contains(&only.text.as_str()))
     {
@@ -120,15 +124,6 @@ pub(super) fn judge(words: &[Word]) -> (Finding, Vec<Touch>) {
             )
         }
     }
-}
-
-/// Every example of the tables, with whether it must pass.
-#[cfg(test)]
-pub(super) fn examples() -> impl Iterator<Item = (&'static str, bool)> {
-    TABLES.iter().copied().flatten().flat_map(|command| {
-        let allowed = command.allowed.iter().map(|text| (*text, true));
-        allowed.chain(command.asks.iter().map(|text| (*text, false)))
-    })
 }
 
 #[cfg(test)]

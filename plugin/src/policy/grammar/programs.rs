@@ -7,7 +7,7 @@
 /// Programs with the words that make them show their version, or as little. Left out are those
 /// that look into the working directory first and may run, or fetch, what they
 /// find named there: cargo, composer, dotnet, go, rustc, yarn.
-pub(super) const VERSIONS: &[(&str, &[&str])] = &[
+pub(in super::super) const VERSIONS: &[(&str, &[&str])] = &[
     ("apache2", &["-v", "-V"]),
     ("apache2ctl", &["-v", "-V"]),
     ("apt-get", &["--version", "-v"]),

@@ -18,6 +18,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["grep", "egrep", "fgrep"],
         does: "searches in files",
         style: Style::Custom(grep),
+        reads: Some(&GREP),
         allowed: examples![
             "grep -rn 'proxy_pass' /etc/nginx/conf.d",
             "grep -E 'a|b;c' /srv/log.txt",
@@ -105,6 +106,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["rg"],
         does: "searches in files",
         style: Style::Custom(ripgrep),
+        reads: Some(&RIPGREP),
         allowed: examples!["rg -n error /var/log", "rg -i 'a|b' /var/log/nginx -C2"],
         asks: examples![
             "rg --pre=/srv/x foo /srv",

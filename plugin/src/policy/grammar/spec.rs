@@ -9,47 +9,59 @@ use super::super::lex::Word;
 use super::super::paths::Access;
 
 /// One command, or several with the same options.
-pub(super) struct Command {
-    pub(super) names: &'static [&'static str],
+pub(in super::super) struct Command {
+    pub(in super::super) names: &'static [&'static str],
     /// What it does, to follow its name: "prints files".
-    pub(super) does: &'static str,
-    pub(super) style: Style,
+    pub(in super::super) does: &'static str,
+    pub(in super::super) style: Style,
     /// Letters of the options without a value.
-    pub(super) flags: &'static str,
+    pub(in super::super) flags: &'static str,
     /// Whole options without a value, dashes included, separated by blanks.
-    pub(super) long: &'static str,
+    pub(in super::super) long: &'static str,
     /// Options with a value: the rest of the cluster, after `=`, or the next word.
-    pub(super) values: &'static [(&'static str, Kind)],
+    pub(in super::super) values: &'static [(&'static str, Kind)],
     /// Options whose value may be missing and never is the next word.
-    pub(super) optional: &'static [(&'static str, Kind)],
+    pub(in super::super) optional: &'static [(&'static str, Kind)],
     /// Whether `-20` is an option.
-    pub(super) number: bool,
+    pub(in super::super) number: bool,
     /// Options that are left out on purpose, with the reason.
-    pub(super) refused: &'static [Refused],
-    pub(super) operands: Operands,
+    pub(in super::super) refused: &'static [Refused],
+    pub(in super::super) operands: Operands,
     /// What the options and operands must be together.
-    pub(super) check: Option<fn(&Parsed<'_>) -> Option<Refusal>>,
+    pub(in super::super) check: Option<fn(&Parsed<'_>) -> Option<Refusal>>,
+    /// The entry by which code of its own reads the options, for the documentation.
+    #[cfg_attr(
+        not(any(test, feature = "tables")),
+        expect(dead_code, reason = "only the documentation looks there")
+    )]
+    pub(in super::super) reads: Option<&'static Command>,
     /// Command lines that must pass.
-    #[cfg_attr(not(test), expect(dead_code, reason = "examples are run by the tests"))]
-    pub(super) allowed: Examples,
+    #[cfg_attr(
+        not(any(test, feature = "tables")),
+        expect(dead_code, reason = "only tests and tables look at examples")
+    )]
+    pub(in super::super) allowed: Examples,
     /// Command lines that must not.
-    #[cfg_attr(not(test), expect(dead_code, reason = "examples are run by the tests"))]
-    pub(super) asks: Examples,
+    #[cfg_attr(
+        not(any(test, feature = "tables")),
+        expect(dead_code, reason = "only tests and tables look at examples")
+    )]
+    pub(in super::super) asks: Examples,
 }
 
 /// Command lines that tests run and the documentation shows; the component has no
 /// use for them and does not hold them.
-#[cfg(test)]
-pub(super) type Examples = &'static [&'static str];
-#[cfg(not(test))]
-pub(super) struct Examples;
+#[cfg(any(test, feature = "tables"))]
+pub(in super::super) type Examples = &'static [&'static str];
+#[cfg(not(any(test, feature = "tables")))]
+pub(in super::super) struct Examples;
 
-/// A list of examples, in tests only.
-#[cfg(test)]
+/// A list of examples.
+#[cfg(any(test, feature = "tables"))]
 macro_rules! examples {
     ($($text:literal),* $(,)?) => { &[$($text),*] };
 }
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "tables")))]
 macro_rules! examples {
     ($($text:literal),* $(,)?) => {
         $crate::policy::grammar::spec::Examples
@@ -71,6 +83,7 @@ impl Command {
         refused: &[],
         operands: Operands::None,
         check: None,
+        reads: None,
         allowed: examples![],
         asks: examples![],
     };
@@ -78,7 +91,7 @@ impl Command {
 
 /// How a command reads its words.
 #[derive(Clone, Copy)]
-pub(super) enum Style {
+pub(in super::super) enum Style {
     /// Letters in clusters, long options, options and operands in any order.
     Gnu,
     /// The same, but options only before the first operand: where a word after it
@@ -92,7 +105,7 @@ pub(super) enum Style {
 
 /// What a value or an operand must be.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(in super::super) enum Kind {
     /// Any text.
     Text,
     /// A number, perhaps with a sign and a unit, or a range or list of numbers.
@@ -116,7 +129,7 @@ pub(super) enum Kind {
 
 /// What may stand besides the options.
 #[derive(Clone, Copy)]
-pub(super) enum Operands {
+pub(in super::super) enum Operands {
     /// Nothing.
     None,
     /// At most so many of a kind.
@@ -135,12 +148,12 @@ pub(super) enum Operands {
 }
 
 /// An option that is left out, and why.
-pub(super) struct Refused {
-    pub(super) option: &'static str,
+pub(in super::super) struct Refused {
+    pub(in super::super) option: &'static str,
     /// Last part of the rule id.
-    pub(super) id: &'static str,
+    pub(in super::super) id: &'static str,
     /// Follows the command's and the option's name: "writes a file".
-    pub(super) why: &'static str,
+    pub(in super::super) why: &'static str,
 }
 
 pub(super) const fn refused(option: &'static str, id: &'static str, why: &'static str) -> Refused {
@@ -169,7 +182,7 @@ impl Touch {
 
 /// Why a command line is not in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(in super::super) struct Refusal {
     /// Last part of the rule id.
     pub(super) id: &'static str,
     /// A whole sentence.
@@ -186,11 +199,11 @@ impl Refusal {
 }
 
 /// The paths a command line touches, or why it is not allowed.
-pub(super) type Outcome = Result<Vec<Touch>, Refusal>;
+pub(in super::super) type Outcome = Result<Vec<Touch>, Refusal>;
 
 /// The name of an option, without its value.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Name<'a> {
+pub(in super::super) enum Name<'a> {
     /// A letter of a cluster.
     Letter(char),
     /// A whole option, dashes included.
@@ -220,7 +233,7 @@ impl Name<'_> {
 
 /// A command line sorted by its entry.
 #[derive(Default)]
-pub(super) struct Parsed<'a> {
+pub(in super::super) struct Parsed<'a> {
     pub(super) options: Vec<(Name<'a>, Option<Word>)>,
     pub(super) operands: Vec<&'a Word>,
 }

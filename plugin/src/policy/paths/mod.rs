@@ -11,6 +11,8 @@ mod pattern;
 mod secrets;
 
 use self::pattern::Component;
+#[cfg(any(test, feature = "tables"))]
+pub(super) use self::secrets::{COPIES, KINDS, PUBLIC, PUBLIC_TREES};
 use super::types::{Finding, shown};
 
 /// What a request does with a path.

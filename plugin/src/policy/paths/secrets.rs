@@ -6,16 +6,16 @@
 //! secrets are by convention; no list can know a key in `notes.txt`.
 
 /// A kind of secret.
-pub(super) struct Kind {
+pub(in super::super) struct Kind {
     /// Last part of the rule id.
-    pub(super) id: &'static str,
+    pub(in super::super) id: &'static str,
     /// What a reader would learn.
-    pub(super) what: &'static str,
+    pub(in super::super) what: &'static str,
     /// Separated by blanks.
-    pub(super) patterns: &'static str,
+    pub(in super::super) patterns: &'static str,
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "tables"))]
 impl Kind {
     pub(in super::super) fn patterns(&self) -> impl Iterator<Item = &'static str> {
         self.patterns.split_ascii_whitespace()
@@ -23,12 +23,12 @@ impl Kind {
 }
 
 /// Suffixes of copies and backups that editors, people and package tools make.
-pub(super) const COPIES: &str = "\
+pub(in super::super) const COPIES: &str = "\
     ~ - .bak .backup .old .orig .save .saved .copy .swp .swo .tmp .new .dpkg-old .dpkg-dist \
     .dpkg-new .dpkg-bak .ucf-old .ucf-dist .rpmsave .rpmnew .rpmorig .pacsave .pacnew .gz .bz2 \
     .xz .zst .0 .1 .2 .3 _bak _old _backup -bak -old -backup .txt";
 
-pub(super) const KINDS: &[Kind] = &[
+pub(in super::super) const KINDS: &[Kind] = &[
     Kind {
         id: "passwords",
         what: "password hashes or the rules of who may become root",
@@ -181,7 +181,7 @@ pub(super) const KINDS: &[Kind] = &[
 ];
 
 /// Files that a pattern above covers and that are public all the same.
-pub(super) const PUBLIC: &[&str] = &[
+pub(in super::super) const PUBLIC: &[&str] = &[
     ".ssh/*.pub",
     ".ssh/known_hosts",
     ".ssh/known_hosts.old",
@@ -233,7 +233,7 @@ pub(super) const PUBLIC: &[&str] = &[
 
 /// Trees that hold no secrets by convention: they may be searched as a whole, and
 /// a glob in them is taken to mean what it says.
-pub(super) const PUBLIC_TREES: &[&str] = &[
+pub(in super::super) const PUBLIC_TREES: &[&str] = &[
     "/var/log",
     "/usr/share",
     "/usr/lib",

@@ -4,6 +4,7 @@
 mod circumstances;
 mod corpus;
 mod cost;
+mod docs;
 mod lexing;
 mod properties;
 
