@@ -156,7 +156,7 @@ fn entry(command: &grammar::Command) -> Entry {
         values: values(command.values),
         optional: values(command.optional),
         number: command.number,
-        whole_words: matches!(command.style, Style::WholeWords),
+        whole_words: matches!(command.style, Style::WholeWords | Style::WholeWordsFirst),
         refused: command
             .refused
             .iter()

@@ -135,7 +135,8 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["xxd"],
         does: "prints bytes",
-        style: Style::WholeWords,
+        // What follows the first operand is the output file, whatever it looks like.
+        style: Style::WholeWordsFirst,
         long: "-a -b -e -i -p -ps -u -C -E -d",
         values: &[
             ("-l", Kind::Number),
@@ -152,10 +153,13 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-revert", "reverse", "writes the bytes into a file"),
         ],
         operands: Operands::UpTo(1, Kind::Read),
-        allowed: examples!["xxd -l 64 /srv/a", "xxd -p /srv/a"],
+        allowed: examples!["xxd -l 64 /srv/a", "xxd -p /srv/a", "xxd -l64 /srv/a"],
         asks: examples![
             "xxd -r /srv/a",
             "xxd /srv/a /srv/b",
+            "xxd /srv/a -p",
+            "xxd /srv/a -l 64",
+            "xxd - -p",
             "xxd -rev a",
             "xxd -pr a",
         ],

@@ -56,7 +56,10 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
             if !text.starts_with('-') || text == "-" {
-                if matches!(self.command.style, Style::OptionsFirst) {
+                if matches!(
+                    self.command.style,
+                    Style::OptionsFirst | Style::WholeWordsFirst
+                ) {
                     self.parsed.operands.push(word);
                     self.parsed.operands.extend(rest.by_ref());
                     if self
@@ -81,7 +84,11 @@ impl<'a> Reader<'a> {
                     format!("{} could become any option", shown(text)),
                 ));
             }
-            if text.starts_with("--") || matches!(self.command.style, Style::WholeWords) {
+            let whole = matches!(
+                self.command.style,
+                Style::WholeWords | Style::WholeWordsFirst
+            );
+            if text.starts_with("--") || whole {
                 self.whole(text, &mut rest)?;
             } else {
                 self.cluster(&text[1..], &mut rest)?;

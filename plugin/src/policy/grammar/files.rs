@@ -277,7 +277,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["file"],
         does: "guesses the kind of files",
-        flags: "bhiILNkprv0d",
+        flags: "bhiILNkrv0d",
         long: "\
             --brief --no-dereference --dereference --mime --mime-type --mime-encoding \
             --keep-going --no-pad --raw --print0 --version --extension --apple",
@@ -288,6 +288,12 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--exclude", Kind::Name),
         ],
         refused: &[
+            refused("-p", "times", "sets the times of the files it looked at"),
+            refused(
+                "--preserve-date",
+                "times",
+                "sets the times of the files it looked at",
+            ),
             refused("-C", "output", "writes a compiled magic file"),
             refused("--compile", "output", "writes a compiled magic file"),
             refused("-m", "magic", "reads another magic file"),
@@ -308,6 +314,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "file -f /etc/shadow",
             "file -s /dev/sda",
             "file -bz x.gz",
+            "file -p x",
+            "file -bp x",
         ],
         ..Command::BARE
     },

@@ -377,19 +377,6 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["nstat"],
-        does: "shows counters of the network",
-        flags: "asz",
-        long: "--zeros --noupdate",
-        check: Some(|parsed| {
-            (!parsed.has(&["-s", "--noupdate"]))
-                .then(|| Refusal::new("output", "without `-s` it writes a history file"))
-        }),
-        allowed: examples!["nstat -s", "nstat -asz"],
-        asks: examples!["nstat", "nstat -az", "nstat -sr"],
-        ..Command::BARE
-    },
-    Command {
         names: &["conntrack"],
         does: "lists tracked connections",
         flags: "LCS",

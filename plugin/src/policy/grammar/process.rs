@@ -60,7 +60,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["pgrep", "pidof"],
+        names: &["pgrep"],
         does: "finds processes",
         flags: "aclfinovwxsqhV",
         long: "\
@@ -84,13 +84,22 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--pidfile", "content", "reads a file"),
         ],
         operands: Operands::Any(Kind::Text),
-        allowed: examples![
-            "pgrep -fl java",
-            "pgrep -u root sshd",
-            "pidof nginx",
-            "pgrep -c php-fpm",
-        ],
+        allowed: examples!["pgrep -fl java", "pgrep -u root sshd", "pgrep -c php-fpm",],
         asks: examples!["pgrep -F /etc/shadow", "pgrep --signal 9 x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["pidof"],
+        does: "finds processes",
+        // What it does not know it reports on the console of the machine.
+        flags: "scnx",
+        values: &[(
+            "-o",
+            Kind::Is(|text| text == "%PPID" || at_most(text, u32::MAX)),
+        )],
+        operands: Operands::Any(Kind::Name),
+        allowed: examples!["pidof nginx", "pidof -s sshd", "pidof -x script.sh"],
+        asks: examples!["pidof --list x", "pidof -t x", "pidof -o x y"],
         ..Command::BARE
     },
     Command {

@@ -6,7 +6,8 @@
 
 /// Programs with the words that make them show their version, or as little. Left out are those
 /// that look into the working directory first and may run, or fetch, what they
-/// find named there: cargo, composer, dotnet, go, rustc, yarn.
+/// find named there: cargo, composer, dotnet, go, rustc, yarn; and those of which
+/// some version takes the word for something else: `httpd -v` of busybox serves files.
 pub(in super::super) const VERSIONS: &[(&str, &[&str])] = &[
     ("apache2", &["-v", "-V"]),
     ("apache2ctl", &["-v", "-V"]),
@@ -27,7 +28,6 @@ pub(in super::super) const VERSIONS: &[(&str, &[&str])] = &[
     ("gpg", &["--version"]),
     ("haproxy", &["-v", "-vv"]),
     ("htop", &["--version"]),
-    ("httpd", &["-v", "-V"]),
     ("java", &["-version", "--version"]),
     ("javac", &["-version", "--version"]),
     ("ldd", &["--version"]),

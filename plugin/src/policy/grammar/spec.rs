@@ -99,6 +99,8 @@ pub(in super::super) enum Style {
     OptionsFirst,
     /// Every option is a word of its own, with one dash or two.
     WholeWords,
+    /// The same, and only before the first operand.
+    WholeWordsFirst,
     /// Something else.
     Custom(fn(&[Word]) -> Outcome),
 }

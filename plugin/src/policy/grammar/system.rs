@@ -1,7 +1,7 @@
 //! Commands that show the state of the machine.
 
 use super::spec::{
-    Command, Kind, Operands, Refusal, at_most, bounded_repeat, examples, is_name, is_number,
+    Command, Kind, Operands, Refusal, Style, at_most, bounded_repeat, examples, is_name, is_number,
     refused,
 };
 
@@ -308,6 +308,8 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["sysctl"],
         does: "shows kernel settings",
+        // After a name, `--pattern=x` is an assignment in busybox.
+        style: Style::OptionsFirst,
         flags: "aeNnbAX",
         long: "--all --names --values --ignore --binary --deprecated --help --version",
         values: &[("-r", Kind::Text), ("--pattern", Kind::Text)],
@@ -334,6 +336,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "sysctl -nw a=b",
             "sysctl net.ipv6.conf.all.stable_secret",
             "sysctl --load=x",
+            "sysctl vm.swappiness --pattern=x",
+            "sysctl vm.swappiness -a",
         ],
         ..Command::BARE
     },
