@@ -6,6 +6,7 @@
 //! openshell under test.
 
 mod account;
+mod agent;
 mod cli;
 mod model;
 mod opencode;
@@ -13,6 +14,7 @@ mod sshd;
 mod terminal;
 
 pub use account::Account;
+pub use agent::SshAgent;
 pub use cli::{Cli, Output, binary, finish};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};

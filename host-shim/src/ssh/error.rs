@@ -94,7 +94,7 @@ pub enum SshError {
         reason: String,
     },
     /// The server refused the registered way to log in.
-    #[error("{user}@{host} was refused by {method}; the server goes on with: {}", methods.join(", "))]
+    #[error("the login {user}@{host} was refused by {method}; the server goes on with: {}", methods.join(", "))]
     AuthFailed {
         /// Account.
         user: String,
@@ -106,7 +106,7 @@ pub enum SshError {
         methods: Vec<String>,
     },
     /// The certificate's time is over, and the key without it was refused.
-    #[error("{user}@{host} was refused: the certificate {certificate} has expired at {}, and its key alone is not accepted", utc(*.since))]
+    #[error("the login {user}@{host} was refused: the certificate {certificate} has expired at {}, and its key alone is not accepted", utc(*.since))]
     CertificateExpired {
         /// Path, or the agent's name for it.
         certificate: String,
@@ -120,7 +120,7 @@ pub enum SshError {
     /// The certificate could not help for another reason, and the key without it
     /// was refused.
     #[error(
-        "{user}@{host} was refused: the certificate {certificate} cannot be used: {reason}; and its key alone is not accepted"
+        "the login {user}@{host} was refused: the certificate {certificate} cannot be used: {reason}; and its key alone is not accepted"
     )]
     CertificateUnusable {
         /// Path, or the agent's name for it.
@@ -134,7 +134,7 @@ pub enum SshError {
     },
     /// The agent holds more keys than may be tried, and those tried were wrong.
     #[error(
-        "{user}@{host} refused {tried} of the {held} keys in the ssh-agent, and no more are tried: servers shut out whoever offers many wrong keys"
+        "the login {user}@{host} was refused with {tried} of the {held} keys in the ssh-agent; no more are tried: servers shut out whoever offers many wrong keys"
     )]
     AgentKeysRefused {
         /// Account.
