@@ -10,6 +10,7 @@ mod agent;
 mod cli;
 mod model;
 mod opencode;
+mod peer;
 mod sshd;
 mod terminal;
 
@@ -18,5 +19,6 @@ pub use agent::SshAgent;
 pub use cli::{Cli, Output, binary, finish};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
+pub use peer::Peer;
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
 pub use terminal::Terminal;
