@@ -66,7 +66,7 @@ fn lies_in_framing_and_numbers() {
             |r| on(r, INIT, status(0, 0, b"")),
             stat,
             "REMOTE_FAILURE",
-            "SFTP on this server: it does not answer as",
+            "SFTP on this server: the server did not answer",
         ),
         (
             "extensions of 4 GiB",
@@ -134,8 +134,8 @@ fn lies_in_framing_and_numbers() {
                 on(r, LSTAT, reply(105, r.id, &[&flags, &[0xff; 4]]))
             },
             stat,
-            lost.0,
-            lost.1,
+            "",
+            "",
         ),
         (
             "four thousand million names",

@@ -274,8 +274,12 @@ fn data_after_the_end_changes_nothing() {
 fn a_window_that_never_opens() {
     let (_liar, victim) = victim(Behaviour {
         window: Some(500),
+        command: Some(|_, _| futures::future::pending().boxed()),
         ..Behaviour::default()
     });
-    let output = run(&victim);
+    // Longer than the window, so that even sending it never ends.
+    let command = format!("echo {}", "x".repeat(4000));
+    let arguments = json!({"command": command, "timeout": 3000});
+    let output = victim.call("remote_exec", arguments);
     assert_eq!(output.code(), "EXEC_TIMEOUT", "{output:?}");
 }

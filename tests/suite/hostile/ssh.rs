@@ -156,6 +156,13 @@ impl server::Handler for Peer {
         Ok(())
     }
 
+    fn adjust_window(&mut self, _: ChannelId, current: u32) -> u32 {
+        match self.behaviour.window {
+            Some(_) => 0,
+            None => current,
+        }
+    }
+
     async fn subsystem_request(
         &mut self,
         id: ChannelId,
