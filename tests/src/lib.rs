@@ -11,6 +11,7 @@ mod cli;
 mod model;
 mod opencode;
 mod peer;
+pub mod secrets;
 mod sshd;
 mod terminal;
 

@@ -36,6 +36,7 @@ mod opencode_questions;
 mod opencode_remote;
 mod opencode_rig;
 mod opencode_site;
+mod secret_scan;
 mod ssh_auth;
 mod ssh_ending;
 mod ssh_exec;
