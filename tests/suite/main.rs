@@ -26,6 +26,7 @@ mod identity_keys;
 mod identity_matrix;
 mod identity_peers;
 mod identity_support;
+mod identity_tamper;
 mod identity_trust;
 mod identity_workspace;
 mod opencode_definitions;
