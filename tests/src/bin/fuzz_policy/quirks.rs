@@ -51,6 +51,11 @@ const QUIRKS: &[(&str, &str, &str)] = &[
         "an empty directory for settings, in the home of who runs it",
     ),
     (
+        "top",
+        "changed: /root was",
+        "the directory of that directory",
+    ),
+    (
         "dpkg dpkg-deb",
         "/tmp/dpkg",
         "a temporary directory that it removes",
