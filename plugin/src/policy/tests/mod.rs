@@ -5,6 +5,7 @@ mod circumstances;
 mod corpus;
 mod cost;
 mod docs;
+mod hostile;
 mod lexing;
 mod properties;
 
