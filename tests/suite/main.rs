@@ -31,6 +31,8 @@ mod opencode_questions;
 mod opencode_remote;
 mod opencode_rig;
 mod opencode_site;
+mod policy_fuzz;
+mod policy_wasm;
 mod ssh_auth;
 mod ssh_ending;
 mod ssh_exec;
