@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::write::{Present, WritePlan, blocking};
+use super::change::{Present, WritePlan};
+use super::failure::failure;
+use crate::engine::contract::{Failure, FailureCode};
 use crate::snapshots::{Change, FileState, Metadata, SnapshotError, Snapshots};
 use crate::ssh::{Connection, Drift};
 
@@ -99,4 +101,17 @@ pub(super) fn file_state(present: Option<&Present>) -> FileState<'static> {
             },
         },
     }
+}
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        failure(
+            FailureCode::Internal,
+            format!("A worker ended early: {error}."),
+            "",
+        )
+    })
 }

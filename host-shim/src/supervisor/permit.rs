@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::action::Action;
 use super::call::Call;
+use super::change::WritePlan;
 use super::digest::Digester;
 use super::failure::{failure, not_granted};
-use super::write::WritePlan;
 use crate::approvals::{Answer, Answerer, Matter, Question};
 use crate::engine::contract::{
     Decision, Failure, FailureCode, Operation, ReadSpec, Request, Subject, Verdict, WalkSpec,

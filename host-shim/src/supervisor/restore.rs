@@ -11,10 +11,11 @@ use serde_json::json;
 
 use super::action::Action;
 use super::call::Call;
+use super::change::After;
 use super::envelope::Envelope;
 use super::failure::failure;
-use super::keep::file_state;
-use super::write::{After, blocking, present, resolve};
+use super::keep::{blocking, file_state};
+use super::place::{present, resolve};
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::contract::{Failure, FailureCode, Report, Written};
