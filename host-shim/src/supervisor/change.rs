@@ -15,6 +15,20 @@ pub(super) struct Present {
     pub(super) attrs: Attrs,
 }
 
+/// A change as it was asked for.
+pub(super) struct Proposal {
+    /// The name the caller gave.
+    pub(super) requested: String,
+    /// Where it leads, with every symbolic link followed.
+    pub(super) path: String,
+    /// What is there now.
+    pub(super) before: Option<Present>,
+    /// What it becomes; none removes the file.
+    pub(super) after: Option<After>,
+    /// The revision an undo brings back.
+    pub(super) restores: Option<String>,
+}
+
 /// A change that was compared with what is there.
 pub(super) struct WritePlan {
     /// Where it goes, with every symbolic link followed.
@@ -27,6 +41,8 @@ pub(super) struct WritePlan {
     pub(super) change: Change,
     /// Whether the policy calls the content secret.
     pub(super) secret: bool,
+    /// The revision an undo brings back.
+    pub(super) restores: Option<String>,
     /// How it will be written, as the person was told.
     pub(super) kind: WriteKind,
     pub(super) before_sha256: Option<String>,
@@ -43,13 +59,14 @@ pub(super) struct After {
 }
 
 impl WritePlan {
-    pub(super) fn new(
-        name: &str,
-        path: String,
-        before: Option<Present>,
-        after: Option<After>,
-        secret: bool,
-    ) -> Self {
+    pub(super) fn new(name: &str, proposal: Proposal, secret: bool) -> Self {
+        let Proposal {
+            path,
+            before,
+            after,
+            restores,
+            ..
+        } = proposal;
         let change = describe_change(
             name,
             before
@@ -67,6 +84,7 @@ impl WritePlan {
             after,
             change,
             secret,
+            restores,
             kind: WriteKind::Atomic,
         }
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::action::Action;
 use super::call::Call;
-use super::change::After;
+use super::change::{After, Proposal};
 use super::envelope::Envelope;
 use super::failure::failure;
 use super::keep::{blocking, file_state};
@@ -191,7 +191,17 @@ impl Call {
             ),
         };
         let permit = self
-            .permit_change(&action, connection, &request.path, path, now, after)
+            .permit_change(
+                &action,
+                connection,
+                Proposal {
+                    requested: request.path.clone(),
+                    path,
+                    before: now,
+                    after,
+                    restores: Some(target.clone()),
+                },
+            )
             .await?;
         let written = self.write(permit).await?;
         Ok((

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::action::{Action, Ending};
 use super::call::Call;
-use super::change::{After, Present, WritePlan};
+use super::change::{After, Proposal, WritePlan};
 use super::envelope::SnapshotStatus;
 use super::failure::failure;
 use super::keep::{Keeper, blocking, file_state, keep_after};
@@ -50,8 +50,14 @@ impl Call {
             mode,
             ids: None,
         };
-        self.permit_change(action, connection, &spec.path, path, before, Some(after))
-            .await
+        let proposal = Proposal {
+            requested: spec.path,
+            path,
+            before,
+            after: Some(after),
+            restores: None,
+        };
+        self.permit_change(action, connection, proposal).await
     }
 
     /// The rest of the way to a permit for any change of a file: verdict on the
@@ -60,12 +66,10 @@ impl Call {
         &self,
         action: &Action,
         connection: Arc<Connection>,
-        requested: &str,
-        path: String,
-        before: Option<Present>,
-        after: Option<After>,
+        proposal: Proposal,
     ) -> Result<Permit, Failure> {
-        let resolved = (path != requested).then_some(path.as_str());
+        let (requested, path) = (proposal.requested.as_str(), proposal.path.as_str());
+        let resolved = (path != requested).then_some(path);
         let verdict = self.judge(
             action,
             Request::WritePath(requested.to_owned()),
@@ -81,8 +85,8 @@ impl Call {
             )?
             .decision
             != Decision::AutoAllow;
-        let name = format!("{}:{}", action.server(), escape_line(&path));
-        let mut plan = WritePlan::new(&name, path, before, after, secret);
+        let name = format!("{}:{}", action.server(), escape_line(path));
+        let mut plan = WritePlan::new(&name, proposal, secret);
         let mut operation = path_operation("write", &plan.path);
         operation.base_sha256.clone_from(&plan.before_sha256);
         operation.new_sha256.clone_from(&plan.after_sha256);
@@ -145,7 +149,10 @@ impl Call {
             tool: self.request().tool.clone(),
             action: action.id().to_owned(),
             session: self.request().session.clone(),
+            door: self.request().door,
+            approved: action.facts().approved,
             secret: plan.secret,
+            restores: plan.restores.clone(),
         })
     }
 
