@@ -79,26 +79,20 @@ impl From<JournalError> for Failure {
 
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
-        let (code, next) = match &error {
-            SnapshotError::NotFound { .. } => (
-                FailureCode::InvalidArgument,
-                "`openshell history` lists the revisions.",
-            ),
-            SnapshotError::Name { .. } => (FailureCode::InvalidArgument, ""),
-            SnapshotError::TooLarge { .. } => (
-                FailureCode::TooLarge,
-                "Change it with a command through remote_exec; such a change cannot be undone \
-                 here.",
-            ),
+        let code = match &error {
+            SnapshotError::NotFound { .. } | SnapshotError::Name { .. } => {
+                FailureCode::InvalidArgument
+            }
+            SnapshotError::TooLarge { .. } => FailureCode::TooLarge,
             _ => {
                 return failure(
                     FailureCode::SnapshotUnavailable,
                     format!("The snapshot store cannot be used, so nothing is changed: {error}."),
-                    "A person must make the snapshot store usable again.",
+                    error.next(),
                 );
             }
         };
-        failure(code, sentence(&error), next)
+        failure(code, sentence(&error), error.next())
     }
 }
 
