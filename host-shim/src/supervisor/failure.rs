@@ -135,6 +135,20 @@ impl From<SshError> for Failure {
                 FailureCode::AuthFailed,
                 "A person must check the registered login; `openshell server test` shows each step.",
             ),
+            SshError::CertificateExpired { .. } | SshError::CertificateUnusable { .. } => (
+                FailureCode::AuthFailed,
+                "A person must have the authority sign a new certificate.",
+            ),
+            SshError::AgentKeysRefused { .. } => (
+                FailureCode::AuthFailed,
+                "A person must register the one key to use, by its public half: \
+                 `openshell server add ID --identity KEY.pub` with --replace.",
+            ),
+            SshError::NoPosixShell { .. } => (
+                FailureCode::RemoteFailure,
+                "Nothing was run. Where the server offers SFTP, files can still be read, listed \
+                 and written.",
+            ),
             SshError::KeyUnreadable { .. }
             | SshError::KeyEncrypted { .. }
             | SshError::AgentAbsent { .. } => (
