@@ -6,6 +6,7 @@
 //! openshell under test.
 
 mod account;
+mod agent;
 mod cli;
 mod commands;
 mod model;
@@ -14,6 +15,7 @@ mod sshd;
 mod terminal;
 
 pub use account::Account;
+pub use agent::SshAgent;
 pub use cli::{Cli, Output, binary, finish};
 pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use model::{ScriptedModel, Step};

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::write::{Present, WritePlan, blocking};
+use super::change::{Present, WritePlan};
+use super::failure::failure;
+use crate::engine::contract::{Failure, FailureCode};
 use crate::snapshots::{Change, FileState, Metadata, SnapshotError, Snapshots};
 use crate::ssh::{Connection, Drift};
 
@@ -18,7 +20,12 @@ pub(super) struct Keeper {
     pub(super) tool: String,
     pub(super) action: String,
     pub(super) session: Option<String>,
+    pub(super) door: &'static str,
+    /// Who agreed, once somebody did.
+    pub(super) approved: Option<String>,
     pub(super) secret: bool,
+    /// The revision an undo brings back.
+    pub(super) restores: Option<String>,
 }
 
 impl Keeper {
@@ -30,8 +37,11 @@ impl Keeper {
             action: &self.action,
             tool: &self.tool,
             session: self.session.as_deref(),
+            door: self.door,
+            approved: self.approved.as_deref(),
             secret: self.secret,
             undo: self.tool == "undo",
+            restores: self.restores.as_deref(),
         }
     }
 
@@ -40,7 +50,12 @@ impl Keeper {
     }
 
     fn after(&self, state: FileState<'static>) -> Result<(), SnapshotError> {
-        self.snapshots.after(&self.change(state)).map(drop)
+        self.snapshots.after(&self.change(state))?;
+        // A command is over in a moment; a helper that stays can tidy up.
+        if self.door != "cli" {
+            self.snapshots.pack_in_background();
+        }
+        Ok(())
     }
 }
 
@@ -99,4 +114,17 @@ pub(super) fn file_state(present: Option<&Present>) -> FileState<'static> {
             },
         },
     }
+}
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        failure(
+            FailureCode::Internal,
+            format!("A worker ended early: {error}."),
+            "",
+        )
+    })
 }

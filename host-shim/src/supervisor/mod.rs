@@ -18,6 +18,7 @@
 
 mod action;
 mod call;
+mod change;
 mod commands;
 mod conduct;
 mod digest;
@@ -29,6 +30,8 @@ mod layers;
 mod names;
 mod paths;
 mod permit;
+mod place;
+mod replace;
 mod replay;
 mod resources;
 mod restore;

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::action::Action;
 use super::call::Call;
+use super::change::WritePlan;
 use super::digest::Digester;
 use super::failure::{failure, not_granted};
-use super::write::WritePlan;
 use crate::approvals::{Answer, Answerer, Matter, Question};
 use crate::engine::contract::{
     Decision, Failure, FailureCode, Operation, ReadSpec, Request, Subject, Verdict, WalkSpec,
@@ -283,7 +283,10 @@ impl Call {
         self.record_answer(action, verdict, &answer, operation.clone())
             .await?;
         match answer {
-            Answer::Granted(_) => Ok(()),
+            Answer::Granted(by) => {
+                action.note_facts(|facts| facts.approved = Some(by.as_str().to_owned()));
+                Ok(())
+            }
             other => {
                 if matches!(other, Answer::Rejected(Answerer::Person, _)) && !session.is_empty() {
                     self.resources()

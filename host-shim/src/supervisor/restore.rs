@@ -11,10 +11,11 @@ use serde_json::json;
 
 use super::action::Action;
 use super::call::Call;
+use super::change::{After, Proposal};
 use super::envelope::Envelope;
 use super::failure::failure;
-use super::keep::file_state;
-use super::write::{After, blocking, present, resolve};
+use super::keep::{blocking, file_state};
+use super::place::{present, resolve};
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::contract::{Failure, FailureCode, Report, Written};
@@ -190,7 +191,17 @@ impl Call {
             ),
         };
         let permit = self
-            .permit_change(&action, connection, &request.path, path, now, after)
+            .permit_change(
+                &action,
+                connection,
+                Proposal {
+                    requested: request.path.clone(),
+                    path,
+                    before: now,
+                    after,
+                    restores: Some(target.clone()),
+                },
+            )
             .await?;
         let written = self.write(permit).await?;
         Ok((
