@@ -36,6 +36,7 @@ mod opencode_rig;
 mod opencode_site;
 mod policy_cost;
 mod policy_fuzz;
+mod policy_paths;
 mod policy_wasm;
 mod ssh_auth;
 mod ssh_ending;

@@ -166,6 +166,14 @@ impl Sftp {
         Ok(self.with_names(self.stat_plain(path).await?).await)
     }
 
+    /// Kind of what the name leads to, links followed.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn kind(&self, path: &str) -> Result<FileKind, SshError> {
+        Ok(self.stat_plain(path).await?.kind)
+    }
+
     /// As [`Sftp::stat`], without looking up names.
     pub(super) async fn stat_plain(&self, path: &str) -> Result<Attrs, SftpError> {
         checked(path)?;
