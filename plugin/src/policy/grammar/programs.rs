@@ -7,7 +7,8 @@
 /// Programs with the words that make them show their version, or as little. Left out are those
 /// that look into the working directory first and may run, or fetch, what they
 /// find named there: cargo, composer, dotnet, go, rustc, yarn; and those of which
-/// some version takes the word for something else: `httpd -v` of busybox serves files.
+/// some version takes the word for something else: `httpd -v` of busybox serves files,
+/// and its `yes` prints the word for ever.
 pub(in super::super) const VERSIONS: &[(&str, &[&str])] = &[
     ("apache2", &["-v", "-V"]),
     ("apache2ctl", &["-v", "-V"]),
@@ -50,22 +51,20 @@ pub(in super::super) const VERSIONS: &[(&str, &[&str])] = &[
     ("python2", &["--version", "-V"]),
     ("python3", &["--version", "-V", "-VV"]),
     ("redis-server", &["--version", "-v"]),
+    ("rpm", &["--querytags"]),
     ("rsync", &["--version"]),
     ("ruby", &["--version", "-v"]),
     ("ssh", &["-V"]),
     ("sshd", &["-V", "-T", "-t"]),
     ("strace", &["--version", "-V"]),
-    ("sudo", &["--version"]),
     ("tcpdump", &["--version", "-D"]),
     ("tee", &["--version"]),
     ("timeout", &["--version"]),
     ("tmux", &["-V"]),
-    ("updatedb", &["--version"]),
     ("varnishd", &["-V"]),
     ("vim", &["--version"]),
     ("wget", &["--version"]),
     ("xargs", &["--version"]),
-    ("yes", &["--version"]),
     ("zsh", &["--version"]),
 ];
 
