@@ -8,6 +8,7 @@ mod docs;
 mod hostile;
 mod lexing;
 mod properties;
+mod shells;
 
 use super::types::{Request, Rulebook, Subject, Verdict};
 use super::verdict::classify;
