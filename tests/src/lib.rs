@@ -10,6 +10,7 @@ mod cli;
 mod model;
 mod opencode;
 mod sshd;
+mod sudoers;
 mod terminal;
 
 pub use account::Account;
@@ -17,4 +18,5 @@ pub use cli::{Cli, Output, binary, finish};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
+pub use sudoers::Sudoers;
 pub use terminal::Terminal;

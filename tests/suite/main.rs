@@ -40,3 +40,6 @@ mod ssh_pool;
 mod ssh_sftp;
 mod ssh_shells;
 mod ssh_support;
+mod sudo_commands;
+mod sudo_files;
+mod sudo_support;

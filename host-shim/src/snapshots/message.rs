@@ -60,6 +60,7 @@ pub(super) struct Message {
     pub(super) path: String,
     pub(super) action: String,
     pub(super) tool: String,
+    pub(super) run_as: Option<String>,
     /// None for a file that is absent.
     pub(super) metadata: Option<Metadata>,
     /// Size in bytes and SHA-256 in hex; none for absent or sealed content.
@@ -88,6 +89,9 @@ pub(super) fn compose(change: &Change<'_>, kind: Kind) -> String {
     trailer("Action", &names::line(change.action));
     if let Some(session) = change.session {
         trailer("Session", &names::line(session));
+    }
+    if let Some(account) = change.run_as {
+        trailer("As", &names::line(account));
     }
     match &change.state {
         FileState::Absent => trailer("State", "absent"),
@@ -151,6 +155,7 @@ pub(super) fn parse(text: &str) -> Option<Message> {
         path: word("Path")?,
         action: word("Action")?,
         tool: word("Tool")?,
+        run_as: word("As"),
         metadata,
         content,
         sealed: get("Sealed") == Some("yes"),
@@ -183,6 +188,7 @@ mod tests {
             tool: "remote_write_file",
             session: Some("s"),
             secret,
+            run_as: None,
             undo: false,
         }
     }

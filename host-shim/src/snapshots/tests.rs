@@ -34,6 +34,7 @@ fn change<'a>(path: &'a str, state: FileState<'a>) -> Change<'a> {
         tool: "remote_write_file",
         session: Some("ses_1"),
         secret: false,
+        run_as: None,
         undo: false,
     }
 }

@@ -15,6 +15,17 @@ pub(super) struct Present {
     pub(super) attrs: Attrs,
 }
 
+/// Where a change goes, and what is there.
+pub(super) struct Found {
+    /// The name as it was asked for.
+    pub(super) requested: String,
+    /// The name with every symbolic link followed.
+    pub(super) path: String,
+    pub(super) before: Option<Present>,
+    /// Whether all of it happens as root.
+    pub(super) as_root: bool,
+}
+
 /// A change that was compared with what is there.
 pub(super) struct WritePlan {
     /// Where it goes, with every symbolic link followed.
@@ -27,6 +38,8 @@ pub(super) struct WritePlan {
     pub(super) change: Change,
     /// Whether the policy calls the content secret.
     pub(super) secret: bool,
+    /// Whether it is made as root.
+    pub(super) as_root: bool,
     /// How it will be written, as the person was told.
     pub(super) kind: WriteKind,
     pub(super) before_sha256: Option<String>,
@@ -43,13 +56,13 @@ pub(super) struct After {
 }
 
 impl WritePlan {
-    pub(super) fn new(
-        name: &str,
-        path: String,
-        before: Option<Present>,
-        after: Option<After>,
-        secret: bool,
-    ) -> Self {
+    pub(super) fn new(name: &str, found: Found, after: Option<After>, secret: bool) -> Self {
+        let Found {
+            path,
+            before,
+            as_root,
+            ..
+        } = found;
         let change = describe_change(
             name,
             before
@@ -67,6 +80,7 @@ impl WritePlan {
             after,
             change,
             secret,
+            as_root,
             kind: WriteKind::Atomic,
         }
     }

@@ -9,6 +9,7 @@ use std::borrow::Borrow;
 
 use super::lex::Word;
 use super::paths::{self, Access, Place};
+use super::privilege::{self, Privilege};
 use super::rules::{Applicable, matches_words};
 use super::scan::{Shape, scan};
 use super::types::{Decision, Finding, Request, Rule, Rulebook, Step, Subject, Verdict, shown};
@@ -51,6 +52,7 @@ struct Judge<'a> {
     place: Place<'a>,
     /// In order of precedence among equals.
     findings: Vec<Finding>,
+    privilege: Privilege,
     steps: Option<Vec<Step>>,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Judge<'a> {
             rulebook,
             place,
             findings: Vec::new(),
+            privilege: Privilege::default(),
             steps: explain.then(Vec::new),
         }
     }
@@ -160,6 +163,7 @@ impl<'a> Judge<'a> {
             reason: finding.reason,
             stages: Vec::new(),
             globs: Vec::new(),
+            run_as: self.privilege.accounts(),
         }
     }
 
@@ -201,6 +205,7 @@ impl<'a> Judge<'a> {
     fn command(&mut self, text: &str) -> Vec<Vec<Word>> {
         let scan = scan(text);
         let catastrophe = catastrophe::find(text, &scan.commands());
+        self.privilege = Privilege::of(&scan.commands());
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let stages = match scan.shape {
             Shape::Malformed(finding) => {
@@ -209,6 +214,7 @@ impl<'a> Judge<'a> {
             }
             Shape::Opaque(ref finding) => {
                 self.catastrophe(text, catastrophe);
+                self.privileged(text);
                 self.find("scan", text, finding.clone());
                 for command in scan.commands() {
                     self.tighten(&rules, &command.words);
@@ -218,6 +224,7 @@ impl<'a> Judge<'a> {
             Shape::Simple(words) => vec![words],
             Shape::Pipeline(stages) => {
                 self.catastrophe(text, catastrophe.clone());
+                self.privileged(text);
                 if self.rulebook.pipelines_each_stage {
                     self.step(
                         "scan",
@@ -272,6 +279,7 @@ impl<'a> Judge<'a> {
         let words: Vec<Word> = words.iter().map(|word| Word::literal(word)).collect();
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let catastrophe = catastrophe::find_in_words(&words);
+        self.privilege = Privilege::of_words(&words);
         self.words(&words, &rules, catastrophe);
         vec![words]
     }
@@ -309,6 +317,13 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Notes that parts of the request run as another account.
+    fn privileged(&mut self, item: &str) {
+        if let Some(finding) = self.privilege.finding(self.subject.sudo) {
+            self.find("sudo", item, finding);
+        }
+    }
+
     /// Judges one command that stands by itself.
     fn words(&mut self, words: &[Word], rules: &Applicable<'_>, catastrophe: Option<Finding>) {
         let item = words.first().map_or("", |word| word.text.as_str());
@@ -318,6 +333,12 @@ impl<'a> Judge<'a> {
             .is_some_and(|spoken| spoken.overrides_catastrophe)
         {
             self.catastrophe(item, catastrophe);
+        }
+        let by = spoken.as_ref().map(|spoken| spoken.finding.decision);
+        if let Some(finding) = self.privilege.finding(self.subject.sudo)
+            && !privilege::is_lifted(&finding, words, by)
+        {
+            self.find("sudo", item, finding);
         }
         let (finding, touched) = grammar::judge(words);
         let allowed = finding.decision == Decision::AutoAllow;
