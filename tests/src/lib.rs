@@ -6,7 +6,9 @@
 //! openshell under test.
 
 mod account;
+mod agent;
 mod cli;
+mod commands;
 mod model;
 mod opencode;
 mod sshd;
@@ -14,7 +16,9 @@ mod sudoers;
 mod terminal;
 
 pub use account::Account;
+pub use agent::SshAgent;
 pub use cli::{Cli, Output, binary, finish};
+pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, lines};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};

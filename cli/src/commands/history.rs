@@ -65,7 +65,7 @@ fn describe(revision: &Revision) -> Value {
         "server": revision.server,
         "path": revision.path,
         "sha256": revision.sha256,
-        "mode": revision.mode.map(|mode| format!("{mode:04o}")),
+        "mode": revision.metadata.as_ref().map(|metadata| format!("{:04o}", metadata.mode)),
         "size": revision.size,
         "absent": revision.removed,
         "as": revision.run_as,
@@ -75,8 +75,9 @@ fn describe(revision: &Revision) -> Value {
 
 fn describe_state(revision: &Revision) -> String {
     let mode = revision
-        .mode
-        .map(|mode| format!("{mode:04o}"))
+        .metadata
+        .as_ref()
+        .map(|metadata| format!("{:04o}", metadata.mode))
         .unwrap_or_default();
     match revision.size {
         Some(size) => format!("{mode} {size} bytes"),

@@ -187,14 +187,18 @@ impl Connection {
             .cloned()
     }
 
-    /// Who we are on the server, by `id(1)`; asked once.
+    /// Who we are on the server, by `id(1)`; asked once. A server that runs no
+    /// commands is asked who owns the login directory instead.
     ///
     /// # Errors
-    /// When `id` cannot be run or prints something else than numbers.
+    /// When `id` prints something else than numbers, or nothing answers.
     pub async fn account(&self) -> Result<Account, SshError> {
         self.account
             .get_or_try_init(|| async {
-                let uid = self.id_numbers("-u").await?;
+                let uid = match self.id_numbers("-u").await {
+                    Err(SshError::NoPosixShell { .. }) => return self.account_by_home().await,
+                    other => other?,
+                };
                 let gid = self.id_numbers("-g").await?;
                 let groups = self.id_numbers("-G").await?;
                 match (uid.first(), gid.first()) {
@@ -204,6 +208,26 @@ impl Connection {
             })
             .await
             .cloned()
+    }
+
+    /// The owner of the login directory. Root owns many a directory that others
+    /// log in to, such as a `ChrootDirectory`, so it proves nothing there: then
+    /// nobody is assumed, who may replace no file of anybody.
+    async fn account_by_home(&self) -> Result<Account, SshError> {
+        const NOBODY_KNOWN: u32 = u32::MAX;
+        let home = self.home().await?;
+        let attrs = self.sftp().await?.stat(&home).await?;
+        let known = attrs.uid != 0;
+        let (uid, gid) = if known {
+            (attrs.uid, attrs.gid)
+        } else {
+            (NOBODY_KNOWN, NOBODY_KNOWN)
+        };
+        Ok(Account {
+            uid,
+            gid,
+            groups: vec![gid],
+        })
     }
 
     async fn id_numbers(&self, option: &str) -> Result<Vec<u32>, SshError> {

@@ -48,6 +48,8 @@ pub(super) struct Facts {
     pub(super) unrecorded: Option<String>,
     pub(super) note: Option<String>,
     pub(super) ended: Option<&'static str>,
+    /// Who agreed to what is done, once somebody did.
+    pub(super) approved: Option<String>,
 }
 
 /// How a settled action ended.

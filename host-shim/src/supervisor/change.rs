@@ -15,13 +15,18 @@ pub(super) struct Present {
     pub(super) attrs: Attrs,
 }
 
-/// Where a change goes, and what is there.
-pub(super) struct Found {
-    /// The name as it was asked for.
+/// A change as it was asked for.
+pub(super) struct Proposal {
+    /// The name the caller gave.
     pub(super) requested: String,
-    /// The name with every symbolic link followed.
+    /// Where it leads, with every symbolic link followed.
     pub(super) path: String,
+    /// What is there now.
     pub(super) before: Option<Present>,
+    /// What it becomes; none removes the file.
+    pub(super) after: Option<After>,
+    /// The revision an undo brings back.
+    pub(super) restores: Option<String>,
     /// Whether all of it happens as root.
     pub(super) as_root: bool,
 }
@@ -40,6 +45,8 @@ pub(super) struct WritePlan {
     pub(super) secret: bool,
     /// Whether it is made as root.
     pub(super) as_root: bool,
+    /// The revision an undo brings back.
+    pub(super) restores: Option<String>,
     /// How it will be written, as the person was told.
     pub(super) kind: WriteKind,
     pub(super) before_sha256: Option<String>,
@@ -56,13 +63,15 @@ pub(super) struct After {
 }
 
 impl WritePlan {
-    pub(super) fn new(name: &str, found: Found, after: Option<After>, secret: bool) -> Self {
-        let Found {
+    pub(super) fn new(name: &str, proposal: Proposal, secret: bool) -> Self {
+        let Proposal {
             path,
             before,
+            after,
+            restores,
             as_root,
             ..
-        } = found;
+        } = proposal;
         let change = describe_change(
             name,
             before
@@ -81,6 +90,7 @@ impl WritePlan {
             change,
             secret,
             as_root,
+            restores,
             kind: WriteKind::Atomic,
         }
     }

@@ -79,26 +79,20 @@ impl From<JournalError> for Failure {
 
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
-        let (code, next) = match &error {
-            SnapshotError::NotFound { .. } => (
-                FailureCode::InvalidArgument,
-                "`openshell history` lists the revisions.",
-            ),
-            SnapshotError::Name { .. } => (FailureCode::InvalidArgument, ""),
-            SnapshotError::TooLarge { .. } => (
-                FailureCode::TooLarge,
-                "Change it with a command through remote_exec; such a change cannot be undone \
-                 here.",
-            ),
+        let code = match &error {
+            SnapshotError::NotFound { .. } | SnapshotError::Name { .. } => {
+                FailureCode::InvalidArgument
+            }
+            SnapshotError::TooLarge { .. } => FailureCode::TooLarge,
             _ => {
                 return failure(
                     FailureCode::SnapshotUnavailable,
                     format!("The snapshot store cannot be used, so nothing is changed: {error}."),
-                    "A person must make the snapshot store usable again.",
+                    error.next(),
                 );
             }
         };
-        failure(code, sentence(&error), next)
+        failure(code, sentence(&error), error.next())
     }
 }
 
@@ -140,6 +134,20 @@ impl From<SshError> for Failure {
             SshError::AuthFailed { .. } => (
                 FailureCode::AuthFailed,
                 "A person must check the registered login; `openshell server test` shows each step.",
+            ),
+            SshError::CertificateExpired { .. } | SshError::CertificateUnusable { .. } => (
+                FailureCode::AuthFailed,
+                "A person must have the authority sign a new certificate.",
+            ),
+            SshError::AgentKeysRefused { .. } => (
+                FailureCode::AuthFailed,
+                "A person must register the one key to use, by its public half: \
+                 `openshell server add ID --identity KEY.pub` with --replace.",
+            ),
+            SshError::NoPosixShell { .. } => (
+                FailureCode::RemoteFailure,
+                "Nothing was run. Where the server offers SFTP, files can still be read, listed \
+                 and written.",
             ),
             SshError::KeyUnreadable { .. }
             | SshError::KeyEncrypted { .. }

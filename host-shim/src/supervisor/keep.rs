@@ -21,9 +21,14 @@ pub(super) struct Keeper {
     pub(super) tool: String,
     pub(super) action: String,
     pub(super) session: Option<String>,
+    pub(super) door: &'static str,
+    /// Who agreed, once somebody did.
+    pub(super) approved: Option<String>,
     pub(super) secret: bool,
     /// The account it was done as, where that is not the login's.
     pub(super) run_as: Option<&'static str>,
+    /// The revision an undo brings back.
+    pub(super) restores: Option<String>,
 }
 
 impl Keeper {
@@ -35,9 +40,12 @@ impl Keeper {
             action: &self.action,
             tool: &self.tool,
             session: self.session.as_deref(),
+            door: self.door,
+            approved: self.approved.as_deref(),
             secret: self.secret,
             run_as: self.run_as,
             undo: self.tool == "undo",
+            restores: self.restores.as_deref(),
         }
     }
 
@@ -46,7 +54,12 @@ impl Keeper {
     }
 
     fn after(&self, state: FileState<'static>) -> Result<(), SnapshotError> {
-        self.snapshots.after(&self.change(state)).map(drop)
+        self.snapshots.after(&self.change(state))?;
+        // A command is over in a moment; a helper that stays can tidy up.
+        if self.door != "cli" {
+            self.snapshots.pack_in_background();
+        }
+        Ok(())
     }
 }
 

@@ -305,7 +305,10 @@ impl Call {
         self.record_answer(action, verdict, &answer, operation.clone())
             .await?;
         match answer {
-            Answer::Granted(_) => Ok(()),
+            Answer::Granted(by) => {
+                action.note_facts(|facts| facts.approved = Some(by.as_str().to_owned()));
+                Ok(())
+            }
             other => {
                 if matches!(other, Answer::Rejected(Answerer::Person, _)) && !session.is_empty() {
                     self.resources()

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::action::Action;
 use super::as_root;
 use super::call::Call;
-use super::change::{After, Found};
+use super::change::{After, Proposal};
 use super::envelope::Envelope;
 use super::failure::failure;
 use super::keep::{blocking, file_state};
@@ -228,14 +228,19 @@ impl Call {
                 }),
             ),
         };
-        let found = Found {
-            requested: request.path.clone(),
-            path,
-            before: now,
-            as_root,
-        };
         let permit = self
-            .permit_change(&action, connection, found, after)
+            .permit_change(
+                &action,
+                connection,
+                Proposal {
+                    requested: request.path.clone(),
+                    path,
+                    before: now,
+                    after,
+                    restores: Some(target.clone()),
+                    as_root,
+                },
+            )
             .await?;
         let written = self.write(permit).await?;
         Ok((

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::action::{Action, Ending};
 use super::as_root;
 use super::call::Call;
-use super::change::{After, Found, WritePlan};
+use super::change::{After, Proposal, WritePlan};
 use super::envelope::SnapshotStatus;
 use super::failure::failure;
 use super::keep::{Keeper, blocking, file_state, keep_after};
@@ -59,14 +59,15 @@ impl Call {
             mode,
             ids: None,
         };
-        let found = Found {
+        let proposal = Proposal {
             requested: spec.path,
             path,
             before,
+            after: Some(after),
+            restores: None,
             as_root: spec.sudo,
         };
-        self.permit_change(action, connection, found, Some(after))
-            .await
+        self.permit_change(action, connection, proposal).await
     }
 
     /// The rest of the way to a permit for any change of a file: verdict on the
@@ -75,20 +76,20 @@ impl Call {
         &self,
         action: &Action,
         connection: Arc<Connection>,
-        found: Found,
-        after: Option<After>,
+        proposal: Proposal,
     ) -> Result<Permit, Failure> {
-        let resolved = (found.path != found.requested).then_some(found.path.as_str());
-        let write = Request::WritePath(found.requested.clone());
+        let (requested, path) = (proposal.requested.as_str(), proposal.path.as_str());
+        let resolved = (path != requested).then_some(path);
+        let write = Request::WritePath(requested.to_owned());
         let mut verdict = self.judge(action, write, None, resolved)?;
-        let read = Request::ReadPath(found.requested.clone());
+        let read = Request::ReadPath(requested.to_owned());
         let mut secret = self.judge(action, read, None, resolved)?.decision != Decision::AutoAllow;
-        if found.as_root {
+        if proposal.as_root {
             verdict = self.as_root(action, verdict, "changes a file")?;
-            secret |= as_root::is_hidden(found.before.as_ref());
+            secret |= as_root::is_hidden(proposal.before.as_ref());
         }
-        let name = format!("{}:{}", action.server(), escape_line(&found.path));
-        let mut plan = WritePlan::new(&name, found, after, secret);
+        let name = format!("{}:{}", action.server(), escape_line(path));
+        let mut plan = WritePlan::new(&name, proposal, secret);
         let mut operation = path_operation("write", &plan.path);
         operation.run_as = accounts(&verdict);
         operation.base_sha256.clone_from(&plan.before_sha256);
@@ -153,8 +154,11 @@ impl Call {
             tool: self.request().tool.clone(),
             action: action.id().to_owned(),
             session: self.request().session.clone(),
+            door: self.request().door,
+            approved: action.facts().approved,
             secret: plan.secret,
             run_as: plan.as_root.then_some(as_root::ROOT),
+            restores: plan.restores.clone(),
         })
     }
 

@@ -28,6 +28,10 @@ pub struct WritePlan {
     pub kind: WriteKind,
 }
 
+/// The extension that renames over an existing file (OpenSSH `PROTOCOL` section
+/// 4.3); `SSH_FXP_RENAME` of version 3 must not.
+pub(super) const POSIX_RENAME: &str = "posix-rename@openssh.com";
+
 /// What a file must be for a write to go ahead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
@@ -76,6 +80,10 @@ impl Sftp {
                 path: path.to_owned(),
             }
             .into());
+        }
+        if !self.offers(POSIX_RENAME) {
+            let reason = "the server cannot rename a file over another";
+            return Ok((WriteKind::InPlace, Some(reason)));
         }
         Ok(match obstacle(&file, &directory, account) {
             Some(reason) => (WriteKind::InPlace, Some(reason)),

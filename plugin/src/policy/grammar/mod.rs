@@ -5,8 +5,10 @@
 //! on to be judged. The program must be given by its bare name or by its full name
 //! in a system directory: a file of the same name elsewhere is another program.
 
+mod accounts;
 mod archive;
 mod awk;
+mod certificate;
 mod condition;
 mod content;
 mod engine;
@@ -14,6 +16,10 @@ mod files;
 mod find;
 mod firewall;
 mod hardware;
+mod json;
+mod links;
+mod logs;
+mod mounts;
 mod network;
 mod packages;
 mod process;
@@ -23,7 +29,9 @@ mod scheduling;
 mod script;
 mod search;
 mod services;
+mod settings;
 mod shell;
+mod software;
 mod spec;
 mod storage;
 mod system;
@@ -42,17 +50,27 @@ use super::types::{Finding, shown};
 pub(super) const TABLES: &[&[Command]] = &[
     files::COMMANDS,
     text::COMMANDS,
+    script::COMMANDS,
     content::COMMANDS,
+    json::COMMANDS,
+    certificate::COMMANDS,
+    archive::COMMANDS,
     search::COMMANDS,
     system::COMMANDS,
     hardware::COMMANDS,
+    mounts::COMMANDS,
     storage::COMMANDS,
     process::COMMANDS,
+    accounts::COMMANDS,
     scheduling::COMMANDS,
     services::COMMANDS,
+    logs::COMMANDS,
+    settings::COMMANDS,
     network::COMMANDS,
+    links::COMMANDS,
     firewall::COMMANDS,
     packages::COMMANDS,
+    software::COMMANDS,
     shell::COMMANDS,
 ];
 

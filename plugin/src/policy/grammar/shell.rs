@@ -247,6 +247,35 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         ..Command::BARE
     },
+    Command {
+        names: &["test"],
+        does: "compares and looks for files",
+        style: Style::Custom(super::condition::test),
+        allowed: examples![
+            "test -s /srv/app/pid",
+            "test -d /etc -a -r /etc/passwd",
+            "test 3 -gt 2",
+            "test -n x",
+            "test ! -e /x",
+            "test a != b",
+        ],
+        asks: examples![
+            "test -v 'v[$(id)]'",
+            "test 'a[$(id)]' -eq 1",
+            "test -R x",
+            "test -t 'x[1]'",
+            "test x -foo y",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["["],
+        does: "compares and looks for files",
+        style: Style::Custom(super::condition::bracket),
+        allowed: examples!["[ -f /etc/passwd ]", "[ a = b ]", "[ '(' -d /x ')' ]"],
+        asks: examples!["[ -f /etc/passwd", "[ -v x ]"],
+        ..Command::BARE
+    },
 ];
 
 /// A pause of at most a minute.

@@ -244,15 +244,6 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["quota", "repquota"],
-        does: "shows quotas",
-        flags: "augsvwp",
-        operands: Operands::Any(Kind::Name),
-        allowed: examples!["quota", "quota -u deploy", "repquota -a"],
-        asks: examples!["quota -x"],
-        ..Command::BARE
-    },
-    Command {
         names: &["lsscsi"],
         does: "lists disks",
         flags: "sgldLcHtuwb",

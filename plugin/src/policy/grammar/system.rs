@@ -252,60 +252,6 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["dmesg"],
-        does: "shows kernel messages",
-        flags: "dehHJkPrtTuxV",
-        long: "\
-            --color --decode --facility --human --kernel --userspace --ctime --notime --nopager \
-            --reltime --show-delta --raw --noescape --force-prefix --help --version --syslog \
-            --json",
-        values: &[
-            ("-l", Kind::Name),
-            ("--level", Kind::Name),
-            ("-f", Kind::Name),
-            ("--facility", Kind::Name),
-            ("--since", Kind::Text),
-            ("--until", Kind::Text),
-            ("--time-format", Kind::Name),
-            ("-s", Kind::Number),
-            ("--buffer-size", Kind::Number),
-        ],
-        optional: &[("--color", Kind::Name), ("-L", Kind::Name)],
-        refused: &[
-            refused("-C", "clear", "clears the messages"),
-            refused("-c", "clear", "clears the messages"),
-            refused("--clear", "clear", "clears the messages"),
-            refused("--read-clear", "clear", "clears the messages"),
-            refused("-n", "set", "changes what the console shows"),
-            refused("--console-level", "set", "changes what the console shows"),
-            refused("-D", "set", "switches the console off"),
-            refused("--console-off", "set", "switches the console off"),
-            refused("-E", "set", "switches the console on"),
-            refused("--console-on", "set", "switches the console on"),
-            refused("-F", "content", "reads another file"),
-            refused("--file", "content", "reads another file"),
-            refused("-w", "endless", "waits for messages and never ends"),
-            refused("-W", "endless", "waits for messages and never ends"),
-            refused("--follow", "endless", "waits for messages and never ends"),
-        ],
-        allowed: examples![
-            "dmesg",
-            "dmesg -T",
-            "dmesg -Tl err,warn",
-            "dmesg --level=err --ctime",
-        ],
-        asks: examples![
-            "dmesg -C",
-            "dmesg -Tc",
-            "dmesg --clear --time-format iso",
-            "dmesg -n 1",
-            "dmesg -w",
-            "dmesg --read",
-            "dmesg -F /etc/shadow",
-        ],
-        ..Command::BARE
-    },
-    Command {
         names: &["sysctl"],
         does: "shows kernel settings",
         // After a name, `--pattern=x` is an assignment in busybox.
