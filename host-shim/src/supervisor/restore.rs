@@ -147,21 +147,22 @@ impl Call {
         let (mut path, mut now) = (request.path.clone(), None);
         if !as_root {
             let sftp = connection.sftp().await?;
-            match resolve(&sftp, &request.path).await {
-                Ok(resolved) => {
-                    path = resolved;
-                    as_root = path != request.path && self.was_as_root(&server, &path).await?;
-                    if !as_root {
-                        now = present(&sftp, &path).await?;
-                    }
+            let seen = async {
+                let resolved = resolve(&sftp, &request.path).await?;
+                if resolved != request.path && self.was_as_root(&server, &resolved).await? {
+                    return Ok(None);
                 }
+                let present = present(&sftp, &resolved).await?;
+                Ok(Some((resolved, present)))
+            };
+            match seen.await {
+                Ok(Some(seen)) => (path, now) = seen,
+                Ok(None) => as_root = true,
                 // Perhaps another name of such a file.
-                Err(error)
-                    if error.code == FailureCode::PermissionDenied
-                        && self.require_sudo(&action).is_ok() =>
-                {
-                    as_root = true;
-                }
+                Err(Failure {
+                    code: FailureCode::PermissionDenied,
+                    ..
+                }) if self.require_sudo(&action).is_ok() => as_root = true,
                 Err(error) => return Err(error),
             }
         }
