@@ -23,6 +23,7 @@ mod identity_hosts;
 mod identity_import;
 mod identity_keys;
 mod identity_matrix;
+mod identity_peers;
 mod identity_support;
 mod identity_trust;
 mod identity_workspace;
