@@ -31,6 +31,7 @@ pub struct Connection {
     shared: Weak<Connection>,
     session: Handle<Client>,
     host_key: HostKey,
+    software: String,
     target: Target,
     via: Option<Arc<Connection>>,
     slots: Slots,
@@ -70,11 +71,16 @@ impl Connection {
         target: &Target,
         via: Option<Arc<Connection>>,
     ) -> Result<Arc<Self>, SshError> {
-        let Dialled { session, host_key } = dial(target, via.as_ref()).await?;
+        let Dialled {
+            session,
+            host_key,
+            software,
+        } = dial(target, via.as_ref()).await?;
         Ok(Arc::new_cyclic(|shared| Self {
             shared: Weak::clone(shared),
             session,
             host_key,
+            software,
             target: target.clone(),
             via,
             slots: Slots::new(),
@@ -297,6 +303,14 @@ impl Connection {
         self.shared.upgrade()
     }
 
+    /// Whether the server is known to ignore what is sent to a channel whose
+    /// request it refuses; ProFTPD, for one, ends the whole connection.
+    pub(super) fn ignores_early_data(&self) -> bool {
+        ["SSH-2.0-OpenSSH_", "SSH-2.0-dropbear_", "SSH-2.0-tinyssh"]
+            .iter()
+            .any(|known| self.software.starts_with(known))
+    }
+
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
@@ -342,15 +356,13 @@ impl Connection {
                 Err(russh::Error::ChannelOpenFailure(reason)) => reason,
                 Err(error) => return Err(error.into()),
             };
-            let left = if teaches(&reason) {
-                self.slots.retire(slot)
-            } else {
-                0
-            };
+            let others = self.slots.limit() - self.slots.free() > 1;
+            let teaches = teaches(&reason, others);
+            let left = if teaches { self.slots.retire(slot) } else { 0 };
             if left == 0 {
                 // The server may still be clearing away the session before.
                 patience -= 1;
-                if patience == 0 || !teaches(&reason) {
+                if patience == 0 || !teaches {
                     return Err(SshError::ChannelRefused {
                         reason: refusal_text(&reason),
                     });
@@ -377,12 +389,14 @@ impl Drop for Connection {
 }
 
 /// Whether a refusal is how servers say "too many": OpenSSH answers the session
-/// beyond `MaxSessions` with `SSH_OPEN_CONNECT_FAILED`.
-fn teaches(reason: &ChannelOpenFailure) -> bool {
-    matches!(
-        reason,
-        ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::ResourceShortage
-    )
+/// beyond `MaxSessions` with `SSH_OPEN_CONNECT_FAILED`, TinySSH prohibits a
+/// second one while there is one.
+fn teaches(reason: &ChannelOpenFailure, others: bool) -> bool {
+    match reason {
+        ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::ResourceShortage => true,
+        ChannelOpenFailure::AdministrativelyProhibited => others,
+        _ => false,
+    }
 }
 
 fn refusal_text(reason: &ChannelOpenFailure) -> String {

@@ -17,6 +17,7 @@ mod host_key;
 pub mod known_hosts;
 mod pool;
 mod sftp;
+mod sudo;
 mod target;
 
 pub use connection::{Account, Connection};
@@ -29,4 +30,5 @@ pub use sftp::{
     Attrs, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, Walk, WalkEntry, WriteKind,
     WriteOutcome, WritePlan,
 };
+pub use sudo::{RootFiles, Seen, SudoError};
 pub use target::{Auth, Target};
