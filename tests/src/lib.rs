@@ -11,7 +11,9 @@ mod cli;
 mod commands;
 mod model;
 mod opencode;
+mod peer;
 mod sshd;
+mod sudoers;
 mod terminal;
 
 pub use account::Account;
@@ -20,5 +22,7 @@ pub use cli::{Cli, Output, binary, finish};
 pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
+pub use peer::Peer;
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
+pub use sudoers::Sudoers;
 pub use terminal::Terminal;

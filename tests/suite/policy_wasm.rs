@@ -36,6 +36,10 @@ fn natively(subject: &contract::Subject) -> policy::Subject {
         cwd: subject.cwd.clone(),
         home: subject.home.clone(),
         resolved: subject.resolved.clone(),
+        sudo: subject.sudo.map(|sudo| match sudo {
+            contract::Sudo::Never => policy::Sudo::Never,
+            contract::Sudo::Ask => policy::Sudo::Ask,
+        }),
     }
 }
 
@@ -108,6 +112,11 @@ impl Both {
             cwd: some("/work", n % 4 < 2),
             home: some("/home/deploy", n % 8 < 4),
             resolved: None,
+            sudo: match n % 3 {
+                0 => None,
+                1 => Some(contract::Sudo::Never),
+                _ => Some(contract::Sudo::Ask),
+            },
         };
         let (component, native) = if n.is_multiple_of(2) {
             &self.plain
@@ -128,6 +137,7 @@ impl Both {
             reason: library.reason,
             stages: library.stages,
             globs: library.globs,
+            run_as: library.run_as,
         };
         assert_eq!(compiled, library, "{subject:?}");
         decision == contract::Decision::AutoAllow

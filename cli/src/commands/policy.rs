@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use openshell_host::approvals::escape_text;
-use openshell_host::contract::{Decision, Request, Rulebook, Subject, Verdict};
+use openshell_host::contract::{Decision, Request, Rulebook, Subject, Sudo, Verdict};
+use openshell_host::registry;
 use openshell_host::rules::{self, Mode, Rules};
 use serde::Deserialize;
 use serde_json::json;
@@ -94,6 +95,15 @@ pub(super) fn subject(command: String, cwd: Option<String>) -> Subject {
         cwd,
         home: None,
         resolved: None,
+        sudo: None,
+    }
+}
+
+/// What a registration says, in the policy's words.
+pub(super) fn sudo(registered: registry::Sudo) -> Sudo {
+    match registered {
+        registry::Sudo::Never => Sudo::Never,
+        registry::Sudo::Ask => Sudo::Ask,
     }
 }
 
@@ -109,6 +119,7 @@ fn explain(
         let view = super::server::find(context, &server)?;
         mode = rules.access_to(&server, &view.labels).0;
         subject.labels = view.labels;
+        subject.sudo = Some(sudo(view.sudo));
         subject.server = server;
     }
     let judge = context.supervisor()?.judge();

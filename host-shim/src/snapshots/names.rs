@@ -89,7 +89,7 @@ pub(super) fn branch(server: &str) -> Result<String, SnapshotError> {
     let mut out = String::new();
     for (at, c) in server.char_indices() {
         let plain = c.is_ascii_alphanumeric()
-            || matches!(c, '_')
+            || matches!(c, '_' | '+')
             || (c == '-' && at > 0)
             || (c == '.' && at > 0 && at < last && !server[..at].ends_with('.') && !lock);
         if plain {

@@ -27,6 +27,8 @@ pub(super) struct Proposal {
     pub(super) after: Option<After>,
     /// The revision an undo brings back.
     pub(super) restores: Option<String>,
+    /// Whether all of it happens as root.
+    pub(super) as_root: bool,
 }
 
 /// A change that was compared with what is there.
@@ -41,6 +43,8 @@ pub(super) struct WritePlan {
     pub(super) change: Change,
     /// Whether the policy calls the content secret.
     pub(super) secret: bool,
+    /// Whether it is made as root.
+    pub(super) as_root: bool,
     /// The revision an undo brings back.
     pub(super) restores: Option<String>,
     /// How it will be written, as the person was told.
@@ -65,6 +69,7 @@ impl WritePlan {
             before,
             after,
             restores,
+            as_root,
             ..
         } = proposal;
         let change = describe_change(
@@ -84,6 +89,7 @@ impl WritePlan {
             after,
             change,
             secret,
+            as_root,
             restores,
             kind: WriteKind::Atomic,
         }

@@ -11,7 +11,7 @@ use crate::journal::JournalError;
 use crate::registry::{KeyError, RegistryError};
 use crate::rules::RulesError;
 use crate::snapshots::SnapshotError;
-use crate::ssh::{SftpError, SshError};
+use crate::ssh::{SftpError, SshError, SudoError};
 
 /// A failure from its parts.
 pub fn failure(code: FailureCode, message: impl Into<String>, next: impl Into<String>) -> Failure {
@@ -156,6 +156,12 @@ impl From<SshError> for Failure {
                 "A person must repair the registered login; `openshell server test` shows each step.",
             ),
             SshError::Sftp(sftp) => return sftp_failure(sftp),
+            SshError::Sudo(SudoError::Denied { .. }) => (
+                FailureCode::PermissionDenied,
+                "Nothing was changed. A person must let this account use sudo without a \
+                 password, or make the change themselves.",
+            ),
+            SshError::Sudo(_) => (FailureCode::RemoteFailure, "Nothing was changed."),
             SshError::NoSuchDirectory { .. } => (
                 FailureCode::FileNotFound,
                 "Give an existing directory as `cwd`.",

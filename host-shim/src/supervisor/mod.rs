@@ -17,6 +17,7 @@
 )]
 
 mod action;
+mod as_root;
 mod call;
 mod change;
 mod commands;

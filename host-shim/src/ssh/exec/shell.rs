@@ -54,9 +54,11 @@ impl Shell {
     async fn prove(mut channel: SessionChannel, connection: &Connection) -> Result<Self, SshError> {
         let nonce = nonce()?;
         channel.exec(script::EXEC).await?;
-        // Sent ahead of the answer: it saves a round trip, and a server that
-        // refuses the request discards it.
-        channel.send(script::opening(&nonce).into_bytes()).await?;
+        // Sent ahead of the answer where that does no harm: it saves a round trip.
+        let mut sent = connection.ignores_early_data();
+        if sent {
+            channel.send(script::opening(&nonce).into_bytes()).await?;
+        }
         let mut noise = Noise::default();
         let mut again = false;
         loop {
@@ -93,6 +95,10 @@ impl Shell {
                     if noise.err.len() < NOISE_LIMIT {
                         noise.err.extend_from_slice(&data);
                     }
+                }
+                Some(ChannelMsg::Success) if !sent => {
+                    sent = true;
+                    channel.send(script::opening(&nonce).into_bytes()).await?;
                 }
                 Some(ChannelMsg::Failure) => {
                     return Err(noise.refusal("it runs no commands"));

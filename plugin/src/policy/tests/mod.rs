@@ -27,6 +27,7 @@ fn request(request: Request) -> Subject {
         cwd: None,
         home: None,
         resolved: None,
+        sudo: None,
     }
 }
 

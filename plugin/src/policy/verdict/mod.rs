@@ -11,6 +11,7 @@ use std::borrow::Borrow;
 
 use super::lex::Word;
 use super::paths::{Access, Place};
+use super::privilege::{self, Privilege};
 use super::rules::{Applicable, matches_words};
 use super::scan::{Shape, scan};
 use super::types::{Decision, Finding, Request, Rule, Rulebook, Step, Subject, Verdict, shown};
@@ -48,6 +49,7 @@ struct Judge<'a> {
     place: Place<'a>,
     /// In order of precedence among equals.
     findings: Vec<Finding>,
+    privilege: Privilege,
     steps: Option<Vec<Step>>,
 }
 
@@ -65,6 +67,7 @@ impl<'a> Judge<'a> {
             rulebook,
             place,
             findings: Vec::new(),
+            privilege: Privilege::default(),
             steps: explain.then(Vec::new),
         }
     }
@@ -157,6 +160,7 @@ impl<'a> Judge<'a> {
             reason: finding.reason,
             stages: Vec::new(),
             globs: Vec::new(),
+            run_as: self.privilege.accounts(),
         }
     }
 
@@ -198,6 +202,7 @@ impl<'a> Judge<'a> {
     fn command(&mut self, text: &str) -> Vec<Vec<Word>> {
         let scan = scan(text);
         let catastrophe = catastrophe::find(text, &scan.commands());
+        self.privilege = Privilege::of(&scan.commands());
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let stages = match scan.shape {
             Shape::Malformed(finding) => {
@@ -206,6 +211,7 @@ impl<'a> Judge<'a> {
             }
             Shape::Opaque(ref finding) => {
                 self.catastrophe(text, catastrophe);
+                self.privileged(text);
                 self.find("scan", text, finding.clone());
                 for command in scan.commands() {
                     self.tighten(&rules, &command.words);
@@ -215,6 +221,7 @@ impl<'a> Judge<'a> {
             Shape::Simple(words) => vec![words],
             Shape::Pipeline(stages) => {
                 self.catastrophe(text, catastrophe.clone());
+                self.privileged(text);
                 if self.rulebook.pipelines_each_stage {
                     self.step(
                         "scan",
@@ -269,6 +276,7 @@ impl<'a> Judge<'a> {
         let words: Vec<Word> = words.iter().map(|word| Word::literal(word)).collect();
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let catastrophe = catastrophe::find_in_words(&words);
+        self.privilege = Privilege::of_words(&words);
         self.words(&words, &rules, catastrophe);
         vec![words]
     }
@@ -306,6 +314,13 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Notes that parts of the request run as another account.
+    fn privileged(&mut self, item: &str) {
+        if let Some(finding) = self.privilege.finding(self.subject.sudo) {
+            self.find("sudo", item, finding);
+        }
+    }
+
     /// Judges one command that stands by itself.
     fn words(&mut self, words: &[Word], rules: &Applicable<'_>, catastrophe: Option<Finding>) {
         let item = words.first().map_or("", |word| word.text.as_str());
@@ -315,6 +330,12 @@ impl<'a> Judge<'a> {
             .is_some_and(|spoken| spoken.overrides_catastrophe)
         {
             self.catastrophe(item, catastrophe);
+        }
+        let by = spoken.as_ref().map(|spoken| spoken.finding.decision);
+        if let Some(finding) = self.privilege.finding(self.subject.sudo)
+            && !privilege::is_lifted(&finding, words, by)
+        {
+            self.find("sudo", item, finding);
         }
         let (finding, touched) = grammar::judge(words);
         let allowed = finding.decision == Decision::AutoAllow;

@@ -90,6 +90,7 @@ impl Attempts {
             // The host does not tell either.
             home: None,
             resolved: None,
+            sudo: None,
         };
         classify(&subject, &self.rulebook)
     }
