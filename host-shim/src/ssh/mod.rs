@@ -6,6 +6,7 @@
 //! decides nothing about what may run, asks nobody and records nothing: its
 //! callers hold a permit by the time they come here.
 
+mod account;
 mod auth;
 mod channel;
 mod client;
@@ -21,8 +22,9 @@ mod sudo;
 mod target;
 mod trace;
 
+pub use account::Account;
 pub use auth::Login;
-pub use connection::{Account, Connection};
+pub use connection::Connection;
 pub use dial::fetch_host_key;
 pub use error::SshError;
 pub use exec::{End, Ended, ExecOutcome, ExecRequest, Printed, Program};

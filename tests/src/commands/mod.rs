@@ -5,6 +5,8 @@
 //! and wrong; others are known commands with words changed, moved, quoted anew or
 //! joined by shell syntax. It judges nothing.
 
+#[path = "../../../plugin/src/policy/tests/hostile.rs"]
+mod hostile;
 mod pools;
 mod random;
 mod words;
@@ -20,6 +22,13 @@ pub const EVERYDAY: &str = include_str!("../../../plugin/src/policy/testdata/eve
 pub const HARMFUL: &str = include_str!("../../../plugin/src/policy/testdata/harmful.txt");
 /// The public corpus: a JSON object with `id` and `command` a line.
 pub const PUBLIC: &str = include_str!("../../../plugin/src/policy/testdata/public.jsonl");
+
+/// Texts of at most `size` bytes, by name, that make some part of the policy work as
+/// hard as it can.
+#[must_use]
+pub fn hostile_texts(size: usize) -> Vec<(&'static str, String)> {
+    hostile::hostile(size)
+}
 
 /// A generator of command lines.
 #[derive(Debug)]

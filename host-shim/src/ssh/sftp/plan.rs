@@ -8,7 +8,7 @@
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
 use super::session::Sftp;
-use crate::ssh::connection::Account;
+use crate::ssh::account::Account;
 use crate::ssh::error::SshError;
 
 /// A write, decided in every detail.

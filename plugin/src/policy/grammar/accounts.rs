@@ -2,6 +2,21 @@
 
 use super::spec::{Command, Kind, Operands, Refusal, examples, is_name, refused};
 
+/// Where the system's databases are looked up (nsswitch.conf(5)).
+const SOURCES: Kind = Kind::OneOf(&[
+    "compat",
+    "db",
+    "dns",
+    "files",
+    "ldap",
+    "myhostname",
+    "nis",
+    "resolve",
+    "sss",
+    "systemd",
+    "winbind",
+]);
+
 pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["w"],
@@ -101,8 +116,11 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["getent"],
         does: "shows entries of system databases",
         flags: "i",
+        long: "--no-idn --version",
+        // The library of a service that is named here is loaded.
+        values: &[("-s", SOURCES), ("--service", SOURCES)],
         operands: Operands::Phrases(&[
-            "passwd|group|services|protocols|rpc|networks|aliases|initgroups ...",
+            "passwd|group|services|protocols|rpc|networks|aliases|initgroups|ethers|netgroup ...",
             "hosts|ahosts|ahostsv4|ahostsv6 ...",
         ]),
         allowed: examples![
@@ -110,6 +128,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "getent group docker",
             "getent hosts localhost",
             "getent services ssh",
+            "getent netgroup x",
+            "getent -s files passwd root",
         ],
         asks: examples![
             "getent shadow",
@@ -117,7 +137,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "getent gshadow",
             "getent -s files shadow",
             "getent",
-            "getent netgroup x",
+            "getent -s /srv/x passwd",
         ],
         ..Command::BARE
     },
@@ -158,6 +178,60 @@ pub(super) const COMMANDS: &[Command] = &[
         operands: Operands::UpTo(1, Kind::Name),
         allowed: examples!["chage -l deploy"],
         asks: examples!["chage deploy", "chage -E 0 deploy", "chage -l -d 0 x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["lslogins"],
+        does: "lists accounts",
+        flags: "ucesnafGLrzZ",
+        long: "\
+            --user-accs --system-accs --acc-expiration --failed --last --supp-groups --newline \
+            --noheadings --notruncate --raw --export --colon-separate --help --version",
+        values: &[
+            ("-o", Kind::Name),
+            ("--output", Kind::Name),
+            ("-l", Kind::Name),
+            ("--logins", Kind::Name),
+            ("-g", Kind::Name),
+            ("--groups", Kind::Name),
+        ],
+        refused: &[
+            refused("--btmp-file", "content", "reads another file"),
+            refused("--wtmp-file", "content", "reads another file"),
+            refused("--lastlog-file", "content", "reads another file"),
+        ],
+        operands: Operands::UpTo(1, Kind::Name),
+        allowed: examples![
+            "lslogins",
+            "lslogins -u",
+            "lslogins root",
+            "lslogins -o USER,UID"
+        ],
+        asks: examples!["lslogins --wtmp-file=/etc/shadow", "lslogins --frob"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["at"],
+        does: "lists planned jobs",
+        flags: "l",
+        refused: &[
+            refused("-c", "content", "shows a job and its environment"),
+            refused("-d", "delete", "deletes a job"),
+            refused("-r", "delete", "deletes a job"),
+            refused("-f", "plan", "plans a job"),
+        ],
+        check: Some(|parsed| {
+            (!parsed.has(&["-l"])).then(|| Refusal::new("plan", "without `-l` it plans a job"))
+        }),
+        allowed: examples!["at -l"],
+        asks: examples![
+            "at now",
+            "at -f x now",
+            "at -c 1",
+            "at -d 1",
+            "at -l now",
+            "at"
+        ],
         ..Command::BARE
     },
     Command {

@@ -41,13 +41,14 @@ pub(super) const COMMANDS: &[Command] = &[
     },
     Command {
         names: &["unzip"],
-        does: "lists the members of an archive",
+        does: "lists or tests the members of an archive",
         style: Style::Custom(unzip),
         allowed: examples![
             "unzip -l /srv/a.zip",
             "unzip -v ./a.zip",
             "unzip -Z1 a.zip",
             "unzip -lv a.zip",
+            "unzip -t a.zip",
         ],
         asks: examples![
             "unzip a.zip",
@@ -175,7 +176,9 @@ fn lists(letters: &str) -> bool {
 pub(super) fn unzip(words: &[Word]) -> Outcome {
     members(
         words,
-        &["-l", "-v", "-Z", "-Z1", "-lq", "-ql", "-lv", "-vl"],
+        &[
+            "-l", "-v", "-Z", "-Z1", "-lq", "-ql", "-lv", "-vl", "-t", "-tq", "-qt", "-tqq",
+        ],
         false,
     )
 }

@@ -107,9 +107,15 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--read-bytes", Kind::Number),
             ("-t", Kind::Name),
             ("--format", Kind::Name),
+            ("-S", Kind::Number),
         ],
+        optional: &[("-w", Kind::Number), ("--width", Kind::Number)],
         operands: READ,
-        allowed: examples!["od -A x -t x1z -N 64 /srv/a", "od -c /srv/a"],
+        allowed: examples![
+            "od -w16 /srv/a",
+            "od -A x -t x1z -N 64 /srv/a",
+            "od -c /srv/a"
+        ],
         asks: examples!["od -c /dev/sda", "od /etc/shadow"],
         ..Command::BARE
     },

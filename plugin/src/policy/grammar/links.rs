@@ -37,6 +37,10 @@ pub(super) const COMMANDS: &[Command] = &[
             "ip r s",
             "ip r l",
             "ip addr help",
+            "ip --brief addr",
+            "ip netns identify 1",
+            "ip tuntap list",
+            "ip token",
         ],
         asks: examples![
             "ip addr del 10.1.1.1/24 dev eth1",
@@ -58,6 +62,12 @@ pub(super) const COMMANDS: &[Command] = &[
             "ip -force link",
             "ip link add x type bridge",
             "ip vrf exec a id",
+            "ip --batch x",
+            "ip --netns a addr",
+            "ip netns pids -all",
+            "ip tuntap add dev x mode tap",
+            "ip tcp_metrics flush",
+            "ip token set ::1 dev eth0",
             "ip -ba x",
             "ip macsec show",
             "ip addr restore",
@@ -126,8 +136,10 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["ethtool"],
         does: "shows a network card",
-        flags: "akgiSlcnTPm",
+        flags: "akgiSlcnTPmxu",
         long: "\
+            --show-rxfh-indir --show-rxfh --show-ntuple --show-nfc --show-rxnfc --module-info \
+            --show-priv-flags --show-tunnels --phy-statistics \
             --show-features --show-offload --show-ring --driver --statistics --show-channels \
             --show-coalesce --show-pause --show-time-stamping --version --show-permaddr \
             --show-fec --show-eee",
@@ -264,6 +276,9 @@ const OBJECTS: &[&str] = &[
     "ntable",
     "vrf",
     "nexthop",
+    "token",
+    "tuntap",
+    "tcp_metrics",
 ];
 const SHOWS: &[&str] = &["show", "list", "ls", "sh", "lst"];
 const OPTIONS: &[&str] = &[
@@ -300,6 +315,13 @@ const OPTIONS: &[&str] = &[
     "-echo",
 ];
 
+/// Whether a word is an option that only changes what is shown. A second dash makes no
+/// difference (iproute2, `main`).
+fn is_option(word: &str) -> bool {
+    let single = word.strip_prefix('-').filter(|rest| rest.starts_with('-'));
+    OPTIONS.contains(&single.unwrap_or(word))
+}
+
 /// One letter that these objects, in iproute2 and busybox alike, read as `show` or
 /// `list` before anything else; for a link it is `set`.
 fn abbreviates_show(object: &str, verb: &str) -> bool {
@@ -332,7 +354,7 @@ fn ip(words: &[Word]) -> Outcome {
                 tail @ ..,
             ] => tail,
             ["-V" | "-Version"] => return Ok(Vec::new()),
-            [option, tail @ ..] if OPTIONS.contains(option) => tail,
+            [option, tail @ ..] if is_option(option) => tail,
             [option, ..] if option.starts_with('-') => {
                 let (id, why) = match option.trim_start_matches('-') {
                     "b" | "ba" | "bat" | "batc" | "batch" => {
@@ -365,6 +387,8 @@ fn ip(words: &[Word]) -> Outcome {
                 )),
             }
         }
+        ["netns", "identify" | "pids", name] if is_name(name) => Ok(Vec::new()),
+        ["l2tp", "show", "tunnel" | "session"] => Ok(Vec::new()),
         ["r" | "ro" | "route", "get" | "g", selectors @ ..]
             if selectors.iter().all(|word| is_name(word)) =>
         {

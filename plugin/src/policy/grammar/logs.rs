@@ -28,19 +28,23 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--until", Kind::Text),
             ("-o", Kind::Name),
             ("--output", Kind::Name),
-            ("--output-fields", Kind::Name),
+            ("--output-fields", FIELDS),
             ("-t", Kind::Name),
             ("--identifier", Kind::Name),
             ("-g", Kind::Text),
             ("--grep", Kind::Text),
             ("--case-sensitive", Kind::Name),
-            ("-F", Kind::Name),
-            ("--field", Kind::Name),
+            ("-F", FIELDS),
+            ("--field", FIELDS),
             ("-c", Kind::Name),
             ("--cursor", Kind::Name),
             ("--after-cursor", Kind::Name),
             ("--facility", Kind::Name),
             ("-T", Kind::Name),
+            ("-D", Kind::Is(is_journal)),
+            ("--directory", Kind::Is(is_journal)),
+            ("-i", Kind::Is(is_journal)),
+            ("--file", Kind::Is(is_journal)),
         ],
         optional: &[
             ("-n", Kind::Number),
@@ -61,10 +65,6 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--setup-keys", "keys", "makes new keys"),
             refused("--update-catalog", "output", "writes a file"),
             refused("--cursor-file", "output", "writes a file"),
-            refused("-D", "root", OTHER_ROOT),
-            refused("--directory", "root", OTHER_ROOT),
-            refused("--file", "root", "reads other files"),
-            refused("-i", "root", "reads other files"),
             refused("--root", "root", OTHER_ROOT),
             refused("--image", "root", OTHER_ROOT),
             refused("-M", "remote", "enters a container"),
@@ -86,6 +86,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "journalctl -n100 -r",
             "journalctl -b-1",
             "journalctl --boot=-1 -k",
+            "journalctl -D /var/log/journal -n 5",
         ],
         asks: examples![
             "journalctl --vacuum-size=1M",
@@ -97,6 +98,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "journalctl --cursor-file=/srv/x",
             "journalctl -D /srv",
             "journalctl --file=/etc/shadow",
+            "journalctl -D /var/log/journal/../../../srv",
+            "journalctl -F COREDUMP_ENVIRON",
         ],
         ..Command::BARE
     },
@@ -141,7 +144,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["dmesg"],
         does: "shows kernel messages",
-        flags: "dehHJkPrtTuxV",
+        flags: "dehHJkPrStTuxV",
         long: "\
             --color --decode --facility --human --kernel --userspace --ctime --notime --nopager \
             --reltime --show-delta --raw --noescape --force-prefix --help --version --syslog \
@@ -158,6 +161,11 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--buffer-size", Kind::Number),
         ],
         optional: &[("--color", Kind::Name), ("-L", Kind::Name)],
+        check: Some(|parsed| {
+            // It opens a pager, from which programs can be started, unless told not to.
+            let pages = parsed.has(&["-H", "--human"]) && !parsed.has(&["-P", "--nopager"]);
+            pages.then(|| Refusal::new("pager", "`--human` without `--nopager` opens a pager"))
+        }),
         refused: &[
             refused("-C", "clear", "clears the messages"),
             refused("-c", "clear", "clears the messages"),
@@ -179,11 +187,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "dmesg",
             "dmesg -T",
             "dmesg -Tl err,warn",
+            "dmesg -HP",
             "dmesg --level=err --ctime",
         ],
         asks: examples![
             "dmesg -C",
             "dmesg -Tc",
+            "dmesg -H",
             "dmesg --clear --time-format iso",
             "dmesg -n 1",
             "dmesg -w",
@@ -193,6 +203,20 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
 ];
+
+/// Fields of an entry without the environment of a program that crashed.
+const FIELDS: Kind = Kind::Is(|text| is_name(text) && !text.contains("ENVIRON"));
+
+/// A place where this system keeps its own journal.
+fn is_journal(text: &str) -> bool {
+    ["/var/log/journal", "/run/log/journal"]
+        .iter()
+        .any(|directory| {
+            text.strip_prefix(directory)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+        && !text.contains("..")
+}
 
 /// A boot by its number, counted from either end, or by its id.
 fn is_boot(text: &str) -> bool {

@@ -25,6 +25,7 @@ mod packages;
 mod process;
 mod programs;
 mod ps;
+mod rpm;
 mod scheduling;
 mod script;
 mod search;
@@ -70,12 +71,23 @@ pub(super) const TABLES: &[&[Command]] = &[
     links::COMMANDS,
     firewall::COMMANDS,
     packages::COMMANDS,
+    rpm::COMMANDS,
     software::COMMANDS,
     shell::COMMANDS,
 ];
 
 /// Directories that only the system's own package tools write to.
 const SYSTEM_DIRECTORIES: &[&str] = &["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"];
+
+/// Commands of which some version takes `--help` for something else than a wish for it.
+const WITHOUT_HELP: &[&str] = &[
+    "ldconfig",
+    "losetup",
+    "mailq",
+    "newaliases",
+    "service",
+    "swapon",
+];
 
 /// The bare name of a program, unless it is a path to elsewhere.
 pub(super) fn program_name(word: &str) -> Option<&str> {
@@ -126,6 +138,16 @@ pub(super) fn judge(words: &[Word]) -> (Finding, Vec<Touch>) {
             Vec::new(),
         );
     };
+    if let [only] = rest
+        && only.is_literal()
+        && only.text == "--help"
+        && !WITHOUT_HELP.contains(&name)
+    {
+        return (
+            Finding::allow("grammar.help", format!("`{name}` shows how it is used")),
+            Vec::new(),
+        );
+    }
     match engine::judge(command, rest) {
         Ok(touched) => (
             Finding::allow(

@@ -9,7 +9,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["ss"],
         does: "lists sockets",
-        flags: "046aebHhilmMnOopqrsStTuVwxz",
+        flags: "046aebHhilmMnOopqrsStTuVwxzZ",
         long: "\
             --all --listening --numeric --processes --tcp --udp --raw --unix --ipv4 --ipv6 \
             --extended --memory --info --options --summary --no-header --resolve --oneline \

@@ -3,7 +3,7 @@
 //! Package tools take configuration by option, and configuration can name
 //! programs to run; no such option is known here.
 
-use super::spec::{Command, Kind, Operands, Parsed, Refusal, Style, examples, is_name, refused};
+use super::spec::{Command, Kind, Operands, Refusal, Style, examples, is_name, refused};
 
 const CONFIG: &str = "replaces the configuration, which can name programs to run";
 const OTHER_ROOT: &str = "looks into another tree";
@@ -15,7 +15,7 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "lsLSpWVCIc",
         long: "\
             --info --contents --compare-versions --list --status --listfiles --search --print-avail --show --verify --audit \
-            --get-selections --print-architecture --print-foreign-architectures --no-pager \
+            --get-selections --field --control-list --control-path --print-architecture --print-foreign-architectures --no-pager \
             --version --help",
         values: &[
             ("-f", Kind::Is(is_format)),
@@ -57,64 +57,6 @@ pub(super) const COMMANDS: &[Command] = &[
             "dpkg -li x",
             "dpkg --admin=/x -l",
             "dpkg --unpack x",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["rpm"],
-        does: "shows installed packages",
-        flags: "qailfcdRsgVv",
-        long: "\
-            --query --all --list --info --configfiles --docfiles --requires --provides \
-            --changelog --scripts --last --whatprovides --whatrequires --conflicts --obsoletes \
-            --file --state --verify --nodigest --nosignature --version --triggers --filesbypkg",
-        values: &[
-            ("--queryformat", Kind::Is(is_format)),
-            ("--qf", Kind::Is(is_format)),
-        ],
-        refused: &[
-            refused("-e", "remove", "removes a package"),
-            refused("-U", "install", "installs a package"),
-            refused(
-                "-p",
-                "network",
-                "reads a package file, from the network even",
-            ),
-            refused("-E", "exec", "evaluates macros, which run programs"),
-            refused("--eval", "exec", "evaluates macros, which run programs"),
-            refused("--define", "exec", "defines macros, which run programs"),
-            refused("--pipe", "exec", "runs a program"),
-            refused("--rcfile", "config", CONFIG),
-            refused("--macros", "config", CONFIG),
-            refused("--root", "root", OTHER_ROOT),
-            refused("--dbpath", "root", OTHER_ROOT),
-        ],
-        operands: Operands::Any(Kind::Name),
-        check: Some(rpm),
-        allowed: examples![
-            "rpm -qa",
-            "rpm -qi bash",
-            "rpm -qf /usr/bin/ls",
-            "rpm -ql nginx",
-            "rpm -q --changelog nginx",
-            "rpm -qa --last",
-            r"rpm -q --qf '%{NAME}-%{VERSION}\n' bash",
-            "rpm -V nginx",
-            "rpm --version",
-        ],
-        asks: examples![
-            "rpm -i x.rpm",
-            "rpm -e x",
-            "rpm --eval '%(id)'",
-            "rpm -qa --pipe id",
-            "rpm -qp http://x/y.rpm",
-            "rpm -Uvh x.rpm",
-            "rpm -a",
-            "rpm -qa --define 'x %(id)'",
-            "rpm --rebuilddb",
-            "rpm -iq x.rpm",
-            "rpm -qa --dbpath /x",
-            "rpm -ivh x",
         ],
         ..Command::BARE
     },
@@ -193,9 +135,10 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["apk"],
         does: "shows packages",
-        flags: "vadLIWequxo",
+        flags: "vadLIWequxosrRPwti",
         values: &[("-l", Kind::Name), ("--limit", Kind::Name)],
-        long: "--upgradable --upgradeable --available --exact --installed --verbose --all --contents --who-owns --description --version",
+        long: "--upgradable --upgradeable --available --exact --installed --verbose --all --contents --who-owns --description --size --depends --rdepends --provides --webpage --triggers \
+            --install-if --rinstall-if --license --replaces --origin --manifest --version",
         refused: &[
             refused("-p", "root", OTHER_ROOT),
             refused("--root", "root", OTHER_ROOT),
@@ -216,6 +159,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "apk list --upgradable",
             "apk --version",
             "apk info -L nginx",
+            "apk info -R nginx",
         ],
         asks: examples![
             "apk add x",
@@ -230,11 +174,20 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["dnf", "yum"],
         does: "shows packages",
-        flags: "qvC",
+        flags: "qvCli",
         long: "\
             --cacheonly --quiet --installed --available --all --version --showduplicates \
             --upgrades --updates --extras --obsoletes --recent --enabled --disabled --list --info \
-            --requires --provides --depends --whatprovides --whatrequires --security",
+            --requires --provides --depends --whatprovides --whatrequires --security --deplist \
+            --conflicts --suggests --recommends --supplements --enhances --files --changelogs \
+            --userinstalled --duplicates --leaves --unneeded --summary --bugfix --advisories \
+            --srpm --hidden --noplugins",
+        values: &[
+            ("--qf", Kind::Is(is_format)),
+            ("--queryformat", Kind::Is(is_format)),
+            ("--arch", Kind::Name),
+            ("--latest-limit", Kind::Number),
+        ],
         refused: &[
             refused("-c", "config", CONFIG),
             refused("--config", "config", CONFIG),
@@ -245,14 +198,16 @@ pub(super) const COMMANDS: &[Command] = &[
         operands: Operands::Phrases(&[
             "",
             "list ...",
-            "info|provides|whatprovides|search|deplist|repoquery * ...",
-            "check-update|repoinfo|updateinfo ...",
-            "group|groups|module list|info ...",
-            "grouplist|check",
+            "info|provides|whatprovides|search|deplist|changelog % ...",
+            "check-update|repoinfo|updateinfo|repoquery ...",
+            "group|groups|module|environment|advisory|repo list|info|summary",
+            "group|groups|module|environment|advisory|repo list|info %",
+            "groupinfo %",
+            "grouplist|check|version",
             "repolist",
             "repolist all|enabled|disabled",
             "history",
-            "history list|info ...",
+            "history list|info|summary ...",
         ]),
         allowed: examples![
             "yum list installed",
@@ -264,6 +219,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "dnf check-update",
             "dnf repoquery --requires nginx",
             "yum group list",
+            "dnf group info 'Development Tools'",
+            "dnf repoquery -l nginx",
             "dnf updateinfo list security",
         ],
         asks: examples![
@@ -274,6 +231,9 @@ pub(super) const COMMANDS: &[Command] = &[
             "dnf clean all",
             "yum -c x list",
             "dnf makecache",
+            "dnf repoquery --repofrompath=x,http://x y",
+            "dnf group install x",
+            "dnf module enable x",
         ],
         ..Command::BARE
     },
@@ -396,23 +356,13 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// A letter means something else unless the query comes first: `-i` installs.
-fn rpm(parsed: &Parsed<'_>) -> Option<Refusal> {
-    let queries = parsed.options.first().is_some_and(|(name, _)| {
-        ["-q", "--query", "-V", "--verify", "--version"]
-            .iter()
-            .any(|option| name.is(option))
-    });
-    let location = parsed.operands.iter().any(|word| word.text.contains("://"));
-    (!queries || location).then(|| {
-        Refusal::new(
-            "form",
-            "only a query of installed packages, `-q` first, is known to only look",
-        )
-    })
-}
-
-/// An output format without anything that could be evaluated.
-fn is_format(text: &str) -> bool {
-    !text.contains("%(") && !text.contains("%{lua") && !text.contains("%!")
+/// An output format of plain text and `%{TAG}`; other forms are evaluated.
+pub(super) fn is_format(text: &str) -> bool {
+    !text.contains("%(")
+        && !text.contains("%!")
+        && !text.contains("%[")
+        && !text.contains("${lua")
+        && !text.contains("%{lua")
+        && !text.contains("%{expand")
+        && !text.contains("%{shell")
 }

@@ -3,6 +3,7 @@
 use super::super::types::shown;
 use super::spec::{Command, Kind, Operands, Refusal, Style, at_most, examples, refused};
 
+const UNIT: Kind = Kind::OneOf(&["k", "m", "g", "t", "p", "e"]);
 const BOUNDED: Kind = Kind::Is(|text| at_most(text, 20));
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -33,6 +34,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "ps faux",
             "ps -eww -o pid",
             "ps -eLo pid,tid",
+            "ps -eT",
+            "ps -ef ww",
             "ps --forest -ef",
         ],
         asks: examples![
@@ -56,6 +59,12 @@ pub(super) const COMMANDS: &[Command] = &[
             "ps e -ef",
             "ps -xe",
             "ps -eTf --forest",
+            "ps -ef -o pid,args x",
+            "ps -eLfH",
+            "ps -ef --deselect -o pid",
+            "ps -eN",
+            "ps axm r",
+            "ps -mA r",
             "ps -eu x",
         ],
         ..Command::BARE
@@ -107,6 +116,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["pstree"],
         does: "shows processes as a tree",
         flags: "aAcghlnNpstTuUZV",
+        values: &[("-H", Kind::Number)],
         operands: Operands::UpTo(1, Kind::Name),
         allowed: examples!["pstree -ap", "pstree -p 1", "pstree root"],
         asks: examples!["pstree --frob"],
@@ -124,7 +134,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["top"],
         does: "shows the busiest processes",
-        flags: "bcHiSsh1eEM",
+        flags: "bcHiSsh1M",
         values: &[
             ("-n", BOUNDED),
             (
@@ -147,6 +157,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("-u", Kind::Name),
             ("-U", Kind::Name),
             ("-w", Kind::Number),
+            ("-e", UNIT),
+            ("-E", UNIT),
         ],
         check: Some(|parsed| {
             let bounded = parsed.has(&["-b"]) && parsed.has(&["-n"]) || parsed.has(&["-h"]);
@@ -240,6 +252,7 @@ pub(super) const COMMANDS: &[Command] = &[
             ("-g", Kind::Name),
         ],
         optional: &[
+            ("-S", Kind::Number),
             ("-i", Kind::Name),
             ("-s", Kind::Name),
             ("-F", Kind::Name),

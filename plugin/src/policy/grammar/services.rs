@@ -243,11 +243,26 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "shows which services start with the machine",
         flags: "v",
         long: "--list",
-        operands: Operands::Phrases(&["", "show ..."]),
-        allowed: examples!["rc-update", "rc-update show -v", "chkconfig --list"],
+        operands: Operands::Any(Kind::Name),
+        check: Some(|parsed| {
+            let shows = parsed
+                .operands
+                .first()
+                .is_none_or(|word| word.text == "show");
+            let lists = parsed.has(&["--list"]) && parsed.operands.len() <= 1;
+            (!shows && !lists)
+                .then(|| Refusal::new("verb", "only `--list` and `show` are known to only look"))
+        }),
+        allowed: examples![
+            "rc-update",
+            "rc-update show -v",
+            "chkconfig --list",
+            "chkconfig --list nginx"
+        ],
         asks: examples![
             "rc-update add nginx",
             "chkconfig nginx on",
+            "chkconfig --list nginx on",
             "chkconfig --del nginx"
         ],
         ..Command::BARE

@@ -11,7 +11,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["timedatectl", "hostnamectl", "localectl"],
         does: "shows a setting of the system",
-        flags: "al",
+        flags: "alj",
         long: "--no-pager --all --value --static --transient --pretty --full --help --version",
         values: &[
             ("-p", Kind::Name),
@@ -33,12 +33,14 @@ pub(super) const COMMANDS: &[Command] = &[
             "show-timesync",
             "list-locales",
             "list-keymaps",
+            "hostname|icon-name|chassis|deployment|location",
         ]),
         allowed: examples![
             "timedatectl",
             "timedatectl status",
             "hostnamectl",
             "hostnamectl status",
+            "hostnamectl hostname",
             "localectl list-locales",
             "timedatectl show -p Timezone --value",
         ],
@@ -54,7 +56,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["loginctl"],
         does: "shows sessions",
-        flags: "al",
+        flags: "alj",
         long: "--no-pager --no-legend --all --full --value --help --version",
         values: &[
             ("-p", Kind::Name),

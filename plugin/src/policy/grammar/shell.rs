@@ -33,10 +33,20 @@ pub(super) const COMMANDS: &[Command] = &[
                 "option",
                 "`-v` assigns to a variable in some shells",
             )),
+            // A shell's own `printf` computes a number, and a subscript may run a command.
+            words if words.iter().skip(1).any(|word| subscripts(&word.text)) => Err(Refusal::new(
+                "subscript",
+                "some shells evaluate what is between the brackets",
+            )),
             words => literal_words(words),
         }),
         allowed: examples![r"printf '%s\n' a b", "printf hello"],
-        asks: examples!["printf -v x y", "printf", "printf %s *"],
+        asks: examples![
+            "printf -v x y",
+            "printf",
+            "printf %s *",
+            "printf %d 'a[$(id)]'",
+        ],
         ..Command::BARE
     },
     Command {
@@ -277,6 +287,12 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
 ];
+
+/// Whether a word holds a subscript with an expansion in it.
+fn subscripts(text: &str) -> bool {
+    text.split_once('[')
+        .is_some_and(|(_, rest)| rest.contains(['$', '`']))
+}
 
 /// A pause of at most a minute.
 fn is_pause(text: &str) -> bool {

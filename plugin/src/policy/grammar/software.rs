@@ -100,6 +100,21 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
+        names: &["whatis", "apropos"],
+        does: "looks up what manual pages there are",
+        flags: "adelrw",
+        long: "--exact --and --long --regex --wildcard --help --version",
+        values: &[("-s", Kind::Name), ("--sections", Kind::Name)],
+        refused: &[
+            refused("-M", "path", "searches other directories"),
+            refused("-C", "config", "reads another configuration"),
+        ],
+        operands: Operands::Any(Kind::Name),
+        allowed: examples!["whatis ls", "apropos -a copy file", "whatis -s 8 mount"],
+        asks: examples!["whatis -C /etc/shadow ls", "apropos -M /x ls"],
+        ..Command::BARE
+    },
+    Command {
         names: &["lsb_release"],
         does: "describes the system",
         flags: "aidrcs",

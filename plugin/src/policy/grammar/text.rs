@@ -144,6 +144,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--field-separator", Kind::Text),
             ("--parallel", Kind::Number),
             ("--sort", Kind::Name),
+            ("-S", Kind::Number),
+            ("--buffer-size", Kind::Number),
         ],
         optional: &[("--check", Kind::Name)],
         refused: &[

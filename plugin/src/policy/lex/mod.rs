@@ -248,7 +248,14 @@ impl Lexer<'_> {
                 self.marks.bracket.get_or_insert(at);
             }
             ']' => self.marks.closing = true,
-            '!' => self.marks.bang = true,
+            '!' => {
+                // At the end of a word it is itself wherever no history is kept.
+                let ends = matches!(
+                    self.rest().chars().nth(1),
+                    None | Some(' ' | '\t' | '\n' | '|' | ';')
+                );
+                self.marks.bang |= start || !ends;
+            }
             '{' | '}' => self.marks.brace = true,
             '~' if start => {
                 if matches!(

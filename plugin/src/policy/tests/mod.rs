@@ -5,8 +5,10 @@ mod circumstances;
 mod corpus;
 mod cost;
 mod docs;
+mod hostile;
 mod lexing;
 mod properties;
+mod shells;
 
 use super::types::{Request, Rulebook, Subject, Verdict};
 use super::verdict::classify;

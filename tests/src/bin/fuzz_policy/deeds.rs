@@ -82,9 +82,8 @@ pub(crate) fn are_seen(sandbox: &mut Sandbox) -> Result<(), String> {
         };
         if !found.iter().any(|finding| finding.contains(expected)) {
             return Err(format!(
-                "of `{}` it saw {found:?} and not {expected:?}; it said {:?}",
+                "of `{}` it saw {found:?} and not {expected:?}; it said {output:?}",
                 deed.join(" "),
-                String::from_utf8_lossy(&output)
             ));
         }
     }

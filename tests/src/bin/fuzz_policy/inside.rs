@@ -194,9 +194,11 @@ fn run(
         rest = others(bystander);
     }
     reap(bystander);
+    let mut output = Vec::new();
     fs::File::open(OUTPUT)?
         .take(OUTPUT_KEPT)
-        .read_to_end(&mut run.output)?;
+        .read_to_end(&mut output)?;
+    run.output = String::from_utf8_lossy(&output).into_owned();
     run.trace = String::from_utf8_lossy(&fs::read(TRACE)?).into_owned();
     Ok(run)
 }

@@ -54,7 +54,7 @@ pub(crate) struct Seen {
 /// What a run inside the sandbox showed.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Run {
-    pub(crate) output: Vec<u8>,
+    pub(crate) output: String,
     pub(crate) trace: String,
     /// It did not end in time, or printed more than anything would.
     pub(crate) timed_out: bool,
