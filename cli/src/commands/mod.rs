@@ -19,6 +19,7 @@ mod server_add;
 mod server_dialogue;
 mod server_host_keys;
 mod server_import;
+mod server_layers;
 mod server_plan;
 mod server_randomart;
 mod server_test;

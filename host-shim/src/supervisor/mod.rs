@@ -38,7 +38,7 @@ mod resources;
 mod restore;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -155,17 +155,19 @@ impl Supervisor {
 }
 
 impl Supervisor {
-    /// Resolves a registered server with its credential, for what a person does
-    /// beside the tools: testing a connection, enrolling a host behind it.
+    /// Resolves a server with its credential, as the id is understood in a
+    /// workspace, for what a person does beside the tools: testing a connection,
+    /// enrolling a host behind it.
     ///
     /// # Errors
     /// A failure when the server is unknown or the registry cannot be unlocked.
     pub async fn target(
         &self,
         server: &str,
+        workspace: Option<&Path>,
     ) -> Result<crate::ssh::Target, crate::engine::contract::Failure> {
         let id = Resources::server_id(server)?;
-        let layers = self.resources().layers(None)?;
+        let layers = self.resources().layers(workspace)?;
         let server = layers.get(&id)?;
         self.resources().target(&layers, &server).await
     }
