@@ -17,6 +17,7 @@ mod cli_tools;
 mod cli_undo;
 mod component;
 mod container;
+mod hostile;
 mod hostile_guest;
 mod identity_bridge;
 mod identity_doctor;

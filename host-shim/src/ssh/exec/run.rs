@@ -30,6 +30,10 @@ const AFTERMATH_LIMIT: u64 = 32 << 20;
 /// How much may come before our own first line on a stream.
 const PREAMBLE_LIMIT: usize = 256 << 10;
 
+/// Longest name of a signal taken over, in bytes; those of RFC 4254 section 6.10
+/// have four letters at most, and local ones add an `@` and a domain.
+const MAX_SIGNAL: usize = 64;
+
 /// Runs a command over a connection.
 pub(in crate::ssh) async fn run(
     connection: &Connection,
@@ -272,7 +276,8 @@ impl Running {
 
 fn signal_text(signal: &Sig) -> String {
     match signal {
-        Sig::Custom(name) => name.clone(),
+        Sig::Custom(name) if name.len() <= MAX_SIGNAL => name.clone(),
+        Sig::Custom(_) => "of no known name".to_owned(),
         // Derived Debug of the unit variants is their RFC 4254 name.
         known => format!("{known:?}"),
     }

@@ -89,7 +89,7 @@ impl Sftp {
         let version = raw
             .init()
             .await
-            .map_err(|error| unavailable(&error.to_string()))?;
+            .map_err(|_| unavailable("it does not answer as SFTP version 3 does"))?;
         if version.version != 3 {
             return Err(unavailable(&format!(
                 "the server speaks SFTP version {}, not 3",
