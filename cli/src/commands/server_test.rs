@@ -109,6 +109,7 @@ async fn probe(id: &str, context: &Context, steps: &mut Vec<Step>) -> Result<(),
         timeout: PROBE_TIMEOUT,
         head_limit: 1024,
         tail_limit: 0,
+        mark: None,
     };
     let ran = connection
         .exec(request, CancellationToken::new())

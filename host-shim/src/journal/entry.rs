@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::{
-    Answer, Conclusion, Context, Decided, Event, EventKind, Operation, Recovered, Segment, Torn,
+    Answer, Conclusion, Context, Decided, Event, EventKind, Operation, Recovered, Segment, Settled,
+    Torn,
 };
 
 /// Version of the line format.
@@ -60,6 +61,9 @@ pub struct Entry {
     /// How an unfinished action was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<Recovered>,
+    /// What was found out about an unknown outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
     /// Which segment this one continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<Segment>,
@@ -105,6 +109,7 @@ impl Entry {
             operation: None,
             outcome: None,
             recovered: None,
+            settled: None,
             segment: None,
             torn: None,
             text: None,
@@ -129,6 +134,20 @@ impl Entry {
         })
     }
 
+    /// Whether what an attempt announces can change a server: a write, or a
+    /// command that did not run unasked.
+    pub(super) fn may_change(&self) -> bool {
+        let changes = self
+            .operation
+            .as_ref()
+            .is_some_and(|operation| matches!(operation.kind.as_str(), "write" | "exec" | "argv"));
+        let unasked = self
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| verdict.decision == "auto-allow");
+        changes && !unasked
+    }
+
     /// Sets the call an entry belongs to.
     pub(super) fn about(mut self, context: Context) -> Self {
         self.action = Some(context.action);
@@ -149,9 +168,18 @@ impl Entry {
             None => (None, None),
         };
         let rule = self.approval.as_mut().and_then(|it| it.rule.as_mut());
-        [verdict, rule, path, message, note, self.text.as_mut()]
-            .into_iter()
-            .flatten()
+        let found = self.settled.as_mut().and_then(|it| it.note.as_mut());
+        [
+            verdict,
+            rule,
+            path,
+            message,
+            note,
+            found,
+            self.text.as_mut(),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// Identifiers that come from outside.
@@ -197,6 +225,11 @@ impl From<Event> for Entry {
                 outcome: Some(it.outcome),
                 operation: it.operation,
                 ..Self::blank(EventKind::Outcome)
+            }
+            .about(it.context),
+            Event::Settled(it) => Self {
+                settled: Some(it.settled),
+                ..Self::blank(EventKind::Settled)
             }
             .about(it.context),
             Event::Note(it) => {

@@ -21,7 +21,10 @@ mod error;
 mod event;
 mod follow;
 mod head;
+mod index;
 mod keys;
+mod lease;
+mod ledger;
 mod line;
 mod lock;
 mod opening;
@@ -36,10 +39,11 @@ mod writer;
 pub use entry::Entry;
 pub use error::JournalError;
 pub use event::{
-    Answer, Approval, Attempt, Conclusion, Context, Decided, Event, EventKind, Intent, Note,
-    Operation, Outcome, Recovered, Recovery, Segment, Torn,
+    Answer, Approval, Attempt, Conclusion, Context, Decided, Event, EventKind, Finding, Intent,
+    Note, Operation, Outcome, Recovered, Recovery, Segment, Settled, Settlement, Torn, Unsettled,
 };
 pub use keys::{KeyStage, KeyState};
+pub use lease::{Lease, LeaseError};
 pub use reader::{Filter, Record, Records};
 pub use redact::{RedactError, Redactor};
 pub use verify::{Broken, Verification};

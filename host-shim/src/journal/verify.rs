@@ -83,7 +83,7 @@ pub(super) fn verify(dir: &Path) -> Result<Verification, JournalError> {
     };
     check(0, &Position::start().last);
     let mut seen = 0;
-    let walked = walk(dir, &mut follower, snapshot.stop, &mut |entry| {
+    let walked = walk(dir, &mut follower, snapshot.stop, &mut |entry, _| {
         // The hash of a record is what the next one names.
         check(entry.seq - 1, &entry.prev);
         seen = entry.seq;

@@ -20,9 +20,9 @@ use ulid::Generator;
 use super::chain::{Chain, Placed};
 use super::entry::Entry;
 use super::error::JournalError;
-use super::event::{Event, EventKind};
+use super::event::{Event, EventKind, Unsettled};
 use super::keys::KeyState;
-use super::owner::{self, Owner};
+use super::owner::{self, Floor, Owner};
 use super::reader::{self, Filter, Record, Records};
 use super::recover;
 use super::redact::Redactor;
@@ -52,17 +52,21 @@ pub struct Receipt {
     pub hash: String,
 }
 
-/// Sizes that can be chosen.
+/// Limits that can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Size from which a segment is finished, in bytes.
+    /// Size from which a segment is finished, in bytes. What a process reads
+    /// when it starts grows with it.
     pub segment_bytes: u64,
+    /// Age from which a segment is finished, counted from its first record.
+    pub segment_age: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            segment_bytes: 64 * 1024 * 1024,
+            segment_bytes: 8 * 1024 * 1024,
+            segment_age: Duration::from_secs(30 * 24 * 60 * 60),
         }
     }
 }
@@ -77,6 +81,12 @@ enum Command {
         key: String,
         reply: oneshot::Sender<Result<Option<KeyState>, JournalError>>,
     },
+    Unknown {
+        reply: oneshot::Sender<Result<Vec<Unsettled>, JournalError>>,
+    },
+    Recover {
+        reply: oneshot::Sender<Result<usize, JournalError>>,
+    },
 }
 
 /// A process's handle to the journal; clones share one writer. Dropping the
@@ -89,6 +99,7 @@ pub struct Journal {
 #[derive(Debug)]
 struct Shared {
     dir: PathBuf,
+    owner: String,
     redactor: Redactor,
     mark: Arc<AtomicU64>,
     recovered: usize,
@@ -117,13 +128,14 @@ impl Journal {
         options: Options,
     ) -> Result<Self, JournalError> {
         let id = new_id();
-        let mut chain = Chain::open(dir, id.clone(), options.segment_bytes)?;
+        let mut chain = Chain::open(dir, id.clone(), options)?;
         let (owner, recovered) = chain.exclusively(|chain| join(chain, &id))?;
-        Self::start(chain, owner, redactor, recovered)
+        Self::start(chain, id, owner, redactor, recovered)
     }
 
     fn start(
         chain: Chain,
+        id: String,
         owner: Owner,
         redactor: Redactor,
         recovered: usize,
@@ -145,6 +157,7 @@ impl Journal {
         Ok(Self {
             shared: Arc::new(Shared {
                 dir,
+                owner: id,
                 redactor,
                 mark,
                 recovered,
@@ -186,6 +199,28 @@ impl Journal {
             key: self.shared.redactor.scrub(key).into_owned(),
             reply,
         })?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Changes whose outcome is unknown and that nothing final was found out
+    /// about, by any process, oldest first.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn unknown(&self) -> Result<Vec<Unsettled>, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Unknown { reply })?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Settles the actions of processes that died since the journal was opened,
+    /// durably; returns how many.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn recover(&self) -> Result<usize, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Recover { reply })?;
         answer.await.map_err(|_| self.gone())?
     }
 
@@ -237,6 +272,11 @@ impl Journal {
         &self.shared.dir
     }
 
+    /// This process's name among the owners of actions.
+    pub(super) fn owner(&self) -> &str {
+        &self.shared.owner
+    }
+
     /// What redacts its records.
     #[must_use]
     pub fn redactor(&self) -> &Redactor {
@@ -273,7 +313,15 @@ impl Drop for Shared {
 fn join(chain: &mut Chain, id: &str) -> Result<(Owner, usize), JournalError> {
     let dir = chain.dir().to_path_buf();
     let unusable = |error: std::io::Error| JournalError::io(&dir, &error);
-    let owner = Owner::enlist(&dir, id, chain.seq() + 1).map_err(unusable)?;
+    let owner = Owner::enlist(&dir, id, Floor::after(chain.at())).map_err(unusable)?;
+    let recovered = settle_dead(chain)?;
+    Ok((owner, recovered))
+}
+
+/// Settles what dead processes left, with the chain held.
+fn settle_dead(chain: &mut Chain) -> Result<usize, JournalError> {
+    let dir = chain.dir().to_path_buf();
+    let unusable = |error: std::io::Error| JournalError::io(&dir, &error);
     let dead = owner::dead(&dir).map_err(unusable)?;
     let entries = recover::settle(&dir, &dead).map_err(unusable)?;
     let recovered = entries.len();
@@ -285,7 +333,7 @@ fn join(chain: &mut Chain, id: &str) -> Result<(Owner, usize), JournalError> {
     for owner in dead {
         owner.bury().map_err(unusable)?;
     }
-    Ok((owner, recovered))
+    Ok(recovered)
 }
 
 fn new_id() -> String {
@@ -351,6 +399,7 @@ impl Writer {
         let mut traces = Vec::new();
         let mut questions = Vec::new();
         let mut sync = false;
+        let mut recover = Vec::new();
         for command in commands {
             match command {
                 Command::Append {
@@ -366,21 +415,32 @@ impl Writer {
                     });
                     entries.push(*entry);
                 }
-                Command::Find { key, reply } => questions.push((key, reply)),
+                Command::Recover { reply } => recover.push(reply),
+                question => questions.push(question),
             }
         }
         if !entries.is_empty() {
             self.write(entries, traces, sync);
         }
-        for (key, reply) in questions {
+        if !recover.is_empty() {
+            let recovered = self.chain.exclusively(settle_dead);
+            for reply in recover {
+                let _ = reply.send(recovered.clone());
+            }
+        }
+        for question in questions {
             // A caller that went away needs no answer.
-            let _ = reply.send(self.chain.find_key(&key));
+            match question {
+                Command::Find { key, reply } => drop(reply.send(self.chain.find_key(&key))),
+                Command::Unknown { reply } => drop(reply.send(self.chain.unknown())),
+                Command::Append { .. } | Command::Recover { .. } => {}
+            }
         }
         self.mark.store(self.chain.seq(), Ordering::Release);
     }
 
     fn write(&mut self, entries: Vec<Entry>, traces: Vec<Trace>, sync: bool) {
-        match self.chain.append(entries, sync) {
+        match self.append(entries, &traces, sync) {
             Ok(results) => {
                 self.mark.store(self.chain.seq(), Ordering::Release);
                 // An fsync covers what was buffered before it, too.
@@ -388,8 +448,12 @@ impl Writer {
                 self.due.get_or_insert_with(|| Instant::now() + LINGER);
                 for (trace, result) in traces.into_iter().zip(results) {
                     if let Ok(placed) = &result {
-                        self.owner
-                            .note(trace.event, trace.action.as_deref(), placed.seq);
+                        self.owner.note(
+                            trace.event,
+                            trace.action.as_deref(),
+                            placed.seq,
+                            Some(placed.place),
+                        );
                     }
                     let _ = trace.reply.send(result.map(Receipt::from));
                 }
@@ -399,13 +463,31 @@ impl Writer {
                     // Part of it may be in the file all the same: the name of
                     // its owner stays, so that the next process looks.
                     if trace.event == EventKind::Intent {
-                        self.owner
-                            .note(trace.event, trace.action.as_deref(), self.chain.seq());
+                        self.owner.note(
+                            trace.event,
+                            trace.action.as_deref(),
+                            self.chain.seq(),
+                            None,
+                        );
                     }
                     let _ = trace.reply.send(Err(error.clone()));
                 }
             }
         }
+    }
+
+    fn append(
+        &mut self,
+        entries: Vec<Entry>,
+        traces: &[Trace],
+        sync: bool,
+    ) -> Result<Vec<Result<Placed, JournalError>>, JournalError> {
+        if traces.iter().any(|trace| trace.event == EventKind::Intent) {
+            self.owner
+                .busy()
+                .map_err(|error| JournalError::io(self.chain.dir(), &error))?;
+        }
+        self.chain.append(entries, sync)
     }
 
     /// Makes durable what lingers. A failure that lasts is what the next

@@ -26,9 +26,11 @@ mod envelope;
 mod failure;
 mod keep;
 mod layers;
+mod lease;
 mod names;
 mod paths;
 mod permit;
+mod reconcile;
 mod replay;
 mod resources;
 mod restore;
@@ -41,7 +43,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
 pub use call::Call;
-pub use envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+pub use envelope::{
+    Audit, Envelope, Execution, LeftRunning, SettledEarlier, SnapshotStatus, Status,
+};
 pub use failure::{code_name, failure};
 pub use permit::Permit;
 pub use resources::{Prompt, Resources, ResourcesError};

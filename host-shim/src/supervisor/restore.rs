@@ -124,6 +124,7 @@ impl Call {
         let connection = self.connection(&action).await?;
         let sftp = connection.sftp().await?;
         let path = resolve(&sftp, &request.path).await?;
+        self.take_turn(&action, &connection, &sftp, &path).await?;
         let snapshots = self.resources().snapshots()?;
         let history = {
             let (snapshots, server, path) =

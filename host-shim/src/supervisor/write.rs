@@ -195,6 +195,7 @@ impl Call {
         let connection = self.connection(action).await?;
         let sftp = connection.sftp().await?;
         let path = resolve(&sftp, &spec.path).await?;
+        self.take_turn(action, &connection, &sftp, &path).await?;
         let before = present(&sftp, &path).await?;
         check_base(&spec, before.as_ref())?;
         let mode = spec.mode.unwrap_or_else(|| {
@@ -243,6 +244,8 @@ impl Call {
         let mut operation = path_operation("write", &plan.path);
         operation.base_sha256.clone_from(&plan.before_sha256);
         operation.new_sha256.clone_from(&plan.after_sha256);
+        operation.mode = plan.after.as_ref().map(|after| after.mode);
+        operation.host_key = Some(connection.host_key().fingerprint());
         operation.digest = self
             .digester("write", action, &connection)
             .text("path", &plan.path)

@@ -5,8 +5,10 @@
 
 mod damage;
 mod keys;
+mod leases;
 mod processes;
 mod recovery;
+mod unsettled;
 mod writing;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +16,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    Attempt, Conclusion, Context, Event, Intent, Journal, Note, Operation, Outcome, Redactor,
+    Attempt, Conclusion, Context, Decided, Event, Intent, Journal, Note, Operation, Outcome,
+    Redactor,
 };
 
 pub(super) struct Scratch {
@@ -78,9 +81,18 @@ pub(super) fn intent(action: &str, key: Option<&str>) -> Event {
 }
 
 pub(super) fn attempt(action: &str) -> Event {
+    attempt_by(action, "approval-required")
+}
+
+/// An attempt of a command the policy decided about like this.
+pub(super) fn attempt_by(action: &str, decision: &str) -> Event {
     Event::Attempt(Attempt {
         context: context(action),
-        verdict: None,
+        verdict: Some(Decided {
+            decision: decision.to_owned(),
+            rule: "r".to_owned(),
+            reason: "because".to_owned(),
+        }),
         operation: Operation {
             kind: "exec".to_owned(),
             digest: "d1".to_owned(),
@@ -101,6 +113,18 @@ pub(super) fn outcome(action: &str) -> Event {
     Event::Outcome(Outcome {
         context: context(action),
         outcome: conclusion(),
+        operation: None,
+    })
+}
+
+pub(super) fn unknown_outcome(action: &str) -> Event {
+    Event::Outcome(Outcome {
+        context: context(action),
+        outcome: Conclusion {
+            status: "unknown".to_owned(),
+            group: Some(77),
+            ..Conclusion::default()
+        },
         operation: None,
     })
 }

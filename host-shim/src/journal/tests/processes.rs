@@ -23,6 +23,7 @@ async fn writer() {
     let root = Path::new(&root);
     let options = Options {
         segment_bytes: 60_000,
+        ..Default::default()
     };
     let redactor = Redactor::open(root).unwrap();
     let journal = Journal::open_with(&root.join("audit"), redactor, options).unwrap();
