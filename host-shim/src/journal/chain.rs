@@ -21,6 +21,7 @@ use super::entry::Entry;
 use super::error::JournalError;
 use super::event::{EventKind, Unsettled};
 use super::follow::{Follower, Repair, walk};
+use super::handle::Options;
 use super::head::{HEAD, HeadFile, Position};
 use super::index::Index;
 use super::keys::{KeyState, Place};
@@ -29,7 +30,6 @@ use super::opening::{
     Current, open_current, open_head, prepare, previous_segment, refusal, trusted_position,
 };
 use super::segments;
-use super::writer::Options;
 
 /// Name of the file all writers lock.
 pub(super) const LOCK: &str = "lock";

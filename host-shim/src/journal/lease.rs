@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::sha256_hex;
 use super::error::JournalError;
+use super::handle::Journal;
 use super::lock::FileLock;
 use super::owner;
-use super::writer::Journal;
 
 /// Folder of the tickets, in the journal's directory.
 const LEASES: &str = "leases";

@@ -81,7 +81,7 @@ impl SnapshotError {
     /// Wraps a failed lock on a file.
     pub(super) fn lock(path: &Path, error: LockError) -> Self {
         match error {
-            LockError::Busy { waited_ms } => Self::Busy { waited_ms },
+            LockError::Busy { waited_ms, .. } => Self::Busy { waited_ms },
             LockError::Io(error) => Self::io(path, &error),
         }
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 
 mod damage;
+mod exports;
 mod keys;
 mod leases;
 mod processes;
