@@ -23,6 +23,8 @@ mod identity_import;
 mod identity_keys;
 mod identity_trust;
 mod identity_workspace;
+mod journal_audit;
+mod journal_unknown;
 mod opencode_definitions;
 mod opencode_endings;
 mod opencode_example;
