@@ -132,6 +132,7 @@ fn context(action: &str) -> Context {
         door: "bridge".to_owned(),
         tool: "remote_exec".to_owned(),
         server: Some("prod-a".to_owned()),
+        scope: None,
     }
 }
 
@@ -180,6 +181,7 @@ fn call_events(call: u64) -> Vec<Event> {
     let operation = Operation {
         kind: "exec".to_owned(),
         digest: "a7".repeat(32),
+        read_only: !asks,
         host_key: Some("SHA256:qYr0vWQ3Jm0m5b7h0y1Zt2s3u4v5w6x7y8z9A0B1C2D".to_owned()),
         ..Operation::default()
     };

@@ -43,6 +43,9 @@ pub struct Entry {
     /// Logical server id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// Where the server's id comes from, if not from the operator's register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Arguments, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Value>,
@@ -103,6 +106,7 @@ impl Entry {
             door: None,
             tool: None,
             server: None,
+            scope: None,
             arguments: None,
             verdict: None,
             approval: None,
@@ -131,21 +135,15 @@ impl Entry {
             door: self.door.clone().unwrap_or_default(),
             tool: self.tool.clone().unwrap_or_default(),
             server: self.server.clone(),
+            scope: self.scope.clone(),
         })
     }
 
-    /// Whether what an attempt announces can change a server: a write, or a
-    /// command that did not run unasked.
+    /// Whether what an attempt announces can change a server.
     pub(super) fn may_change(&self) -> bool {
-        let changes = self
-            .operation
+        self.operation
             .as_ref()
-            .is_some_and(|operation| matches!(operation.kind.as_str(), "write" | "exec" | "argv"));
-        let unasked = self
-            .verdict
-            .as_ref()
-            .is_some_and(|verdict| verdict.decision == "auto-allow");
-        changes && !unasked
+            .is_some_and(|operation| !operation.read_only)
     }
 
     /// Sets the call an entry belongs to.
@@ -155,6 +153,7 @@ impl Entry {
         self.door = Some(context.door);
         self.tool = Some(context.tool);
         self.server = context.server;
+        self.scope = context.scope;
         self
     }
 

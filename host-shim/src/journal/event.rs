@@ -59,6 +59,10 @@ pub struct Context {
     /// Logical server id, where the tool works on one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// Where the id comes from, if not from the operator's own register:
+    /// `workspace:` and the workspace's short hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
 }
 
 /// What the policy said.
@@ -93,6 +97,12 @@ pub struct Operation {
     pub kind: String,
     /// Digest over everything the permit covers, in hex.
     pub digest: String,
+    /// Whether it is known to change nothing on the server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// The accounts it is done as, where they are not the login's.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<String>,
     /// The path after every symbolic link was followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,

@@ -144,7 +144,7 @@ fn look_through(bytes: &[u8], keys: &mut HashMap<String, u64>, mut ledger: Optio
     let finder = |mark: &'static str| memmem::Finder::new(mark);
     let event = finder("\"event\":\"");
     let keyed = finder(",\"key\":\"");
-    let unasked = finder("\"decision\":\"auto-allow\"");
+    let harmless = finder("\"read_only\":true");
     let unknown = finder("\"unknown\"");
     let mut from = 0;
     while from < bytes.len() {
@@ -162,7 +162,7 @@ fn look_through(bytes: &[u8], keys: &mut HashMap<String, u64>, mut ledger: Optio
             }
         } else if let Some(ledger) = &mut ledger {
             let matters = if is("attempt\"") {
-                unasked.find(line).is_none()
+                harmless.find(line).is_none()
             } else if is("outcome\"") || is("recovered\"") {
                 ledger.has_under_way() || unknown.find(line).is_some()
             } else {

@@ -54,6 +54,8 @@ pub(super) struct Facts {
     pub(super) group: Option<u32>,
     /// Earlier actions that were found out about.
     pub(super) settled: Vec<SettledEarlier>,
+    /// Who agreed to what is done, once somebody did.
+    pub(super) approved: Option<String>,
 }
 
 /// How a settled action ended.
@@ -105,6 +107,7 @@ impl Action {
     ) -> Result<Self, JournalError> {
         intent.context.action = Ulid::generate().to_string();
         intent.context.server = Some(record.id.as_str().to_owned());
+        intent.context.scope = record.scope_name();
         let context = intent.context.clone();
         let receipt = journal
             .append(Event::Intent(intent), Durability::Buffered)
@@ -246,7 +249,10 @@ impl Action {
         let event = Event::Attempt(Attempt {
             context: self.inner.context.clone(),
             verdict: Some(verdict.clone()),
-            operation: operation.clone(),
+            operation: Operation {
+                read_only: !changes,
+                ..operation.clone()
+            },
         });
         self.append(event, durability).await?;
         self.note_facts(|facts| facts.execution.attempted = true);

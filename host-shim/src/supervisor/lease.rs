@@ -3,7 +3,7 @@
 //!
 //! Invariant: from the look at what is there until the outcome is on record,
 //! nobody else changes the file through openshell. Whoever comes next waits, in
-//! the order of coming, and finds out first what an earlier unknown outcome was.
+//! the order of coming, and only after a dead holder's action is settled.
 //! It deliberately does not keep anybody from changing the file by other means.
 
 use std::sync::Arc;
@@ -14,20 +14,19 @@ use super::call::Call;
 use super::failure::failure;
 use crate::engine::contract::{Failure, FailureCode};
 use crate::journal::LeaseError;
-use crate::ssh::{Connection, Sftp};
+use crate::ssh::Connection;
 
 /// Longest wait for others. A holder may be waiting for a person; whoever waits
 /// longer than this is told so.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Call {
-    /// Waits for the turn to change a file, and settles what is unknown about it.
-    /// The turn ends when the action is settled.
+    /// Waits for the turn to change a file, by its resolved name. The turn ends
+    /// when the action is settled.
     pub(super) async fn take_turn(
         &self,
         action: &Action,
         connection: &Arc<Connection>,
-        sftp: &Sftp,
         path: &str,
     ) -> Result<(), Failure> {
         let subject = format!("{}\n{path}", connection.host_key().fingerprint());
@@ -45,22 +44,21 @@ impl Call {
             }
         };
         match leased {
-            Ok(lease) => action.hold(subject, lease),
-            Err(LeaseError::Journal(error)) => return Err(error.into()),
-            Err(LeaseError::Held { action, pid, .. }) => {
-                return Err(failure(
-                    FailureCode::Conflict,
-                    format!(
-                        "Another call (action {action}, process {pid} of this machine) has been \
-                         changing {path} for more than {} s, or waits for its person; nothing \
-                         was done.",
-                        PATIENCE.as_secs()
-                    ),
-                    "Wait until that call has ended, then read the file again.",
-                ));
+            Ok(lease) => {
+                action.hold(subject, lease);
+                Ok(())
             }
+            Err(LeaseError::Journal(error)) => Err(error.into()),
+            Err(LeaseError::Held { action, pid, .. }) => Err(failure(
+                FailureCode::Conflict,
+                format!(
+                    "Another call (action {action}, process {pid} of this machine) has been \
+                     changing {path} for more than {} s, or waits for its person; nothing was \
+                     done.",
+                    PATIENCE.as_secs()
+                ),
+                "Wait until that call has ended, then read the file again.",
+            )),
         }
-        self.settle_before_writing(action, connection, sftp, path)
-            .await
     }
 }

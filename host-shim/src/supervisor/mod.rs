@@ -17,7 +17,9 @@
 )]
 
 mod action;
+mod as_root;
 mod call;
+mod change;
 mod commands;
 mod conduct;
 mod digest;
@@ -30,7 +32,9 @@ mod lease;
 mod names;
 mod paths;
 mod permit;
+mod place;
 mod reconcile;
+mod replace;
 mod replay;
 mod resources;
 mod restore;

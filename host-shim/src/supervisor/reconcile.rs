@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::action::Action;
 use super::call::Call;
+use super::change::Present;
 use super::digest::sha256;
 use super::effects::name_left;
 use super::envelope::SettledEarlier;
@@ -29,7 +30,8 @@ const COMMANDS: usize = 4;
 type Found = Option<(String, u32)>;
 
 impl Call {
-    /// Settles unknown changes of a file that is about to be changed.
+    /// Settles unknown changes of a file that is about to be changed, by what was
+    /// found there.
     ///
     /// # Errors
     /// Only where the journal cannot be used: nothing may be changed then.
@@ -37,14 +39,12 @@ impl Call {
         &self,
         action: &Action,
         connection: &Arc<Connection>,
-        sftp: &Sftp,
         path: &str,
+        now: Option<&Present>,
     ) -> Result<(), Failure> {
         let unknown = writes(action, connection, |written| written == path).await?;
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        if let Some(found) = look_at(sftp, path).await {
+        if !unknown.is_empty() {
+            let found = now.map(|now| (sha256(&now.content), now.attrs.mode));
             settle_writes(action, unknown, found).await?;
         }
         Ok(())

@@ -34,7 +34,7 @@ pub(super) async fn answer(call: &Arc<Call>) -> Option<Envelope> {
     // says so, with nothing done.
     let journal = {
         let call = Arc::clone(call);
-        super::write::blocking(move || call.resources().journal())
+        super::keep::blocking(move || call.resources().journal())
     }
     .await
     .ok()?
@@ -91,6 +91,7 @@ async fn reused(call: &Call, journal: &Journal, earlier: &KeyState) -> Failure {
         door: call.request().door.to_owned(),
         tool: call.request().tool.clone(),
         server: server.map(str::to_owned),
+        scope: None,
     };
     let intent = Event::Intent(Intent {
         context: context.clone(),

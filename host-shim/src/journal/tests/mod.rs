@@ -67,6 +67,7 @@ pub(super) fn context(action: &str) -> Context {
         door: "cli".to_owned(),
         tool: "remote_exec".to_owned(),
         server: Some("prod-a".to_owned()),
+        scope: None,
     }
 }
 
@@ -82,21 +83,22 @@ pub(super) fn intent(action: &str, key: Option<&str>) -> Event {
 }
 
 pub(super) fn attempt(action: &str) -> Event {
-    attempt_by(action, "approval-required")
+    attempt_of(action, false)
 }
 
-/// An attempt of a command the policy decided about like this.
-pub(super) fn attempt_by(action: &str, decision: &str) -> Event {
+/// An attempt of a command that is known to change nothing, or not.
+pub(super) fn attempt_of(action: &str, read_only: bool) -> Event {
     Event::Attempt(Attempt {
         context: context(action),
         verdict: Some(Decided {
-            decision: decision.to_owned(),
+            decision: "auto-allow".to_owned(),
             rule: "r".to_owned(),
             reason: "because".to_owned(),
         }),
         operation: Operation {
             kind: "exec".to_owned(),
             digest: "d1".to_owned(),
+            read_only,
             ..Operation::default()
         },
     })

@@ -4,7 +4,7 @@ use super::super::{
     Durability, EventKind, Filter, Finding, Journal, KeyStage, Options, Recovery, Settled,
     Settlement,
 };
-use super::{Scratch, attempt, attempt_by, context, intent, note, outcome, unknown_outcome, whole};
+use super::{Scratch, attempt, attempt_of, context, intent, note, outcome, unknown_outcome, whole};
 use crate::journal::Event;
 
 fn settled(action: &str, finding: Finding) -> Event {
@@ -47,7 +47,7 @@ async fn what_can_have_changed_something_stays_until_it_is_settled() {
     // What only looks around has nothing to be settled.
     let looked = [
         intent("looked", None),
-        attempt_by("looked", "auto-allow"),
+        attempt_of("looked", true),
         unknown_outcome("looked"),
     ];
     write(&journal, looked).await;
@@ -137,7 +137,7 @@ async fn the_dead_are_settled_by_what_they_could_have_changed() {
         [
             intent("announced", None),
             intent("looked", Some("k")),
-            attempt_by("looked", "auto-allow"),
+            attempt_of("looked", true),
             intent("changed", None),
             attempt("changed"),
         ],

@@ -61,8 +61,21 @@ pub(in crate::ssh) async fn run(
         request.mark.as_deref(),
     )?;
     let mut running = Running::new(shell, &request);
-    if running.shell.channel.send(text.into_bytes()).await.is_err() {
-        return Err(SshError::ConnectionLost { started: true });
+    let deadline = running.started_at + request.timeout;
+    let sent = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Cause::Cancelled),
+        // A server that opens no window would keep us sending for ever.
+        () = sleep_until(deadline) => Err(Cause::TimedOut),
+        sent = running.shell.channel.send(text.into_bytes()) => Ok(sent),
+    };
+    match sent {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return Err(SshError::ConnectionLost { started: true }),
+        Err(cause) => {
+            let mark = request.mark.as_deref();
+            return Ok(ending::end_early(running, connection, cause, mark).await);
+        }
     }
     connection.spare().prepare(connection);
     running.follow(connection, &request, &cancel).await
