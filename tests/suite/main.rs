@@ -31,6 +31,8 @@ mod identity_support;
 mod identity_trust;
 mod identity_workspace;
 mod identity_workspaces;
+mod journal_audit;
+mod journal_unknown;
 mod opencode_definitions;
 mod opencode_endings;
 mod opencode_example;

@@ -309,6 +309,7 @@ async fn exec(connection: &Connection) -> Result<(String, Value), SshError> {
         timeout: PROBE_TIMEOUT,
         head_limit: 1024,
         tail_limit: 0,
+        mark: None,
     };
     let outcome = connection.exec(request, CancellationToken::new()).await?;
     let system = String::from_utf8_lossy(&outcome.stdout.head);
