@@ -214,6 +214,15 @@ impl Cli {
         finish(self.start(arguments))
     }
 
+    /// Runs the binary to its end in a directory of its own choice.
+    pub fn run_in<I, A>(&self, dir: &Path, arguments: I) -> Output
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<OsStr>,
+    {
+        finish(spawn(self.command(arguments).current_dir(dir)))
+    }
+
     /// Runs the binary to its end, with a text on stdin.
     pub fn run_stdin<I, A>(&self, arguments: I, stdin: &str) -> Output
     where

@@ -13,7 +13,7 @@ const OPENCODE: &str = "opencode-ai@1.18.33";
 
 /// Debian packages the suites use, and a file that shows each is there. All but
 /// the first are optional: their tests say aloud that they were skipped.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: &[(&str, &str)] = &[
     ("openssh-server", "/usr/sbin/sshd"),
     ("openssh-client", "/usr/bin/ssh"),
     ("fish", "/usr/bin/fish"),
@@ -24,6 +24,7 @@ const PACKAGES: [(&str, &str); 14] = [
     ("busybox", "/usr/bin/busybox"),
     ("gnome-keyring", "/usr/bin/gnome-keyring-daemon"),
     ("dbus", "/usr/bin/dbus-run-session"),
+    ("sudo", "/usr/bin/sudo"),
     ("dropbear-bin", "/usr/sbin/dropbear"),
     ("tinysshd", "/usr/sbin/tinysshd"),
     ("proftpd-core", "/usr/sbin/proftpd"),

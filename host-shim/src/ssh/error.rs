@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::host_key::HostKey;
 use super::sftp::SftpError;
+use super::sudo::SudoError;
 
 /// Why something over SSH was not done. Cloneable, because callers that wait
 /// for the same dial share its failure.
@@ -215,6 +216,9 @@ pub enum SshError {
     /// A file operation failed.
     #[error(transparent)]
     Sftp(#[from] SftpError),
+    /// Something to be done as root was not.
+    #[error(transparent)]
+    Sudo(#[from] SudoError),
     /// The local system failed us, such as no randomness.
     #[error("{0}")]
     Local(String),
