@@ -14,9 +14,11 @@ mod capture;
 mod error;
 mod history;
 mod index;
+mod ledger;
 mod message;
 mod names;
 mod pack;
+mod push;
 mod read;
 mod repository;
 mod seal;
@@ -25,11 +27,16 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod undoable;
+mod verify;
 
 pub use capture::SnapshotRef;
 pub use error::SnapshotError;
 pub use history::Revision;
 pub use message::Kind;
 pub use pack::{Packed, Stock};
+pub use push::Pushed;
 pub use state::{Change, FileState, Metadata, Sealer};
 pub use store::{LARGEST, Snapshots};
+pub use undoable::{Selection, Undoable};
+pub use verify::{Fault, Verification};

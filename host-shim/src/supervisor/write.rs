@@ -15,7 +15,7 @@ use super::envelope::SnapshotStatus;
 use super::failure::failure;
 use super::keep::{Keeper, blocking, file_state, keep_after};
 use super::permit::{Permit, Plan, path_operation};
-use super::place::{check_base, present, resolve};
+use super::place::{check_base, check_size, present, resolve};
 use super::replace::{replace, unchanged, written};
 use crate::approvals::{Matter, escape_line};
 use crate::engine::contract::{
@@ -34,11 +34,13 @@ impl Call {
         spec: WriteSpec,
     ) -> Result<Permit, Failure> {
         let verdict = self.judge(action, Request::WritePath(spec.path.clone()), None, None)?;
+        let limit = self.rules()?.largest_file();
+        check_size("The new content has", spec.content.len() as u64, limit)?;
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
         let sftp = connection.sftp().await?;
         let path = resolve(&sftp, &spec.path).await?;
-        let before = present(&sftp, &path).await?;
+        let before = present(&sftp, &path, limit).await?;
         check_base(&spec, before.as_ref())?;
         let mode = spec.mode.unwrap_or_else(|| {
             before
@@ -87,6 +89,11 @@ impl Call {
             != Decision::AutoAllow;
         let name = format!("{}:{}", action.server(), escape_line(path));
         let mut plan = WritePlan::new(&name, proposal, secret);
+        if plan.after.as_ref().is_some_and(|after| after.ids.is_some()) {
+            plan.settle_owner(&connection.account().await?);
+        }
+        let owner = plan.after.as_ref().and_then(|after| after.ids);
+        let owner = owner.map(|(uid, gid)| format!("{uid}:{gid}"));
         let mut operation = path_operation("write", &plan.path);
         operation.base_sha256.clone_from(&plan.before_sha256);
         operation.new_sha256.clone_from(&plan.after_sha256);
@@ -101,6 +108,7 @@ impl Call {
                     .as_ref()
                     .map_or(u64::MAX, |after| u64::from(after.mode)),
             )
+            .optional("owner", owner.as_deref())
             .finish();
         if plan.is_unchanged() {
             // Nothing would be sent, so there is nothing to agree to.
