@@ -17,6 +17,7 @@ mod index;
 mod ledger;
 mod message;
 mod names;
+mod objects;
 mod pack;
 mod push;
 mod read;

@@ -17,6 +17,7 @@ use git2::{ErrorCode, PushOptions, RemoteCallbacks, Repository};
 use super::error::SnapshotError;
 use super::history;
 use super::names;
+use super::objects::Objects;
 use super::repository;
 use super::store::Snapshots;
 
@@ -93,7 +94,7 @@ fn refused(remote: &str, reason: impl Into<String>) -> SnapshotError {
 }
 
 /// The branches of ours to push; a stranger's stay here.
-fn branches(repo: &Repository, server: Option<&str>) -> Result<Vec<String>, SnapshotError> {
+fn branches(repo: &Objects, server: Option<&str>) -> Result<Vec<String>, SnapshotError> {
     let mut found = Vec::new();
     for branch in history::branches(repo, server)? {
         if names::server_of(&branch).is_some() && history::tip(repo, &branch)?.is_some() {
@@ -112,11 +113,11 @@ fn branches(repo: &Repository, server: Option<&str>) -> Result<Vec<String>, Snap
 }
 
 /// The address a remote's name stands for; anything else is one already.
-fn address(repo: &Repository, remote: &str) -> Result<String, SnapshotError> {
+fn address(repo: &Objects, remote: &str) -> Result<String, SnapshotError> {
     if remote.is_empty() || remote.starts_with('-') {
         return Err(refused(remote, "that is no remote"));
     }
-    match repo.find_remote(remote) {
+    match repo.git().find_remote(remote) {
         Ok(found) => match found.pushurl()?.or(found.url().ok()) {
             Some(url) => Ok(url.to_owned()),
             None => Err(refused(remote, "the remote has no address")),
@@ -135,7 +136,7 @@ fn local(url: &str) -> Option<PathBuf> {
     (path.is_absolute() || path.is_dir()).then(|| path.to_owned())
 }
 
-fn push_here(repo: &Repository, path: &Path, refspecs: &[String]) -> Result<(), SnapshotError> {
+fn push_here(repo: &Objects, path: &Path, refspecs: &[String]) -> Result<(), SnapshotError> {
     let shown = path.display().to_string();
     if !Repository::open(path).is_ok_and(|remote| remote.is_bare()) {
         return Err(refused(
@@ -143,7 +144,7 @@ fn push_here(repo: &Repository, path: &Path, refspecs: &[String]) -> Result<(), 
             "it is not a bare repository; `git init --bare` makes one",
         ));
     }
-    let mut remote = repo.remote_anonymous(&shown)?;
+    let mut remote = repo.git().remote_anonymous(&shown)?;
     let mut rejected = Vec::new();
     let mut callbacks = RemoteCallbacks::new();
     callbacks.push_update_reference(|branch, status| {

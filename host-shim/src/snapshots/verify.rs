@@ -6,21 +6,23 @@
 //! has an innocent reason (a journal or a store that was begun anew) is counted
 //! apart.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use git2::{Commit, DiffOptions, Oid, Repository};
+use git2::{Commit, Oid, Tree};
 use jiff::Timestamp;
+use ulid::Ulid;
 
 use super::error::SnapshotError;
 use super::history::{self, Kept};
 use super::ledger::{Ledger, Said};
 use super::message::Kind;
 use super::names;
+use super::objects::Objects;
 use super::repository;
 use super::seal;
 use super::store::Snapshots;
-use super::tree;
+use super::tree::{self, DIRECTORY};
 use crate::journal::sha256_hex;
 
 /// Something that cannot be.
@@ -87,15 +89,21 @@ impl Snapshots {
 }
 
 struct Check<'a> {
-    repo: &'a Repository,
+    repo: &'a Objects,
     ledger: Option<&'a Ledger>,
     found: Verification,
     /// Every commit there is, in full.
     commits: HashSet<String>,
     /// Actions whose result is kept.
     after: HashSet<String>,
-    /// When the first state was kept.
+    /// When the first action of which a state is kept began.
     begins: Option<Timestamp>,
+}
+
+/// When an action began: its id says it, to the millisecond (ULID).
+fn began(action: &str) -> Option<Timestamp> {
+    let ms = Ulid::from_string(action).ok()?.timestamp_ms();
+    Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()
 }
 
 impl Check<'_> {
@@ -127,10 +135,10 @@ impl Check<'_> {
         };
         let mut good = 0;
         while let Some(id) = next.take() {
-            let commit = match self.repo.find_commit(id) {
+            let commit = match self.repo.commit(id) {
                 Ok(commit) => commit,
                 Err(error) => {
-                    let what = format!("the chain breaks here: {}", error.message());
+                    let what = format!("the chain breaks here: {error}");
                     self.fault(&shown, None, Some(id), what);
                     break;
                 }
@@ -173,7 +181,8 @@ impl Check<'_> {
         let id = Some(commit.id());
         self.commits.insert(commit.id().to_string());
         let time = Timestamp::from_second(kept.seconds).unwrap_or_default();
-        self.begins = Some(self.begins.map_or(time, |begins| begins.min(time)));
+        let first = began(&kept.message.action).unwrap_or(time);
+        self.begins = Some(self.begins.map_or(first, |begins| begins.min(first)));
         if server.is_some_and(|server| server != kept.message.server) {
             self.fault(
                 shown,
@@ -197,27 +206,22 @@ impl Check<'_> {
 
     /// A state is of one file: everything else is as in the commit before.
     fn changes_only_its_path(&self, commit: &Commit<'_>, kept: &Kept) -> Result<(), String> {
-        let told = |error: git2::Error| error.message().to_owned();
-        let tree = commit.tree().map_err(told)?;
-        let before = match commit.parents().next() {
-            Some(parent) => Some(parent.tree().map_err(told)?),
-            None => None,
-        };
+        let told = |error: SnapshotError| error.to_string();
+        let tree = self.repo.tree(commit.tree_id()).map_err(told)?;
+        let parent = commit.parent_ids().next();
+        let before = parent
+            .map(|parent| self.repo.tree(self.repo.commit(parent)?.tree_id()))
+            .transpose()
+            .map_err(told)?;
         let own = names::segments(&kept.message.path)
             .map_err(|error| error.to_string())?
             .join("/");
-        let mut options = DiffOptions::new();
-        options.skip_binary_check(true);
-        let diff = self
-            .repo
-            .diff_tree_to_tree(before.as_ref(), Some(&tree), Some(&mut options))
-            .map_err(told)?;
-        for delta in diff.deltas() {
-            let file = delta.new_file().path_bytes().unwrap_or_default();
-            let file = String::from_utf8_lossy(file).into_owned();
+        let mut changed = Vec::new();
+        differences(self.repo, before.as_ref(), Some(&tree), "", &mut changed).map_err(told)?;
+        for (file, removed) in changed {
             // A file where a directory was, and the other way round, takes the old
             // entries away.
-            let displaced = delta.status() == git2::Delta::Deleted
+            let displaced = removed
                 && (own.starts_with(&format!("{file}/")) || file.starts_with(&format!("{own}/")));
             if file != own && !displaced {
                 return Err(format!("it changes {file} besides its own file"));
@@ -228,17 +232,18 @@ impl Check<'_> {
 
     /// The content is what the trailers say; whether it is sealed.
     fn content(&self, commit: &Commit<'_>, kept: &Kept) -> Result<bool, String> {
-        let told = |error: git2::Error| error.message().to_owned();
+        let told = |error: SnapshotError| error.to_string();
         let message = &kept.message;
         let segments = names::segments(&message.path).map_err(|error| error.to_string())?;
-        let blob = tree::get(self.repo, &commit.tree().map_err(told)?, &segments).map_err(told)?;
+        let root = self.repo.tree(commit.tree_id()).map_err(told)?;
+        let blob = tree::get(self.repo, &root, &segments).map_err(told)?;
         let blob = match (blob, &message.metadata) {
             (Some(blob), Some(_)) => blob,
             (None, None) => return Ok(false),
             (Some(_), None) => return Err("there is a file where it says there is none".to_owned()),
             (None, Some(_)) => return Err("the file is not in its tree".to_owned()),
         };
-        let blob = self.repo.find_blob(blob).map_err(told)?;
+        let blob = self.repo.blob(blob).map_err(told)?;
         if message.sealed {
             return if seal::is_sealed(blob.content()) {
                 Ok(true)
@@ -261,10 +266,12 @@ impl Check<'_> {
     fn compare(&mut self, shown: &str, ledger: &Ledger, kept: &Kept, time: Timestamp) {
         let message = &kept.message;
         let id = Some(kept.id);
-        // A commit's time is in whole seconds.
-        let older = ledger
-            .begins
-            .is_none_or(|begins| time.as_second() < begins.as_second());
+        // A commit's time is in whole seconds, and what it says of its action has to
+        // agree with it.
+        let older = ledger.begins.is_none_or(|begins| {
+            time.as_second() <= begins.as_second()
+                && began(&message.action).is_none_or(|began| began < begins)
+        });
         let Some(said) = ledger.actions.get(&message.action) else {
             if older {
                 self.found.before_journal += 1;
@@ -311,9 +318,7 @@ impl Check<'_> {
             else {
                 continue;
             };
-            let known = self
-                .begins
-                .is_some_and(|begins| tried.time.as_second() >= begins.as_second());
+            let known = self.begins.is_some_and(|begins| tried.time >= begins);
             let lacks = [
                 (
                     said.done && !self.after.contains(id),
@@ -341,6 +346,45 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// The files in which two trees differ, and whether each is gone in the second.
+fn differences(
+    repo: &Objects,
+    old: Option<&Tree<'_>>,
+    new: Option<&Tree<'_>>,
+    below: &str,
+    found: &mut Vec<(String, bool)>,
+) -> Result<(), SnapshotError> {
+    let entries = |tree: Option<&Tree<'_>>| -> BTreeMap<Vec<u8>, (Oid, i32)> {
+        tree.into_iter()
+            .flat_map(Tree::iter)
+            .map(|entry| (entry.name_bytes().to_vec(), (entry.id(), entry.filemode())))
+            .collect()
+    };
+    let (old, new) = (entries(old), entries(new));
+    let names: BTreeSet<&Vec<u8>> = old.keys().chain(new.keys()).collect();
+    for name in names {
+        let (was, is) = (old.get(name), new.get(name));
+        if was == is {
+            continue;
+        }
+        let path = format!("{below}{}", String::from_utf8_lossy(name));
+        let tree = |entry: Option<&(Oid, i32)>| match entry {
+            Some((id, DIRECTORY)) => repo.tree(*id).map(Some),
+            _ => Ok(None),
+        };
+        let file =
+            |entry: Option<&(Oid, i32)>| entry.copied().filter(|(_, mode)| *mode != DIRECTORY);
+        if file(was) != file(is) {
+            found.push((path.clone(), file(is).is_none()));
+        }
+        let (was, is) = (tree(was)?, tree(is)?);
+        if was.is_some() || is.is_some() {
+            differences(repo, was.as_ref(), is.as_ref(), &format!("{path}/"), found)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the journal has the change that a state is the result of.

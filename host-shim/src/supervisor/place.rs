@@ -69,8 +69,18 @@ pub(super) async fn present(
         ));
     }
     check_size(&format!("{path} has"), attrs.size, limit)?;
-    let (content, attrs) = sftp.read_whole(path, limit).await?;
-    Ok(Some(Present { content, attrs }))
+    let (content, mut now) = sftp.read_whole(path, limit).await?;
+    // An open file says no names; those of before hold where it still is theirs.
+    if now.uid == attrs.uid {
+        now.owner = now.owner.or(attrs.owner);
+    }
+    if now.gid == attrs.gid {
+        now.group = now.group.or(attrs.group);
+    }
+    Ok(Some(Present {
+        content,
+        attrs: now,
+    }))
 }
 
 /// Refuses what could not be kept: neither the old nor the new content of a
