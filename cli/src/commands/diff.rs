@@ -46,7 +46,9 @@ struct Side {
 pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     let supervisor = context.supervisor()?;
     let snapshots = supervisor.resources().snapshots()?;
-    let revisions = snapshots.history(Some(&args.server), Some(&args.path))?;
+    let here = std::env::current_dir().ok();
+    let server = supervisor.history_name(&args.server, here.as_deref());
+    let revisions = snapshots.history(Some(&server), Some(&args.path))?;
     let none = || {
         CliError::failed(format!(
             "no change of {}:{} is on record",
@@ -61,11 +63,9 @@ pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode
     let load = |revision: Option<String>| -> Result<Side, CliError> {
         let state = match &revision {
             None => FileState::Absent,
-            Some(revision) => context.runtime().block_on(supervisor.snapshot(
-                &args.server,
-                &args.path,
-                revision,
-            ))?,
+            Some(revision) => context
+                .runtime()
+                .block_on(supervisor.snapshot(&server, &args.path, revision))?,
         };
         Ok(Side {
             name: revision,
@@ -77,6 +77,7 @@ pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode
         let (_, state) = context.runtime().block_on(supervisor.live(
             &args.server,
             &args.path,
+            here,
             "cli",
             Arc::new(TerminalAsker),
         ))?;

@@ -29,8 +29,14 @@ pub(crate) struct HistoryArgs {
 }
 
 pub(crate) fn run(args: &HistoryArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
-    let snapshots = context.supervisor()?.resources().snapshots()?;
-    let mut revisions = snapshots.history(args.server.as_deref(), args.path.as_deref())?;
+    let supervisor = context.supervisor()?;
+    let snapshots = supervisor.resources().snapshots()?;
+    let here = std::env::current_dir().ok();
+    let server = args
+        .server
+        .as_ref()
+        .map(|server| supervisor.history_name(server, here.as_deref()));
+    let mut revisions = snapshots.history(server.as_deref(), args.path.as_deref())?;
     let same = |wanted: &Option<String>, found: Option<&String>| {
         wanted.is_none() || wanted.as_ref() == found
     };
@@ -100,6 +106,7 @@ fn describe(revision: &Revision) -> Value {
         "mtime": revision.metadata.as_ref().map(|metadata| metadata.mtime),
         "size": revision.size,
         "absent": revision.removed,
+        "as": revision.run_as,
         "sealed": revision.sealed,
     })
 }

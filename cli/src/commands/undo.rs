@@ -55,6 +55,7 @@ pub(crate) fn run(args: UndoArgs, context: &Context, ui: Ui) -> Result<ExitCode,
     } else {
         Arc::new(TerminalAsker)
     };
+    let here = std::env::current_dir().ok();
     let supervisor = context.supervisor()?;
     let restore = |request: RestoreRequest| {
         context
@@ -71,6 +72,7 @@ pub(crate) fn run(args: UndoArgs, context: &Context, ui: Ui) -> Result<ExitCode,
                 to: args.to,
                 left: None,
                 despite_drift: args.despite_drift,
+                workspace: here,
             });
             let code = envelope_exit_code(&envelope);
             if ui.json {
@@ -85,7 +87,7 @@ pub(crate) fn run(args: UndoArgs, context: &Context, ui: Ui) -> Result<ExitCode,
     let mut results: Vec<Value> = Vec::new();
     let mut code = 0;
     for (index, file) in files.iter().enumerate() {
-        let envelope = restore(RestoreRequest::of(file, args.despite_drift));
+        let envelope = restore(RestoreRequest::of(file, args.despite_drift, here.clone()));
         code = envelope_exit_code(&envelope);
         if ui.json {
             results.push(json!({

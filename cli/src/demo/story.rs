@@ -202,6 +202,7 @@ fn undo(context: &Context, teller: &Teller<'_>, path: &str) -> Result<(), CliErr
         to: None,
         left: None,
         despite_drift: false,
+        workspace: None,
     };
     let player = Arc::new(Player::new(Some(Reply::Yes)));
     let envelope = context.runtime().block_on(context.supervisor()?.restore(

@@ -48,6 +48,8 @@ pub struct Revision {
     pub metadata: Option<Metadata>,
     /// Size in bytes; none for absent or sealed content.
     pub size: Option<u64>,
+    /// The account the change was made as, where that is not the login's.
+    pub run_as: Option<String>,
     /// Whether there is no file in this state.
     pub removed: bool,
     /// Whether the content is sealed.
@@ -81,6 +83,7 @@ impl Kept {
             sha256: message.content.as_ref().map(|content| content.1.clone()),
             metadata: message.metadata.clone(),
             size: message.content.as_ref().map(|content| content.0),
+            run_as: message.run_as.clone(),
             removed: message.metadata.is_none(),
             sealed: message.sealed,
         }

@@ -60,6 +60,7 @@ pub(super) struct Message {
     pub(super) path: String,
     pub(super) action: String,
     pub(super) tool: String,
+    pub(super) run_as: Option<String>,
     pub(super) session: Option<String>,
     pub(super) door: Option<String>,
     pub(super) approved: Option<String>,
@@ -129,6 +130,9 @@ pub(super) fn compose(change: &Change<'_>, kind: Kind, prior: Option<&Message>) 
             trailer(name, &names::line(value));
         }
     }
+    if let Some(account) = change.run_as {
+        trailer("As", &names::line(account));
+    }
     match &change.state {
         FileState::Absent => trailer("State", "absent"),
         FileState::Present { content, metadata } => {
@@ -193,6 +197,7 @@ pub(super) fn parse(text: &str) -> Option<Message> {
         path: word("Path")?,
         action: word("Action")?,
         tool: word("Tool")?,
+        run_as: word("As"),
         session: word("Session"),
         door: word("Door"),
         approved: word("Approved"),
@@ -231,6 +236,7 @@ mod tests {
             door: "cli",
             approved: Some("person"),
             secret,
+            run_as: None,
             undo: false,
             restores: None,
         }

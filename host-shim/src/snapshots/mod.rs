@@ -35,6 +35,7 @@ pub use capture::SnapshotRef;
 pub use error::SnapshotError;
 pub use history::Revision;
 pub use message::Kind;
+pub use names::server_id;
 pub use pack::{Packed, Stock};
 pub use push::Pushed;
 pub use state::{Change, FileState, Metadata, Sealer};

@@ -82,6 +82,8 @@ pub struct Change<'a> {
     /// Whether the policy calls the content secret; it is then sealed before
     /// it becomes an object.
     pub secret: bool,
+    /// The account the change was made as, where that is not the login's.
+    pub run_as: Option<&'a str>,
     /// Whether the change takes another one back.
     pub undo: bool,
     /// The revision an undo brings back.

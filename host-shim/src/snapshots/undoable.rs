@@ -19,7 +19,7 @@ pub enum Selection {
 /// A file that was changed, and between which states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undoable {
-    /// Logical server id.
+    /// The name its server's history is kept under.
     pub server: String,
     /// Absolute path, every symbolic link followed.
     pub path: String,
@@ -113,6 +113,7 @@ mod tests {
             sha256: None,
             metadata: None,
             size: None,
+            run_as: None,
             removed: true,
             sealed: false,
         }

@@ -280,7 +280,7 @@ impl Check<'_> {
             }
             return;
         };
-        if said.server != message.server {
+        if said.server != names::server_id(&message.server) {
             let what = format!("the journal has its action on {}", said.server);
             self.fault(shown, Some(kept), id, what);
         }

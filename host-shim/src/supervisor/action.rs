@@ -91,6 +91,7 @@ impl Action {
     ) -> Result<Self, JournalError> {
         intent.context.action = Ulid::generate().to_string();
         intent.context.server = Some(record.id.as_str().to_owned());
+        intent.context.scope = record.scope_name();
         let context = intent.context.clone();
         let receipt = journal
             .append(Event::Intent(intent), Durability::Buffered)

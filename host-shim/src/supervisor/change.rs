@@ -27,6 +27,8 @@ pub(super) struct Proposal {
     pub(super) after: Option<After>,
     /// The revision an undo brings back.
     pub(super) restores: Option<String>,
+    /// Whether all of it happens as root.
+    pub(super) as_root: bool,
 }
 
 /// A change that was compared with what is there.
@@ -43,6 +45,8 @@ pub(super) struct WritePlan {
     pub(super) secret: bool,
     /// Which owner the file cannot be given, where that is so.
     pub(super) owner_note: Option<String>,
+    /// Whether it is made as root.
+    pub(super) as_root: bool,
     /// The revision an undo brings back.
     pub(super) restores: Option<String>,
     /// How it will be written, as the person was told.
@@ -67,6 +71,7 @@ impl WritePlan {
             before,
             after,
             restores,
+            as_root,
             ..
         } = proposal;
         let change = describe_change(
@@ -87,6 +92,7 @@ impl WritePlan {
             change,
             secret,
             owner_note: None,
+            as_root,
             restores,
             kind: WriteKind::Atomic,
         }

@@ -11,7 +11,7 @@ use crate::journal::JournalError;
 use crate::registry::{KeyError, RegistryError};
 use crate::rules::RulesError;
 use crate::snapshots::SnapshotError;
-use crate::ssh::{SftpError, SshError};
+use crate::ssh::{SftpError, SshError, SudoError};
 
 /// A failure from its parts.
 pub fn failure(code: FailureCode, message: impl Into<String>, next: impl Into<String>) -> Failure {
@@ -137,6 +137,20 @@ impl From<SshError> for Failure {
                 FailureCode::AuthFailed,
                 "A person must check the registered login; `openshell server test` shows each step.",
             ),
+            SshError::CertificateExpired { .. } | SshError::CertificateUnusable { .. } => (
+                FailureCode::AuthFailed,
+                "A person must have the authority sign a new certificate.",
+            ),
+            SshError::AgentKeysRefused { .. } => (
+                FailureCode::AuthFailed,
+                "A person must register the one key to use, by its public half: \
+                 `openshell server add ID --identity KEY.pub` with --replace.",
+            ),
+            SshError::NoPosixShell { .. } => (
+                FailureCode::RemoteFailure,
+                "Nothing was run. Where the server offers SFTP, files can still be read, listed \
+                 and written.",
+            ),
             SshError::KeyUnreadable { .. }
             | SshError::KeyEncrypted { .. }
             | SshError::AgentAbsent { .. } => (
@@ -144,6 +158,12 @@ impl From<SshError> for Failure {
                 "A person must repair the registered login; `openshell server test` shows each step.",
             ),
             SshError::Sftp(sftp) => return sftp_failure(sftp),
+            SshError::Sudo(SudoError::Denied { .. }) => (
+                FailureCode::PermissionDenied,
+                "Nothing was changed. A person must let this account use sudo without a \
+                 password, or make the change themselves.",
+            ),
+            SshError::Sudo(_) => (FailureCode::RemoteFailure, "Nothing was changed."),
             SshError::NoSuchDirectory { .. } => (
                 FailureCode::FileNotFound,
                 "Give an existing directory as `cwd`.",

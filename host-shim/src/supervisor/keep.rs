@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::as_root;
 use super::change::{Present, WritePlan};
 use super::failure::failure;
 use crate::engine::contract::{Failure, FailureCode};
@@ -24,6 +25,8 @@ pub(super) struct Keeper {
     /// Who agreed, once somebody did.
     pub(super) approved: Option<String>,
     pub(super) secret: bool,
+    /// The account it was done as, where that is not the login's.
+    pub(super) run_as: Option<&'static str>,
     /// The revision an undo brings back.
     pub(super) restores: Option<String>,
 }
@@ -40,6 +43,7 @@ impl Keeper {
             door: self.door,
             approved: self.approved.as_deref(),
             secret: self.secret,
+            run_as: self.run_as,
             undo: self.tool == "undo",
             restores: self.restores.as_deref(),
         }
@@ -67,14 +71,23 @@ pub(super) async fn keep_after(
 ) -> Result<(), String> {
     // The attributes as the server has them now, so that a later comparison is
     // with facts and not with what was asked for.
-    let attrs = match connection.sftp().await {
-        Ok(sftp) => sftp.stat(&plan.path).await,
-        Err(error) => Err(error),
+    let attrs = if plan.after.is_none() {
+        Ok(None)
+    } else if plan.as_root {
+        as_root::attrs(connection, &plan.path)
+            .await
+            .map(Some)
+            .map_err(|failure| failure.message)
+    } else {
+        match connection.sftp().await {
+            Ok(sftp) => sftp.stat(&plan.path).await.map(Some),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| error.to_string())
     };
-    let after = match (&plan.after, attrs) {
-        (None, _) => None,
-        (Some(_), Err(error)) => return Err(error.to_string()),
-        (Some(after), Ok(attrs)) => Some(Present {
+    let after = match (&plan.after, attrs?) {
+        (None, _) | (_, None) => None,
+        (Some(after), Some(attrs)) => Some(Present {
             content: after.content.clone(),
             attrs,
         }),

@@ -3,10 +3,12 @@
 //! It is a read like any other: judged, asked about where the policy asks, and
 //! on record.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
 
+use super::as_root;
 use super::call::Call;
 use super::keep::file_state;
 use super::permit::{Permit, Plan};
@@ -26,6 +28,7 @@ impl Supervisor {
         &self,
         server: &str,
         path: &str,
+        workspace: Option<PathBuf>,
         door: &'static str,
         asker: Arc<dyn Asker>,
     ) -> Result<(String, FileState<'static>), Failure> {
@@ -33,6 +36,7 @@ impl Supervisor {
             tool: "diff".to_owned(),
             arguments: json!({"server": server, "path": path}).to_string(),
             door,
+            workspace,
             ..ToolCall::default()
         };
         let call = Arc::new(Call::new(self.clone(), call, asker));
@@ -62,10 +66,12 @@ impl Call {
         path: &str,
     ) -> Result<(String, FileState<'static>), Failure> {
         let action = self.open(server).await?;
+        let history = action.record().history_name();
         let whole = ReadSpec {
             path: path.to_owned(),
             offset: 0,
             length: u32::MAX,
+            sudo: self.was_as_root(&history, path).await?,
         };
         let Permit {
             plan,
@@ -78,8 +84,12 @@ impl Call {
             return Err(self.misused("The permit is not for reading."));
         };
         action.attempt(&verdict, &operation, false).await?;
-        let sftp = connection.sftp().await?;
-        let found = present(&sftp, &spec.path, LARGEST).await?;
+        let found = if spec.sudo {
+            as_root::look(&connection, &spec.path, LARGEST).await?.1
+        } else {
+            let sftp = connection.sftp().await?;
+            present(&sftp, &spec.path, LARGEST).await?
+        };
         action.note_facts(|facts| facts.execution.completed = true);
         Ok((spec.path, file_state(found.as_ref())))
     }

@@ -17,6 +17,7 @@
 )]
 
 mod action;
+mod as_root;
 mod call;
 mod change;
 mod commands;
@@ -49,7 +50,7 @@ pub use envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 pub use failure::{code_name, failure};
 pub use permit::Permit;
 pub use resources::{Prompt, Resources, ResourcesError};
-pub use restore::{RestoreRequest, Restored};
+pub use restore::{Left, RestoreRequest, Restored};
 
 use crate::approvals::Asker;
 use crate::engine::contract::{Decision, FailureCode, Request, Subject};
@@ -169,7 +170,7 @@ impl Supervisor {
         let registry = self.resources().registry()?;
         let mut exposed = Vec::new();
         for (server, paths) in self.resources().snapshots()?.readable(server)? {
-            let labels = Resources::server_id(&server)
+            let labels = Resources::server_id(crate::snapshots::server_id(&server))
                 .ok()
                 .and_then(|id| registry.get(&id).ok())
                 .map(|record| record.labels.clone())
@@ -183,6 +184,7 @@ impl Supervisor {
                     cwd: None,
                     home: None,
                     resolved: None,
+                    sudo: None,
                 };
                 let verdict = self.judge().classify(&subject, &rules.rulebook)?;
                 if verdict.decision != Decision::AutoAllow {

@@ -5,21 +5,25 @@
 //! or nothing happens and the difference is told; only a caller who insists can
 //! have somebody else's work replaced, and that is kept first like any state.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::action::Action;
+use super::as_root;
 use super::call::Call;
 use super::change::{After, Present, Proposal};
 use super::envelope::Envelope;
 use super::failure::{code_name, failure};
 use super::keep::{blocking, file_state};
 use super::place::{present, resolve};
+use super::resources::Resources;
 use super::{Supervisor, ToolCall};
 use crate::approvals::{Asker, describe_change, escape_line};
 use crate::engine::contract::{Failure, FailureCode, Report, Written};
-use crate::snapshots::{FileState, Kind, LARGEST, Revision, Snapshots, Undoable};
+use crate::snapshots::{FileState, Kind, LARGEST, Revision, Snapshots, Undoable, server_id};
+use crate::ssh::Connection;
 
 /// Longest diff in a refusal, in bytes.
 const DIFF_MAX: usize = 16 * 1024;
@@ -33,23 +37,38 @@ pub struct RestoreRequest {
     pub path: String,
     /// The revision to go back to; none undoes the last change.
     pub to: Option<String>,
-    /// The revision that the changes to be undone left behind, where these are
-    /// not simply the latest; the path then is the one they were made at.
-    pub left: Option<String>,
+    /// What the changes to be undone left behind, where these are not simply the
+    /// latest; the path then is the one they were made at.
+    pub left: Option<Left>,
     /// Whether to go ahead although the file has changed since.
     pub despite_drift: bool,
+    /// The workspace whose servers the id may name.
+    pub workspace: Option<PathBuf>,
+}
+
+/// What changes left behind.
+#[derive(Debug, Clone)]
+pub struct Left {
+    /// The revision.
+    pub revision: String,
+    /// The history it is in: an id means another server in another workspace.
+    pub history: String,
 }
 
 impl RestoreRequest {
     /// Undoes what an action or a session did to one file.
     #[must_use]
-    pub fn of(file: &Undoable, despite_drift: bool) -> Self {
+    pub fn of(file: &Undoable, despite_drift: bool, workspace: Option<PathBuf>) -> Self {
         Self {
-            server: file.server.clone(),
+            server: server_id(&file.server).to_owned(),
             path: file.path.clone(),
             to: Some(file.to.clone()),
-            left: Some(file.left.clone()),
+            left: Some(Left {
+                revision: file.left.clone(),
+                history: file.server.clone(),
+            }),
             despite_drift,
+            workspace,
         }
     }
 }
@@ -105,6 +124,7 @@ impl Supervisor {
             tool: "undo".to_owned(),
             arguments: arguments.to_string(),
             door,
+            workspace: request.workspace.clone(),
             ..ToolCall::default()
         };
         let call = Arc::new(Call::new(self.clone(), call, asker));
@@ -113,6 +133,16 @@ impl Supervisor {
             Err(Refusal::Failure(failure)) => call.finish_failed(&failure).await,
             Err(Refusal::Drift(drifted)) => call.finish(drifted.report()).await,
         }
+    }
+
+    /// The name under which the history of a server's files is kept, as the id is
+    /// understood in a workspace. An id that is not registered (any more) is such a
+    /// name by itself.
+    #[must_use]
+    pub fn history_name(&self, server: &str, workspace: Option<&Path>) -> String {
+        let view = Resources::server_id(server)
+            .and_then(|id| self.resources().layers(workspace)?.get(&id));
+        view.map_or_else(|_| server.to_owned(), |view| view.history_name())
     }
 
     /// Loads a state from the snapshot store, opening what was sealed.
@@ -135,8 +165,22 @@ impl Call {
     async fn restore(&self, request: &RestoreRequest) -> Result<(Chosen, Written), Refusal> {
         let action: Action = self.open(&request.server).await?;
         let connection = self.connection(&action).await?;
-        let sftp = connection.sftp().await?;
-        let path = resolve(&sftp, &request.path).await?;
+        let server = action.record().history_name();
+        if let Some(left) = request.left.as_ref().filter(|left| left.history != server) {
+            return Err(failure(
+                FailureCode::Conflict,
+                format!(
+                    "{} is another server here than the one that was changed ({}).",
+                    request.server, left.history
+                ),
+                "Run the same command in the workspace the change was made from.",
+            )
+            .into());
+        }
+        let snapshots = self.resources().snapshots()?;
+        let (path, now, as_root) = self
+            .found(&action, &connection, &server, &request.path)
+            .await?;
         if request.left.is_some() && path != request.path {
             return Err(failure(
                 FailureCode::Conflict,
@@ -148,12 +192,7 @@ impl Call {
             )
             .into());
         }
-        let snapshots = self.resources().snapshots()?;
-        let history = {
-            let (snapshots, server, path) =
-                (snapshots.clone(), request.server.clone(), path.clone());
-            blocking(move || snapshots.history(Some(&server), Some(&path))).await??
-        };
+        let history = kept_of(&snapshots, &server, &path).await?;
         let latest = history.first().ok_or_else(|| {
             failure(
                 FailureCode::FileNotFound,
@@ -178,19 +217,19 @@ impl Call {
             load(
                 self.supervisor(),
                 snapshots.clone(),
-                request.server.clone(),
+                server.clone(),
                 path.clone(),
                 revision.to_owned(),
             )
             .await
         };
         let state = kept(&target).await?;
-        let now = present(&sftp, &path, LARGEST).await?;
         let found = file_state(now.as_ref());
         // What was undone already need not be told apart from what was changed since.
         let back_already = request.left.is_some() && state.same_as(&found);
         if !request.despite_drift && !back_already {
-            let since = request.left.as_ref().unwrap_or(&latest.id);
+            let left = request.left.as_ref().map(|left| &left.revision);
+            let since = left.unwrap_or(&latest.id);
             let expected = kept(since).await?;
             if !expected.same_as(&found) {
                 let ours = *since != latest.id && kept(&latest.id).await?.same_as(&found);
@@ -214,9 +253,55 @@ impl Call {
             before: now,
             after: after(state),
             restores: Some(target),
+            as_root,
         };
         let permit = self.permit_change(&action, connection, proposal).await?;
         Ok((chosen, self.write(permit).await?))
+    }
+
+    /// The file a name leads to and what it is now; and whether that could only be
+    /// seen as root. What was changed as root is taken back as root: the login may
+    /// not even be able to look at it.
+    async fn found(
+        &self,
+        action: &Action,
+        connection: &Arc<Connection>,
+        server: &str,
+        name: &str,
+    ) -> Result<(String, Option<Present>, bool), Failure> {
+        if !self.was_as_root(server, name).await? {
+            let sftp = connection.sftp().await?;
+            let seen = async {
+                let resolved = resolve(&sftp, name).await?;
+                if resolved != name && self.was_as_root(server, &resolved).await? {
+                    return Ok(None);
+                }
+                let present = present(&sftp, &resolved, LARGEST).await?;
+                Ok(Some((resolved, present)))
+            };
+            match seen.await {
+                Ok(Some((path, now))) => return Ok((path, now, false)),
+                Ok(None) => {}
+                // Perhaps another name of such a file.
+                Err(Failure {
+                    code: FailureCode::PermissionDenied,
+                    ..
+                }) if self.require_sudo(action).is_ok() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.require_sudo(action)?;
+        let (path, now) = as_root::look(connection, name, LARGEST).await?;
+        Ok((path, now, true))
+    }
+
+    /// Whether the newest change of a file was made as root.
+    pub(super) async fn was_as_root(&self, server: &str, path: &str) -> Result<bool, Failure> {
+        let snapshots = self.resources().snapshots()?;
+        let history = kept_of(&snapshots, server, path).await?;
+        Ok(history
+            .first()
+            .is_some_and(|revision| revision.run_as.is_some()))
     }
 }
 
@@ -317,6 +402,16 @@ impl Drifted {
             data: Some(json!({"path": self.path, "drift": drift}).to_string()),
         }
     }
+}
+
+/// The kept states of a file, the newest first.
+async fn kept_of(
+    snapshots: &Snapshots,
+    server: &str,
+    path: &str,
+) -> Result<Vec<Revision>, Failure> {
+    let (snapshots, server, path) = (snapshots.clone(), server.to_owned(), path.to_owned());
+    Ok(blocking(move || snapshots.history(Some(&server), Some(&path))).await??)
 }
 
 /// The state before the newest change: what "undo" means without a revision.

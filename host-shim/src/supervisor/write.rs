@@ -9,12 +9,13 @@
 use std::sync::Arc;
 
 use super::action::{Action, Ending};
+use super::as_root;
 use super::call::Call;
 use super::change::{After, Proposal, WritePlan};
 use super::envelope::SnapshotStatus;
 use super::failure::failure;
 use super::keep::{Keeper, blocking, file_state, keep_after};
-use super::permit::{Permit, Plan, path_operation};
+use super::permit::{Permit, Plan, accounts, path_operation};
 use super::place::{check_base, check_size, present, resolve};
 use super::replace::{replace, unchanged, written};
 use crate::approvals::{Matter, escape_line};
@@ -37,10 +38,18 @@ impl Call {
         let limit = self.rules()?.largest_file();
         check_size("The new content has", spec.content.len() as u64, limit)?;
         self.require_asker(action, &verdict).await?;
+        if spec.sudo {
+            self.require_sudo(action)?;
+        }
         let connection = self.connection(action).await?;
-        let sftp = connection.sftp().await?;
-        let path = resolve(&sftp, &spec.path).await?;
-        let before = present(&sftp, &path, limit).await?;
+        let (path, before) = if spec.sudo {
+            as_root::look(&connection, &spec.path, limit).await?
+        } else {
+            let sftp = connection.sftp().await?;
+            let path = resolve(&sftp, &spec.path).await?;
+            let before = present(&sftp, &path, limit).await?;
+            (path, before)
+        };
         check_base(&spec, before.as_ref())?;
         let mode = spec.mode.unwrap_or_else(|| {
             before
@@ -58,6 +67,7 @@ impl Call {
             before,
             after: Some(after),
             restores: None,
+            as_root: spec.sudo,
         };
         self.permit_change(action, connection, proposal).await
     }
@@ -72,34 +82,29 @@ impl Call {
     ) -> Result<Permit, Failure> {
         let (requested, path) = (proposal.requested.as_str(), proposal.path.as_str());
         let resolved = (path != requested).then_some(path);
-        let verdict = self.judge(
-            action,
-            Request::WritePath(requested.to_owned()),
-            None,
-            resolved,
-        )?;
-        let secret = self
-            .judge(
-                action,
-                Request::ReadPath(requested.to_owned()),
-                None,
-                resolved,
-            )?
-            .decision
-            != Decision::AutoAllow;
+        let write = Request::WritePath(requested.to_owned());
+        let mut verdict = self.judge(action, write, None, resolved)?;
+        let read = Request::ReadPath(requested.to_owned());
+        let mut secret = self.judge(action, read, None, resolved)?.decision != Decision::AutoAllow;
+        if proposal.as_root {
+            verdict = self.as_root(action, verdict, "changes a file")?;
+            secret |= as_root::is_hidden(proposal.before.as_ref());
+        }
         let name = format!("{}:{}", action.server(), escape_line(path));
         let mut plan = WritePlan::new(&name, proposal, secret);
-        if plan.after.as_ref().is_some_and(|after| after.ids.is_some()) {
+        if !plan.as_root && plan.after.as_ref().is_some_and(|after| after.ids.is_some()) {
             plan.settle_owner(&connection.account().await?);
         }
         let owner = plan.after.as_ref().and_then(|after| after.ids);
         let owner = owner.map(|(uid, gid)| format!("{uid}:{gid}"));
         let mut operation = path_operation("write", &plan.path);
+        operation.run_as = accounts(&verdict);
         operation.base_sha256.clone_from(&plan.before_sha256);
         operation.new_sha256.clone_from(&plan.after_sha256);
         operation.digest = self
             .digester("write", action, &connection)
             .text("path", &plan.path)
+            .optional("as", operation.run_as.as_deref())
             .optional("base", plan.before_sha256.as_deref())
             .optional("new", plan.after_sha256.as_deref())
             .number(
@@ -110,12 +115,12 @@ impl Call {
             )
             .optional("owner", owner.as_deref())
             .finish();
-        if plan.is_unchanged() {
+        if plan.is_unchanged() && !plan.as_root {
             // Nothing would be sent, so there is nothing to agree to.
             let plan = Plan::Write(Box::new(plan));
             return Ok(Permit::new(action, connection, plan, &verdict, operation));
         }
-        if plan.after.is_some() {
+        if plan.after.is_some() && !plan.as_root {
             let account = connection.account().await?;
             let sftp = connection.sftp().await?;
             (plan.kind, _) = sftp.write_plan_kind(&plan.path, &account).await?;
@@ -152,7 +157,7 @@ impl Call {
     fn keeper(&self, action: &Action, plan: &WritePlan) -> Result<Keeper, Failure> {
         Ok(Keeper {
             snapshots: self.resources().snapshots()?,
-            server: action.server().to_owned(),
+            server: action.record().history_name(),
             path: plan.path.clone(),
             tool: self.request().tool.clone(),
             action: action.id().to_owned(),
@@ -160,6 +165,7 @@ impl Call {
             door: self.request().door,
             approved: action.facts().approved,
             secret: plan.secret,
+            run_as: plan.as_root.then_some(as_root::ROOT),
             restores: plan.restores.clone(),
         })
     }
@@ -194,7 +200,11 @@ impl Call {
         // As with commands: the task owns the change and its record.
         let owned = tokio::spawn(async move {
             let started = std::time::Instant::now();
-            let result = replace(&connection, &plan).await;
+            let result = if plan.as_root {
+                as_root::replace(&connection, &plan).await
+            } else {
+                replace(&connection, &plan).await
+            };
             action.note_facts(|facts| {
                 facts.execution.duration_ms = Some(started.elapsed().as_millis() as u64);
                 facts.execution.completed = result.is_ok();

@@ -39,6 +39,7 @@ fn change<'a>(path: &'a str, state: FileState<'a>) -> Change<'a> {
         door: "cli",
         approved: Some("person"),
         secret: false,
+        run_as: None,
         undo: false,
         restores: None,
     }
