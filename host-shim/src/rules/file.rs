@@ -10,6 +10,7 @@ use super::access::{Access, Confirm, Mode};
 use super::{Rules, RulesError};
 use crate::engine::contract::{Decision, Rule, RuleOrigin, Rulebook};
 use crate::engine::{Judge, JudgeError};
+use crate::snapshots::LARGEST;
 
 /// Largest rule file, in bytes.
 const SIZE_MAX: u64 = 1024 * 1024;
@@ -26,6 +27,8 @@ struct File {
     rules: Vec<RuleEntry>,
     #[serde(default)]
     access: Vec<AccessEntry>,
+    #[serde(default)]
+    snapshots: SnapshotsEntry,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,6 +87,13 @@ struct AccessEntry {
     labels: Vec<String>,
     mode: Option<Mode>,
     confirm: Option<Confirm>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnapshotsEntry {
+    /// Largest file that is changed, such as `64 MiB`.
+    largest: Option<String>,
 }
 
 /// A file that was read, with the examples still to be checked.
@@ -162,6 +172,12 @@ pub(super) fn parse(path: &Path, origin: RuleOrigin) -> Result<Option<Parsed>, R
                 secret_paths: file.secret_paths,
             },
             access: access.map_err(malformed)?,
+            largest: file
+                .snapshots
+                .largest
+                .map(|text| size(&text))
+                .transpose()
+                .map_err(malformed)?,
         },
         path: path.to_owned(),
         examples,
@@ -241,6 +257,26 @@ fn access(entry: AccessEntry) -> Result<Access, String> {
             written
         },
     })
+}
+
+/// A number of bytes, as an operator writes it.
+fn size(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => 0,
+    };
+    let bytes = number.trim().parse::<u64>().ok();
+    match bytes.and_then(|number| number.checked_mul(unit)) {
+        Some(bytes @ 1..=LARGEST) => Ok(bytes),
+        _ => Err(format!(
+            "snapshots: `largest` is {text:?}; it must be a size such as \"64 MiB\", at most \
+             {} MiB",
+            LARGEST >> 20
+        )),
+    }
 }
 
 impl Parsed {

@@ -206,3 +206,46 @@ fn a_directory_in_the_file_s_place_is_refused() {
     let error = load(folder.path(), None, judge()).unwrap_err();
     assert!(matches!(error, RulesError::Unreadable { .. }), "{error}");
 }
+
+#[test]
+fn the_largest_file_is_the_operators_to_set_and_a_workspaces_to_lower() {
+    let file = |largest: &str| format!("format = 1\n[snapshots]\nlargest = \"{largest}\"\n");
+    assert_eq!(loaded(None, None).unwrap().largest_file(), 32 << 20);
+    for (text, bytes) in [
+        ("64 MiB", 64 << 20),
+        ("256MiB", 256 << 20),
+        ("10 KiB", 10 << 10),
+        ("1000", 1000),
+        ("7 B", 7),
+    ] {
+        let rules = loaded(Some(&file(text)), None).unwrap();
+        assert_eq!(rules.largest_file(), bytes, "{text}");
+    }
+    for text in [
+        "",
+        "0",
+        "-1",
+        "1 GB",
+        "257 MiB",
+        "lots",
+        "1.5 MiB",
+        "99999999999999999999",
+    ] {
+        let refused = loaded(Some(&file(text)), None);
+        assert!(
+            matches!(refused, Err(RulesError::Malformed { .. })),
+            "{text}: {refused:?}"
+        );
+    }
+    let unknown = loaded(Some("format = 1\n[snapshots]\nlargets = \"1 MiB\"\n"), None);
+    assert!(matches!(unknown, Err(RulesError::Malformed { .. })));
+    let lowered = loaded(Some(&file("64 MiB")), Some(&file("1 MiB"))).unwrap();
+    assert_eq!(lowered.largest_file(), 1 << 20);
+    for operator in [None, Some(file("1 MiB"))] {
+        let raised = loaded(operator.as_deref(), Some(&file("33 MiB")));
+        assert!(
+            matches!(raised, Err(RulesError::Loosens { .. })),
+            "{raised:?}"
+        );
+    }
+}
