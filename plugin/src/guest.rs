@@ -139,6 +139,7 @@ impl From<policy::Verdict> for wit::Verdict {
             reason: verdict.reason,
             stages: verdict.stages,
             globs: verdict.globs,
+            segments: verdict.segments,
         }
     }
 }

@@ -113,6 +113,10 @@ pub struct Verdict {
     /// it matches none, the word stands as it is) and judges the result again as
     /// [`Request::Argv`]. Empty means that the words are final.
     pub globs: Vec<(u32, u32)>,
+    /// The simple commands in a command line, as far as they can be made out, each as
+    /// its words with a blank between them: for showing, and for rules that forbid.
+    /// Nothing is allowed on the strength of it. At most 64.
+    pub segments: Vec<String>,
 }
 
 /// One line of a derivation, for `openshell policy explain`.

@@ -5,6 +5,7 @@
 //! for literal words and of nothing else. The derivation is written down by the
 //! same code that decides, so that `explain` cannot say anything else.
 
+mod derivation;
 mod touched;
 
 use std::borrow::Borrow;
@@ -12,9 +13,12 @@ use std::borrow::Borrow;
 use super::lex::Word;
 use super::paths::{Access, Place};
 use super::rules::{Applicable, matches_words};
-use super::scan::{Shape, scan};
+use super::scan::{Scan, Shape, Simple, scan};
 use super::types::{Decision, Finding, Request, Rule, Rulebook, Step, Subject, Verdict, shown};
 use super::{catastrophe, grammar, preflight};
+
+/// Most segments of a text that are listed; a question shows no more lines.
+const SEGMENTS_CAP: usize = 64;
 
 /// Judges a request.
 ///
@@ -49,6 +53,8 @@ struct Judge<'a> {
     /// In order of precedence among equals.
     findings: Vec<Finding>,
     steps: Option<Vec<Step>>,
+    /// The simple commands that were made out.
+    segments: Vec<String>,
 }
 
 impl<'a> Judge<'a> {
@@ -66,6 +72,7 @@ impl<'a> Judge<'a> {
             place,
             findings: Vec::new(),
             steps: explain.then(Vec::new),
+            segments: Vec::new(),
         }
     }
 
@@ -157,6 +164,7 @@ impl<'a> Judge<'a> {
             reason: finding.reason,
             stages: Vec::new(),
             globs: Vec::new(),
+            segments: std::mem::take(&mut self.segments),
         }
     }
 
@@ -199,6 +207,7 @@ impl<'a> Judge<'a> {
         let scan = scan(text);
         let catastrophe = catastrophe::find(text, &scan.commands());
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
+        self.segments = segments(&scan);
         let stages = match scan.shape {
             Shape::Malformed(finding) => {
                 self.find("scan", text, finding);
@@ -206,7 +215,11 @@ impl<'a> Judge<'a> {
             }
             Shape::Opaque(ref finding) => {
                 self.catastrophe(text, catastrophe);
-                self.find("scan", text, finding.clone());
+                let mut finding = finding.clone();
+                if let Some(why) = self.worst_of(&scan) {
+                    finding.reason.push_str(&format!("; in it, {why}"));
+                }
+                self.find("scan", text, finding);
                 for command in scan.commands() {
                     self.tighten(&rules, &command.words);
                 }
@@ -223,11 +236,9 @@ impl<'a> Judge<'a> {
                         None,
                     );
                 } else {
-                    self.find(
-                        "scan",
-                        text,
-                        Finding::ask("scan.pipeline", "a pipeline joins several commands"),
-                    );
+                    let finding =
+                        Finding::ask("scan.pipeline", "a pipeline joins several commands");
+                    self.find("scan", text, finding);
                 }
                 stages
             }
@@ -236,6 +247,9 @@ impl<'a> Judge<'a> {
             .into_iter()
             .map(|words| words.into_iter().map(|word| self.settle(word)).collect())
             .collect();
+        for words in &stages {
+            self.show_words(words);
+        }
         match stages.as_slice() {
             [words] => self.words(words, &rules, catastrophe),
             stages => {
@@ -267,6 +281,7 @@ impl<'a> Judge<'a> {
             );
         }
         let words: Vec<Word> = words.iter().map(|word| Word::literal(word)).collect();
+        self.show_words(&words);
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let catastrophe = catastrophe::find_in_words(&words);
         self.words(&words, &rules, catastrophe);
@@ -316,6 +331,7 @@ impl<'a> Judge<'a> {
         {
             self.catastrophe(item, catastrophe);
         }
+        self.derive(words);
         let (finding, touched) = grammar::judge(words);
         let allowed = finding.decision == Decision::AutoAllow;
         match spoken {
@@ -337,6 +353,8 @@ impl<'a> Judge<'a> {
             None => {
                 self.find("grammar", item, finding);
                 self.touched(&touched);
+                let said = || "no rule of the operator speaks of it".to_owned();
+                self.step("rule", item, said, None);
             }
         }
         self.tighten(rules, words);
@@ -345,6 +363,7 @@ impl<'a> Judge<'a> {
     /// Judges one command of a pipeline, where rules can only tighten.
     fn stage(&mut self, words: &[Word], rules: &Applicable<'_>) {
         let item = words.first().map_or("", |word| word.text.as_str());
+        self.derive(words);
         let (finding, touched) = grammar::judge(words);
         self.find("grammar", item, finding);
         self.touched(&touched);
@@ -359,6 +378,17 @@ impl<'a> Judge<'a> {
             self.find("rule", &first.borrow().text, finding);
         }
     }
+}
+
+/// The simple commands in a text, for showing.
+fn segments(scan: &Scan) -> Vec<String> {
+    let shown = |command: &Simple<'_>| {
+        let words = command.words.iter().map(|word| word.text.as_str());
+        let written = command.written.iter().flat_map(|word| [">", &word.text]);
+        words.chain(written).collect::<Vec<_>>().join(" ")
+    };
+    let commands = scan.commands();
+    commands.iter().take(SEGMENTS_CAP).map(shown).collect()
 }
 
 fn index(position: usize) -> u32 {
