@@ -190,7 +190,7 @@ fn files_that_cannot_be_understood_whole_are_refused() {
         ("format = 1\n[[access]]\nlabels = [\"prod\"]", "neither"),
         (
             "format = 1\n[[access]]\nservers = [\"[\"]\nmode = \"off\"",
-            "not a pattern",
+            "no pattern of server ids",
         ),
     ];
     for (text, named) in cases {

@@ -352,6 +352,7 @@ impl<'a> Judge<'a> {
             }
             None => {
                 self.find("grammar", item, finding);
+                self.plainly_named(words);
                 self.touched(&touched);
                 let said = || "no rule of the operator speaks of it".to_owned();
                 self.step("rule", item, said, None);
@@ -366,8 +367,23 @@ impl<'a> Judge<'a> {
         self.derive(words);
         let (finding, touched) = grammar::judge(words);
         self.find("grammar", item, finding);
+        self.plainly_named(words);
         self.touched(&touched);
         self.tighten(rules, words);
+    }
+
+    /// Asks about a program whose name is quoted in part: people have no reason to, and
+    /// in a question such a name is read as another.
+    fn plainly_named(&mut self, words: &[Word]) {
+        let text = matches!(self.subject.request, Request::Command(_));
+        let Some(first) = words.first().filter(|first| text && !first.bare) else {
+            return;
+        };
+        let finding = Finding::ask(
+            "scan.quoted-name",
+            format!("the name of the program, {}, is quoted", shown(&first.text)),
+        );
+        self.find("scan", &first.text, finding);
     }
 
     fn tighten(&mut self, rules: &Applicable<'_>, words: &[impl Borrow<Word>]) {
