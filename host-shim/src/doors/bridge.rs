@@ -528,6 +528,7 @@ fn question_params(call: &Value, question: &Question) -> Value {
         Matter::Command {
             shown,
             raw,
+            segments,
             cwd,
             timeout_ms,
             simple,
@@ -536,6 +537,7 @@ fn question_params(call: &Value, question: &Question) -> Value {
             "kind": "exec",
             "command": shown,
             "rawCommand": raw,
+            "segments": segments,
             "cwd": cwd,
             "timeoutMs": timeout_ms,
             "simple": simple,

@@ -191,7 +191,7 @@ fn files_that_cannot_be_understood_whole_are_refused() {
         ("format = 1\n[[access]]\nlabels = [\"prod\"]", "neither"),
         (
             "format = 1\n[[access]]\nservers = [\"[\"]\nmode = \"off\"",
-            "not a pattern",
+            "no pattern of server ids",
         ),
     ];
     for (text, named) in cases {
@@ -248,4 +248,32 @@ fn the_largest_file_is_the_operators_to_set_and_a_workspaces_to_lower() {
             "{raised:?}"
         );
     }
+}
+
+#[test]
+fn a_pattern_that_could_match_nothing_is_refused() {
+    for (written, named) in [
+        (r#"servers = ["staging-{a,b}"]"#, "'{'"),
+        (r#"servers = ["!prod"]"#, "'!'"),
+        (r#"servers = ["web-[1-"]"#, "web-[1-"),
+        (r#"servers = ["web-[]"]"#, "web-[]"),
+        (r#"servers = [""]"#, "sets such as"),
+    ] {
+        let text = PULL.replace(r#"servers = ["staging-*"]"#, written);
+        let error = loaded(Some(&text), None).unwrap_err().to_string();
+        assert!(error.contains(named), "{written}: {error}");
+        let text = format!("format = 1\n[[access]]\n{written}\nmode = \"off\"\n");
+        let error = loaded(Some(&text), None).unwrap_err().to_string();
+        assert!(error.contains(named), "{written}: {error}");
+    }
+    for path in ["/srv/{a,b}", "!/srv", "", "/"] {
+        let text = format!("format = 1\nsecret_paths = [{path:?}]\n");
+        let error = loaded(Some(&text), None).unwrap_err().to_string();
+        assert!(error.contains("secret paths"), "{path}: {error}");
+    }
+    let text = PULL.replace(
+        r#"servers = ["staging-*"]"#,
+        r#"servers = ["web-[0-9]?", "*.example"]"#,
+    );
+    assert!(loaded(Some(&text), None).is_ok());
 }

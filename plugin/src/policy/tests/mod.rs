@@ -4,6 +4,7 @@
 mod circumstances;
 mod corpus;
 mod cost;
+mod derivations;
 mod docs;
 mod hostile;
 mod lexing;
