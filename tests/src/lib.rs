@@ -12,6 +12,7 @@ mod commands;
 mod model;
 mod opencode;
 mod peer;
+pub mod secrets;
 mod sshd;
 mod sudoers;
 mod terminal;

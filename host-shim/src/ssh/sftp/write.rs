@@ -397,7 +397,7 @@ impl<'a> Temporary<'a> {
 
     /// Removes the file, as far as the channel still allows.
     async fn remove(&self) {
-        if self.exists.swap(false, Ordering::Relaxed) {
+        if self.exists.swap(false, Ordering::Relaxed) && self.sftp.is_alive() {
             // The error that led here is the one to report.
             let _ = self.sftp.raw().remove(self.path.as_str()).await;
         }
