@@ -20,6 +20,7 @@ mod action;
 mod call;
 mod commands;
 mod conduct;
+mod deferred;
 mod digest;
 mod effects;
 mod envelope;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
 pub use call::Call;
+pub use deferred::Deferred;
 pub use envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 pub use failure::{code_name, failure};
 pub use permit::Permit;
