@@ -7,6 +7,7 @@
 
 mod account;
 mod cli;
+mod mcp;
 mod model;
 mod opencode;
 mod sshd;
@@ -14,6 +15,7 @@ mod terminal;
 
 pub use account::Account;
 pub use cli::{Cli, Output, binary, finish};
+pub use mcp::{RawMcp, sdk_session};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
