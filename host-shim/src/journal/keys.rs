@@ -22,7 +22,8 @@ pub enum KeyStage {
     Attempted,
     /// It ended.
     Settled(Conclusion),
-    /// Its process died before any effect; it may be done again.
+    /// Its process died before any effect, or it was refused because a person has
+    /// to agree first; it may be done again.
     NotAttempted,
     /// Its process died during the effect.
     Unknown,
@@ -105,7 +106,15 @@ impl KeyIndex {
                 false
             }
             (EventKind::Outcome, Some(outcome), _) => {
-                state.stage = KeyStage::Settled(outcome.clone());
+                // A call that waits for a person has done nothing, and is to be made
+                // again, under the same key, once they have agreed.
+                let waits = state.stage == KeyStage::Open
+                    && outcome.code.as_deref() == Some("APPROVAL_REQUIRED");
+                state.stage = if waits {
+                    KeyStage::NotAttempted
+                } else {
+                    KeyStage::Settled(outcome.clone())
+                };
                 true
             }
             (EventKind::Recovered, _, Some(recovered)) => {
