@@ -105,8 +105,12 @@ pub(crate) fn render(question: &Question) -> String {
 
 /// A question in words, with colour.
 pub(crate) fn paint(shown: &Shown) -> String {
+    let account = match &shown.account {
+        Some(account) => format!(" {YELLOW}as {account}{YELLOW:#}"),
+        None => String::new(),
+    };
     let mut text = format!(
-        "{BOLD}{}{BOLD:#} wants to {} on {BOLD}{}{BOLD:#} ({})",
+        "{BOLD}{}{BOLD:#} wants to {}{account} on {BOLD}{}{BOLD:#} ({})",
         shown.tool, shown.does, shown.server, shown.address,
     );
     if let Some(scope) = &shown.scope {

@@ -1,10 +1,11 @@
-//! Everything a contributor runs: `cargo xtask demo|test|bench|docs|lint`.
+//! Everything a contributor runs: `cargo xtask demo|test|bench|fuzz|docs|lint`.
 //!
 //! Invariant: each task does the set-up it needs, says what it does, and says
 //! exactly what to run where it may not do it itself. Nothing outside the
 //! workspace is changed but by package managers, and by those only where they
 //! are named here.
 
+mod fuzz;
 mod setup;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ const USAGE: &str = "\
 cargo xtask demo            set up what the demo needs and run it
 cargo xtask test [FILTER…]  set up what the tests need and run every test
 cargo xtask bench           measure warm calls beside OpenSSH's ControlMaster
+cargo xtask fuzz policy [--minutes N] [--seed S]
+                            run what the policy allows in a sandbox and look for effects
 cargo xtask docs            write the pages that come from tables
 cargo xtask lint            formatting and clippy, as CI runs them";
 
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         "demo" => demo(&rest),
         "test" => test(&rest),
         "bench" => bench(&rest),
+        "fuzz" => fuzz::fuzz(&rest),
         "docs" => docs(),
         "lint" => lint(),
         _ => {

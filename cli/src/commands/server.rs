@@ -87,6 +87,7 @@ pub(super) fn describe(server: &ServerView) -> Value {
         "auth": server.auth.as_str(),
         "jump": server.jump.as_ref().map(ServerId::as_str),
         "shell": server.shell,
+        "sudo": server.sudo.as_str(),
         "disabled": server.disabled,
         "created": server.created.to_string(),
     })
@@ -137,8 +138,8 @@ fn show(id: &str, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
         other => other.to_string(),
     };
     let names = [
-        "id", "host", "port", "user", "auth", "jump", "labels", "scope", "shell", "disabled",
-        "created", "hostKeys",
+        "id", "host", "port", "user", "auth", "jump", "labels", "scope", "shell", "sudo",
+        "disabled", "created", "hostKeys",
     ];
     let rows = names
         .iter()

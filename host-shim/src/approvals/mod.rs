@@ -92,6 +92,8 @@ pub struct Question {
     pub labels: Vec<String>,
     /// Where the entry comes from: `global` or `workspace`.
     pub scope: &'static str,
+    /// The accounts it would be done as, where they are not the login's.
+    pub run_as: Vec<String>,
     /// What is to be done.
     pub matter: Matter,
     /// Why it is not done unasked, in a sentence.

@@ -19,6 +19,8 @@ pub struct Shown {
     pub tool: String,
     /// What it wants to do, such as `run a command`.
     pub does: String,
+    /// The accounts it would be done as, where they are not the login's.
+    pub account: Option<String>,
     /// Logical server id.
     pub server: String,
     /// What the id stands for: `user@host:port`.
@@ -75,6 +77,8 @@ impl Shown {
         Self {
             tool: question.tool.clone(),
             does: does.to_owned(),
+            account: (!question.run_as.is_empty())
+                .then(|| escape_line(&question.run_as.join(", "))),
             server: question.server.clone(),
             address: format!("{}@{}:{}", question.user, question.host, question.port),
             scope: (question.scope != "global").then(|| question.scope.to_owned()),
@@ -88,8 +92,12 @@ impl Shown {
     /// The first line: what is asked for, and where.
     #[must_use]
     pub fn headline(&self) -> String {
+        let account = match &self.account {
+            Some(account) => format!(" as {account}"),
+            None => String::new(),
+        };
         let mut line = format!(
-            "{} wants to {} on {} ({})",
+            "{} wants to {}{account} on {} ({})",
             self.tool, self.does, self.server, self.address
         );
         if let Some(scope) = &self.scope {
@@ -129,6 +137,7 @@ pub(crate) mod tests {
             user: "deploy".to_owned(),
             labels: vec!["staging".to_owned()],
             scope: "global",
+            run_as: Vec::new(),
             matter,
             reason: "it writes".to_owned(),
             rule: "test".to_owned(),
@@ -162,8 +171,10 @@ pub(crate) mod tests {
             not_atomic: true,
         });
         write.scope = "workspace";
+        write.run_as = vec!["root".to_owned()];
         let text = Shown::of(&write).to_string();
         for part in [
+            "write a file as root on web-1",
             "from the workspace",
             "/f: creates the file: 2 bytes, mode 0644",
             "NOT ATOMIC",

@@ -42,6 +42,9 @@ pub struct Entry {
     /// Logical server id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// Where the server's id comes from, if not from the operator's register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Arguments, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Value>,
@@ -99,6 +102,7 @@ impl Entry {
             door: None,
             tool: None,
             server: None,
+            scope: None,
             arguments: None,
             verdict: None,
             approval: None,
@@ -126,6 +130,7 @@ impl Entry {
             door: self.door.clone().unwrap_or_default(),
             tool: self.tool.clone().unwrap_or_default(),
             server: self.server.clone(),
+            scope: self.scope.clone(),
         })
     }
 
@@ -136,6 +141,7 @@ impl Entry {
         self.door = Some(context.door);
         self.tool = Some(context.tool);
         self.server = context.server;
+        self.scope = context.scope;
         self
     }
 

@@ -54,6 +54,9 @@ pub struct Context {
     pub tool: String,
     /// Logical server id, where the tool works on one.
     pub server: Option<String>,
+    /// Where the id comes from, if not from the operator's own register:
+    /// `workspace:` and the workspace's short hash.
+    pub scope: Option<String>,
 }
 
 /// What the policy said.
@@ -88,6 +91,9 @@ pub struct Operation {
     pub kind: String,
     /// Digest over everything the permit covers, in hex.
     pub digest: String,
+    /// The accounts it is done as, where they are not the login's.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<String>,
     /// The path after every symbolic link was followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,

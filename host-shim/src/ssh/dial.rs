@@ -24,6 +24,8 @@ use super::target::Target;
 pub(super) struct Dialled {
     pub(super) session: Handle<Client>,
     pub(super) host_key: HostKey,
+    /// How the server names itself.
+    pub(super) software: String,
 }
 
 /// Connects and logs in, through `via` where the target has a jump host.
@@ -116,10 +118,15 @@ async fn exchange(
         Some(via) => handshake(config, via.tunnel(host, port).await?, handler, &findings).await,
     }
     .map_err(|error| with_place(error, host, port))?;
-    let host_key = take(&findings).host_key.ok_or_else(|| {
+    let found = take(&findings);
+    let host_key = found.host_key.ok_or_else(|| {
         SshError::Protocol("the key exchange ended without a host key".to_owned())
     })?;
-    Ok(Dialled { session, host_key })
+    Ok(Dialled {
+        session,
+        host_key,
+        software: found.software,
+    })
 }
 
 async fn handshake<S>(

@@ -48,6 +48,8 @@ pub(super) struct Facts {
     pub(super) unrecorded: Option<String>,
     pub(super) note: Option<String>,
     pub(super) ended: Option<&'static str>,
+    /// Who agreed to what is done, once somebody did.
+    pub(super) approved: Option<String>,
 }
 
 /// How a settled action ended.
@@ -89,6 +91,7 @@ impl Action {
     ) -> Result<Self, JournalError> {
         intent.context.action = Ulid::generate().to_string();
         intent.context.server = Some(record.id.as_str().to_owned());
+        intent.context.scope = record.scope_name();
         let context = intent.context.clone();
         let receipt = journal
             .append(Event::Intent(intent), Durability::Buffered)

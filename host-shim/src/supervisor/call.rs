@@ -19,7 +19,7 @@ use super::resources::Resources;
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::Engine;
-use crate::engine::contract::{AuthKind, Failure, FailureCode, Report, Scope, Server};
+use crate::engine::contract::{AuthKind, Failure, FailureCode, Report, Scope, Server, Sudo};
 use crate::journal::{Context, Durability, Intent, JournalError};
 use crate::registry;
 use crate::rules::Rules;
@@ -123,6 +123,10 @@ impl Call {
                     registry::AuthKind::IdentityFile => AuthKind::IdentityFile,
                     registry::AuthKind::Agent => AuthKind::Agent,
                 },
+                sudo: match server.sudo {
+                    registry::Sudo::Never => Sudo::Never,
+                    registry::Sudo::Ask => Sudo::Ask,
+                },
             })
             .collect())
     }
@@ -165,6 +169,7 @@ impl Call {
                 door: self.request.door.to_owned(),
                 tool: self.request.tool.clone(),
                 server: None,
+                scope: None,
             },
             arguments: self.arguments.clone(),
             verdict: None,

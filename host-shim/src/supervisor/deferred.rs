@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::Supervisor;
-use super::write::blocking;
+use super::keep::blocking;
 use crate::approvals::{Answer, Answerer, Asker, Origin, PendingStore, Question, Taken};
 use crate::registry::MasterKey;
 

@@ -10,13 +10,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, Ending, Facts};
+use super::as_root;
 use super::call::Call;
 use super::digest::sha256;
 use super::failure::{ended, failure};
 use super::permit::{ExecPlan, Permit, Plan};
 use crate::engine::contract::{
     Content, Ended, ExecResult, Failure, FailureCode, FileInfo, FileKind, Listing, Output, Printed,
-    StatResult,
+    ReadSpec, StatResult,
 };
 use crate::journal::Durability;
 use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Pool, SshError};
@@ -77,6 +78,9 @@ impl Call {
             return Err(self.misused("The permit is not for reading."));
         };
         self.begin_read(&permit).await?;
+        if spec.sudo {
+            return read_as_root(&permit, spec).await;
+        }
         let sftp = permit.connection.sftp().await?;
         let attributes = sftp.stat(&spec.path).await?;
         match attributes.kind {
@@ -223,6 +227,38 @@ impl Call {
             )),
         }
     }
+}
+
+/// Reads a piece of a file as root. It is read whole: it is a file that is about
+/// to be changed, and those are kept whole as well.
+async fn read_as_root(permit: &Permit, spec: &ReadSpec) -> Result<Content, Failure> {
+    let (_, present) = as_root::look(&permit.connection, &spec.path).await?;
+    let present = present.ok_or_else(|| {
+        failure(
+            FailureCode::FileNotFound,
+            format!("{} does not exist.", spec.path),
+            "Check the path.",
+        )
+    })?;
+    let total_size = present.content.len() as u64;
+    let from = usize::try_from(spec.offset.min(total_size)).unwrap_or(usize::MAX);
+    let bytes: Vec<u8> = present.content[from..]
+        .iter()
+        .take(spec.length as usize)
+        .copied()
+        .collect();
+    let sha256 = (bytes.len() as u64 == total_size).then(|| sha256(&bytes));
+    permit.action.note_facts(|facts| {
+        facts.execution.completed = true;
+        facts.sha256.clone_from(&sha256);
+    });
+    Ok(Content {
+        bytes,
+        offset: spec.offset,
+        total_size,
+        sha256,
+        mode: present.attrs.mode,
+    })
 }
 
 /// What a running command needs besides its plan.

@@ -17,7 +17,9 @@
 )]
 
 mod action;
+mod as_root;
 mod call;
+mod change;
 mod commands;
 mod conduct;
 mod deferred;
@@ -30,6 +32,8 @@ mod layers;
 mod names;
 mod paths;
 mod permit;
+mod place;
+mod replace;
 mod replay;
 mod resources;
 mod restore;

@@ -25,7 +25,7 @@ pub(super) async fn answer(call: &Arc<Call>) -> Option<Envelope> {
     // says so, with nothing done.
     let journal = {
         let call = Arc::clone(call);
-        super::write::blocking(move || call.resources().journal())
+        super::keep::blocking(move || call.resources().journal())
     }
     .await
     .ok()?

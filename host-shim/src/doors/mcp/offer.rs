@@ -65,24 +65,19 @@ fn shorten(property: &mut JsonObject) {
     };
 }
 
-/// Hints for a client's own rules. Whether a change destroys or can be repeated
-/// has a meaning only for what changes something, and that a server is the open
-/// world is what clients assume, so these are said only where they tell.
+/// Hints for a client's own rules. Whether a tool changes something and destroys
+/// by it is said of each that it concerns; the other two only where they are not
+/// what clients assume (a repetition does more, a server is the open world).
 fn annotations(definition: &Definition) -> ToolAnnotations {
-    if definition.read_only {
-        let hints = ToolAnnotations::new().read_only(true);
-        return if definition.name == "list_servers" {
-            hints.open_world(false)
-        } else {
-            hints
-        };
-    }
-    ToolAnnotations::new()
-        .read_only(false)
-        .destructive(true)
+    let hints = ToolAnnotations::new().read_only(definition.read_only);
+    match definition.name.as_str() {
+        // What a server holds is the open world; the list of servers is ours.
+        "list_servers" => hints.open_world(false),
         // Writing what is there already changes nothing.
-        .idempotent(definition.name == "remote_write_file")
-        .open_world(true)
+        "remote_write_file" => hints.destructive(true).idempotent(true),
+        _ if definition.read_only => hints,
+        _ => hints.destructive(true),
+    }
 }
 
 #[cfg(test)]
@@ -125,10 +120,7 @@ mod tests {
             let changes = changes.contains(&&*tool.name);
             assert_eq!(hints.read_only_hint, Some(!changes), "{}", tool.name);
             assert_eq!(hints.destructive_hint, changes.then_some(true));
-            assert_eq!(
-                hints.idempotent_hint,
-                changes.then_some(tool.name == "remote_write_file")
-            );
+            assert_eq!(hints.is_idempotent(), tool.name == "remote_write_file");
             assert_eq!(
                 hints.open_world_hint.unwrap_or(true),
                 tool.name != "list_servers"

@@ -63,6 +63,7 @@ pub(super) fn context(action: &str) -> Context {
         door: "cli".to_owned(),
         tool: "remote_exec".to_owned(),
         server: Some("prod-a".to_owned()),
+        scope: None,
     }
 }
 

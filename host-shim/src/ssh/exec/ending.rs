@@ -38,9 +38,9 @@ pub(super) async fn end_early(
     cause: Cause,
 ) -> ExecOutcome {
     let ended_at = Instant::now();
-    // If even this cannot be sent, the connection is gone, and with it the lifeline.
-    let _ = running.shell.channel.eof().await;
     let limit = ended_at + CLOSE_LIMIT;
+    // If even this cannot be sent, the connection is gone, and with it the lifeline.
+    let _ = timeout_at(limit, running.shell.channel.eof()).await;
     let mut released = closed_by(&mut running, limit).await;
     let group = running.shell.group;
     let gone = matches!(

@@ -59,8 +59,18 @@ pub(in crate::ssh) async fn run(
         &connection.target().shell,
     )?;
     let mut running = Running::new(shell, &request);
-    if running.shell.channel.send(text.into_bytes()).await.is_err() {
-        return Err(SshError::ConnectionLost { started: true });
+    let deadline = running.started_at + request.timeout;
+    let sent = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Cause::Cancelled),
+        // A server that opens no window would keep us sending for ever.
+        () = sleep_until(deadline) => Err(Cause::TimedOut),
+        sent = running.shell.channel.send(text.into_bytes()) => Ok(sent),
+    };
+    match sent {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return Err(SshError::ConnectionLost { started: true }),
+        Err(cause) => return Ok(ending::end_early(running, connection, cause).await),
     }
     connection.spare().prepare(connection);
     running.follow(connection, &request, &cancel).await

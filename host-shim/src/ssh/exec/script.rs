@@ -7,7 +7,8 @@
 //! group that all of them take.
 //!
 //! sshd makes each session a process group of its own, whose leader our shell
-//! is, having replaced the login shell. Standard input is never read by the
+//! is, having replaced the login shell; dropbear does not, and there our shell
+//! starts over as a leader by setsid(1). Standard input is never read by the
 //! command; a watcher in the background holds it, and when it ends (time-out,
 //! cancel, lost connection, dead helper) ends the group, politely and then not.
 
@@ -28,7 +29,12 @@ const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 const PATIENCE: &str = "sleep 0.3 || sleep 1";
 
 /// First part: gets rid of what the environment smuggled in, and proves the
-/// shell by the line `NONCE ready PID`.
+/// shell by the line `NONCE ready PID`. A shell that leads no process group says
+/// `NONCE again` and becomes one that does, to be sent this part once more; where
+/// there is no setsid(1) for that it says `NONCE no-group`.
+///
+/// A shell reads no more of its input than it has parsed, so the next one finds
+/// the rest; it also finds the search path as it was.
 ///
 /// Functions come in by the environment where sh is bash; POSIX makes special
 /// builtins win over them, and `unset` is one. Shell options come the same way.
@@ -40,8 +46,11 @@ pub(super) fn opening(nonce: &str) -> String {
          set +e +u +x +v +m\n\
          openshell_path=${{PATH-/usr/bin:/bin}}\n\
          PATH=/usr/bin:/bin\n\
-         if kill -0 -$$; then echo {nonce} ready $$; else echo {nonce} no-group; exit 1; fi; \
-         }} 2>/dev/null\n"
+         if kill -0 -$$; then echo {nonce} ready $$; \
+         elif openshell_s=$(command -v setsid); then echo {nonce} again; \
+         PATH=$openshell_path; exec \"$openshell_s\" /bin/sh 2>&5 5>&-; \
+         else echo {nonce} no-group; exit 1; fi; \
+         }} 5>&2 2>/dev/null\n"
     )
 }
 

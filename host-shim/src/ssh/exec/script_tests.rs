@@ -105,6 +105,53 @@ impl Ready {
     }
 }
 
+/// A shell in somebody else's process group, as dropbear starts it, makes way for
+/// one that leads a group, with the same search path and both output streams.
+#[test]
+fn a_shell_without_a_group_starts_over() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in shells(dir.path()) {
+        let mut child = Command::new(&shell)
+            .env("PATH", "/opt/mine:/usr/bin:/bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdin.write_all(opening(NONCE).as_bytes()).unwrap();
+        stdout.read_line(&mut line).unwrap();
+        assert_eq!(line, format!("{NONCE} again\n"), "{shell:?}");
+        line.clear();
+        stdin.write_all(opening(NONCE).as_bytes()).unwrap();
+        stdout.read_line(&mut line).unwrap();
+        // The same process: whoever started it still sees it end.
+        assert_eq!(line, format!("{NONCE} ready {}\n", child.id()), "{shell:?}");
+        let program = Program::Script("echo $PATH; echo err >&2; exit 7".to_owned());
+        let text = command(NONCE, &program, None, "/bin/sh").unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        let ended = Ready {
+            child,
+            stdin: Some(stdin),
+            stdout,
+        }
+        .end();
+        let shown = (ended.stdout.as_str(), ended.stderr.as_str(), ended.status);
+        let expected = (
+            format!("{NONCE} run\n/opt/mine:/usr/bin:/bin\n"),
+            format!("{NONCE} run\nerr\n"),
+            Some(7),
+        );
+        assert_eq!(
+            shown,
+            (expected.0.as_str(), expected.1.as_str(), expected.2),
+            "{shell:?}"
+        );
+    }
+}
+
 fn run(
     shell: &Path,
     program: &Program,

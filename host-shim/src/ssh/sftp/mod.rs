@@ -12,6 +12,7 @@ mod list;
 mod plan;
 mod read;
 mod session;
+mod stage;
 mod walk;
 mod write;
 

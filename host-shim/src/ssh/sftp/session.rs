@@ -11,7 +11,7 @@ use russh_sftp::client::rawsession::{Limits, RawSftpSession};
 use russh_sftp::client::{Config, error::Error as Raw};
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 
-use super::attrs::{Attrs, FileKind};
+use super::attrs::{Attrs, FileKind, MAX_ACCOUNT};
 use super::error::SftpError;
 use crate::ssh::channel::{Activity, SessionChannel};
 use crate::ssh::error::SshError;
@@ -138,10 +138,10 @@ impl Sftp {
             .map_err(|error| self.fail(error, path))?;
         let resolved = name.files.pop().map(|file| file.filename);
         match resolved {
-            Some(resolved) if resolved.starts_with('/') && !resolved.contains('\0') => Ok(resolved),
+            Some(resolved) if is_canonical(&resolved) => Ok(resolved),
             _ => Err(SftpError::Failure {
                 path: path.to_owned(),
-                message: "no absolute name".to_owned(),
+                message: "no canonical name".to_owned(),
             }
             .into()),
         }
@@ -194,13 +194,16 @@ impl Sftp {
         checked(path)?;
         let reply = self.raw().readlink(path).await;
         let mut name = reply.map_err(|error| self.fail(error, path))?;
-        name.files.pop().map(|file| file.filename).ok_or_else(|| {
-            SftpError::Failure {
-                path: path.to_owned(),
-                message: "an empty answer".to_owned(),
-            }
-            .into()
-        })
+        let target = name.files.pop().map(|file| file.filename);
+        target
+            .filter(|target| checked(target).is_ok())
+            .ok_or_else(|| {
+                SftpError::Failure {
+                    path: path.to_owned(),
+                    message: "no target".to_owned(),
+                }
+                .into()
+            })
     }
 
     /// Removes a file or a symbolic link, not a directory.
@@ -326,6 +329,14 @@ impl Drop for Handle<'_> {
     }
 }
 
+/// Whether an answer to `SSH_FXP_REALPATH` is what was asked for: an absolute
+/// name without anything left to resolve.
+fn is_canonical(path: &str) -> bool {
+    checked(path).is_ok()
+        && path.starts_with('/')
+        && !path.split('/').any(|part| matches!(part, "." | ".."))
+}
+
 /// Refuses paths that cannot be meant.
 pub(super) fn checked(path: &str) -> Result<(), SftpError> {
     let reason = if path.is_empty() {
@@ -357,5 +368,23 @@ fn take_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn name_from(bytes: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(bytes).ok()?;
-    (!name.is_empty()).then(|| name.to_owned())
+    (!name.is_empty() && name.len() <= MAX_ACCOUNT).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_PATH, is_canonical};
+
+    #[test]
+    fn canonical_names() {
+        for path in ["/", "/a", "/a/b.c", "/a/...", "/ \u{1b}"] {
+            assert!(is_canonical(path), "{path:?}");
+        }
+        let long = format!("/{}", "a".repeat(MAX_PATH));
+        for path in [
+            "", ".", "a", "a/b", "/a/..", "/./a", "/a/../b", "/a\0", &long,
+        ] {
+            assert!(!is_canonical(path), "{path:?}");
+        }
+    }
 }

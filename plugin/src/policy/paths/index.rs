@@ -29,8 +29,9 @@ const _: () = assert!(COUNT < SLOTS / 2);
 pub(super) static ENTRIES: [Entry; COUNT] = entries();
 /// Positions in [`ENTRIES`] of the plain patterns, by hash, with linear probing.
 static TABLE: [u16; SLOTS] = table(&entries());
-/// Most components of a plain pattern.
-const DEPTH: usize = depth(&entries());
+/// Most components of a plain pattern, and of any.
+const DEPTH: usize = depth(&entries(), false);
+const DEPTH_OF_ANY: usize = depth(&entries(), true);
 
 const fn is_wild(byte: u8) -> bool {
     matches!(byte, b'*' | b'?' | b'[' | b']')
@@ -124,7 +125,7 @@ const fn table(entries: &[Entry; COUNT]) -> [u16; SLOTS] {
     table
 }
 
-const fn depth(entries: &[Entry; COUNT]) -> usize {
+const fn depth(entries: &[Entry; COUNT], of_any: bool) -> usize {
     let mut deepest = 0;
     let mut position = 0;
     while position < COUNT {
@@ -135,9 +136,13 @@ const fn depth(entries: &[Entry; COUNT]) -> usize {
             if text[at] == b'/' {
                 depth += 1;
             }
+            assert!(
+                text[at] != b'*' || text[at - 1] != b'*',
+                "a pattern of any depth has no greatest one"
+            );
             at += 1;
         }
-        if entries[position].plain && depth > deepest {
+        if (of_any || entries[position].plain) && depth > deepest {
             deepest = depth;
         }
         position += 1;
@@ -165,22 +170,38 @@ const fn slot_of(hash: u32) -> usize {
 
 /// Position in [`KINDS`] of the first kind that covers a name without wildcards.
 pub(super) fn kind_of(name: &[Component<'_>]) -> Option<usize> {
-    let letters = name
+    kind_from(name, 0)
+}
+
+/// As [`kind_of`], of a name without whose last component nothing covers it.
+pub(super) fn kind_of_last(name: &[Component<'_>]) -> Option<usize> {
+    // A pattern that starts further up ends above the last component.
+    kind_from(name, name.len().saturating_sub(DEPTH_OF_ANY))
+}
+
+/// The first kind of which a pattern starts at `from` or below it; an anchored one
+/// starts at 0.
+fn kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
+    let below = &name[from..];
+    let letters = below
         .iter()
         .flat_map(|component| component.text.bytes())
         .fold(0, |letters, byte| letters | letter(byte));
     // The entries stand in the order of their kinds.
     let wild = ENTRIES.iter().find(|entry| {
-        !entry.plain && entry.letters & !letters == 0 && pattern::covers(entry.text, name)
+        !entry.plain
+            && entry.letters & !letters == 0
+            && (from == 0 || !entry.text.starts_with('/'))
+            && pattern::covers(entry.text, below)
     });
     let wild = wild.map(|entry| entry.kind);
-    match (plain_kind_of(name), wild) {
+    match (plain_kind_from(name, from), wild) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
 }
 
-fn plain_kind_of(name: &[Component<'_>]) -> Option<usize> {
+fn plain_kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
     let mut first = None;
     let mut look_up = |hash: u32| {
         let mut slot = slot_of(hash);
@@ -192,7 +213,7 @@ fn plain_kind_of(name: &[Component<'_>]) -> Option<usize> {
             slot = (slot + 1) % SLOTS;
         }
     };
-    for from in 0..name.len() {
+    for from in from..name.len() {
         // An anchored pattern starts with a slash, and only at the root.
         let mut anchored = (from == 0).then_some(SEED);
         let mut floating = SEED;
@@ -266,6 +287,22 @@ mod tests {
                 .collect();
             let name = parts(&path);
             prop_assert_eq!(kind_of(&name), tried_in_turn(&name), "{}", path);
+        }
+
+        /// A name that nothing covers without its last component is told by what is
+        /// near its end.
+        #[test]
+        fn the_end_decides_where_the_rest_does_not(
+            parents in proptest::collection::vec("[a-z]{1,3}", 0..12),
+            position in 0..COUNT,
+            noise in "[a-z._-]{0,2}",
+        ) {
+            let text = ENTRIES[position].text.replace("[0-9]", "7").replace('*', &noise);
+            let path = format!("/{}/{text}", parents.join("/"));
+            let name = parts(&path);
+            if tried_in_turn(&name[..name.len() - 1]).is_none() {
+                prop_assert_eq!(kind_of_last(&name), tried_in_turn(&name), "{}", path);
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ const PROCESS_FILES: &[&str] = &[
     "schedstat",
     "sessionid",
     "setgroups",
+    "smaps_rollup",
     "stat",
     "statm",
     "status",
@@ -58,6 +59,10 @@ const PROC_REFUSED: &[&str] = &[
     "keys",
     "key-users",
     "sysrq-trigger",
+    // Wait for an event, or read the registers of a device.
+    "acpi",
+    "bus",
+    "xen",
 ];
 
 /// Whether the path leads through a link of a process to somewhere else.
@@ -86,6 +91,18 @@ pub(super) fn leads_elsewhere(path: &[Component<'_>], open: bool) -> bool {
 
 /// Judges reading the content of a made-up file.
 pub(super) fn content(path: &[Component<'_>]) -> Option<Finding> {
+    let is = |component: &Component<'_>, name: &str| component.text == name;
+    let in_other_case = |component: &&Component<'_>| {
+        ["dev", "proc", "sys"]
+            .iter()
+            .any(|name| component.text.eq_ignore_ascii_case(name) && !is(component, name))
+    };
+    if path.first().filter(in_other_case).is_some() {
+        return Some(Finding::ask(
+            "path.case",
+            "in another case of letters this is a part of the kernel's own files",
+        ));
+    }
     match path {
         [dev] if dev.text == "dev" => None,
         [dev, rest @ ..] if dev.text == "dev" => device(rest),
@@ -120,11 +137,18 @@ fn process(rest: &[Component<'_>]) -> Option<Finding> {
         || first.text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_process {
         let key = |name: &str| name.ends_with("_secret") || name.ends_with("fastopen_key");
-        if PROC_REFUSED.contains(&first.text)
-            || rest
-                .iter()
-                .any(|component| component.wild && first.text == "sys" || key(component.text))
-        {
+        // No key lives in these, whatever a pattern comes to name there.
+        let keyless = matches!(rest, [area, _] if ["vm", "fs", "kernel"].contains(&area.text))
+            || matches!(rest, [net, core, _] if net.text == "net" && core.text == "core");
+        let refused = |component: &Component<'_>| {
+            component.wild && first.text == "sys" && !keyless
+                || key(component.text)
+                || component.text == "channel"
+        };
+        let refused_here = PROC_REFUSED
+            .iter()
+            .any(|name| first.text.eq_ignore_ascii_case(name));
+        if refused_here || rest.iter().any(refused) {
             return Some(Finding::ask(
                 "path.proc",
                 "this part of /proc shows memory, keys or raw kernel state",

@@ -5,8 +5,10 @@ mod circumstances;
 mod corpus;
 mod cost;
 mod docs;
+mod hostile;
 mod lexing;
 mod properties;
+mod shells;
 
 use super::types::{Request, Rulebook, Subject, Verdict};
 use super::verdict::classify;
@@ -25,6 +27,7 @@ fn request(request: Request) -> Subject {
         cwd: None,
         home: None,
         resolved: None,
+        sudo: None,
     }
 }
 

@@ -5,19 +5,17 @@
 //! for literal words and of nothing else. The derivation is written down by the
 //! same code that decides, so that `explain` cannot say anything else.
 
+mod touched;
+
 use std::borrow::Borrow;
 
 use super::lex::Word;
-use super::paths::{self, Access, Place};
+use super::paths::{Access, Place};
+use super::privilege::{self, Privilege};
 use super::rules::{Applicable, matches_words};
 use super::scan::{Shape, scan};
 use super::types::{Decision, Finding, Request, Rule, Rulebook, Step, Subject, Verdict, shown};
 use super::{catastrophe, grammar, preflight};
-
-/// Most paths, and patterns among them, of one command. The verdict's cost grows
-/// with both, and no inspection by a person has as many.
-const PATHS_CAP: usize = 128;
-const PATTERNS_CAP: usize = 16;
 
 /// Judges a request.
 ///
@@ -51,6 +49,7 @@ struct Judge<'a> {
     place: Place<'a>,
     /// In order of precedence among equals.
     findings: Vec<Finding>,
+    privilege: Privilege,
     steps: Option<Vec<Step>>,
 }
 
@@ -68,6 +67,7 @@ impl<'a> Judge<'a> {
             rulebook,
             place,
             findings: Vec::new(),
+            privilege: Privilege::default(),
             steps: explain.then(Vec::new),
         }
     }
@@ -160,6 +160,7 @@ impl<'a> Judge<'a> {
             reason: finding.reason,
             stages: Vec::new(),
             globs: Vec::new(),
+            run_as: self.privilege.accounts(),
         }
     }
 
@@ -201,6 +202,7 @@ impl<'a> Judge<'a> {
     fn command(&mut self, text: &str) -> Vec<Vec<Word>> {
         let scan = scan(text);
         let catastrophe = catastrophe::find(text, &scan.commands());
+        self.privilege = Privilege::of(&scan.commands());
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let stages = match scan.shape {
             Shape::Malformed(finding) => {
@@ -209,6 +211,7 @@ impl<'a> Judge<'a> {
             }
             Shape::Opaque(ref finding) => {
                 self.catastrophe(text, catastrophe);
+                self.privileged(text);
                 self.find("scan", text, finding.clone());
                 for command in scan.commands() {
                     self.tighten(&rules, &command.words);
@@ -218,6 +221,7 @@ impl<'a> Judge<'a> {
             Shape::Simple(words) => vec![words],
             Shape::Pipeline(stages) => {
                 self.catastrophe(text, catastrophe.clone());
+                self.privileged(text);
                 if self.rulebook.pipelines_each_stage {
                     self.step(
                         "scan",
@@ -272,6 +276,7 @@ impl<'a> Judge<'a> {
         let words: Vec<Word> = words.iter().map(|word| Word::literal(word)).collect();
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let catastrophe = catastrophe::find_in_words(&words);
+        self.privilege = Privilege::of_words(&words);
         self.words(&words, &rules, catastrophe);
         vec![words]
     }
@@ -309,6 +314,13 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Notes that parts of the request run as another account.
+    fn privileged(&mut self, item: &str) {
+        if let Some(finding) = self.privilege.finding(self.subject.sudo) {
+            self.find("sudo", item, finding);
+        }
+    }
+
     /// Judges one command that stands by itself.
     fn words(&mut self, words: &[Word], rules: &Applicable<'_>, catastrophe: Option<Finding>) {
         let item = words.first().map_or("", |word| word.text.as_str());
@@ -318,6 +330,12 @@ impl<'a> Judge<'a> {
             .is_some_and(|spoken| spoken.overrides_catastrophe)
         {
             self.catastrophe(item, catastrophe);
+        }
+        let by = spoken.as_ref().map(|spoken| spoken.finding.decision);
+        if let Some(finding) = self.privilege.finding(self.subject.sudo)
+            && !privilege::is_lifted(&finding, words, by)
+        {
+            self.find("sudo", item, finding);
         }
         let (finding, touched) = grammar::judge(words);
         let allowed = finding.decision == Decision::AutoAllow;
@@ -360,115 +378,6 @@ impl<'a> Judge<'a> {
         };
         if let Some(finding) = rules.tightest(words) {
             self.find("rule", &first.borrow().text, finding);
-        }
-    }
-
-    fn touched(&mut self, touched: &[grammar::Touch]) {
-        let patterns = touched.iter().filter(|touch| touch.glob).count();
-        if touched.len() > PATHS_CAP || patterns > PATTERNS_CAP {
-            let reason = format!(
-                "more than {PATHS_CAP} paths or {PATTERNS_CAP} patterns are too many to judge"
-            );
-            self.find("path", "", Finding::ask("path.many", reason));
-            return;
-        }
-        for touch in touched {
-            match paths::judge(
-                &touch.path,
-                touch.glob,
-                touch.home,
-                &touch.access,
-                &self.place,
-            ) {
-                Some(finding) => self.find("path", &touch.path, finding),
-                None => self.step(
-                    "path",
-                    &touch.path,
-                    || "holds nothing known to be secret".to_owned(),
-                    None,
-                ),
-            }
-        }
-    }
-
-    /// Judges every word that could be a path, for a program whose words are not
-    /// known by kind.
-    fn any_path(&mut self, words: &[Word]) {
-        if words.len() > PATHS_CAP {
-            let reason = format!("more than {PATHS_CAP} words are too many to judge");
-            self.find("path", "", Finding::ask("path.many", reason));
-            return;
-        }
-        for word in words.iter().skip(1) {
-            let text = word.text.as_str();
-            let candidates = [
-                (!text.starts_with('-')).then_some(text),
-                text.split_once('=').map(|(_, value)| value),
-                text.find('/').map(|from| &text[from..]),
-            ];
-            let finding = candidates
-                .into_iter()
-                .flatten()
-                .find_map(|path| paths::judge(path, false, false, &Access::Content, &self.place));
-            if let Some(finding) = finding {
-                self.find("path", text, finding);
-            }
-        }
-    }
-
-    /// Judges a request of a file tool; without an access it is a write.
-    fn path(&mut self, path: &str, access: Option<&Access>, rule: &str, does: &str) {
-        if path.is_empty() {
-            self.find(
-                "preflight",
-                path,
-                Finding::reject("preflight.empty", "the path is empty"),
-            );
-            return;
-        }
-        if !self.preflight("path", path) || !self.directory() {
-            return;
-        }
-        if path.contains(['\n', '\t']) {
-            self.find(
-                "preflight",
-                path,
-                Finding::ask("preflight.blank", "the path holds a tab or a line break"),
-            );
-        }
-        let names = std::iter::once(path).chain(self.subject.resolved.as_deref());
-        match access {
-            Some(access) => {
-                self.find(
-                    "path",
-                    path,
-                    Finding::allow(rule, format!("it only {does}")),
-                );
-                for name in names {
-                    let home = name == "~" || name.starts_with("~/");
-                    match paths::judge(name, false, home, access, &self.place) {
-                        Some(finding) => self.find("path", name, finding),
-                        None => self.step(
-                            "path",
-                            name,
-                            || "holds nothing known to be secret".to_owned(),
-                            None,
-                        ),
-                    }
-                }
-            }
-            None => {
-                for name in names {
-                    if let Some(finding) = catastrophe::find_in_write(name) {
-                        self.find("path", name, finding);
-                    }
-                }
-                self.find("path", path, Finding::ask(rule, format!("it {does}")));
-            }
-        }
-        let rules = Applicable::new(&self.rulebook.rules, self.subject, false);
-        if let Some(finding) = rules.for_path() {
-            self.find("rule", path, finding);
         }
     }
 }
