@@ -19,7 +19,7 @@ mod terminal;
 
 pub use account::Account;
 pub use agent::SshAgent;
-pub use cli::{Cli, Output, binary, finish};
+pub use cli::{Cli, Output, binary, finish, finish_watched};
 pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use mcp::{RawMcp, sdk_session};
 pub use model::{ScriptedModel, Step};

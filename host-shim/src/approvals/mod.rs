@@ -17,7 +17,7 @@ use crate::registry::MasterKey;
 
 pub use consent::{AgentFound, agent_between, agent_in_charge};
 pub use diff::{Change, describe_change};
-pub use escape::{escape_line, escape_text};
+pub use escape::{escape_json, escape_line, escape_text};
 pub(crate) use pending::name as question_name;
 pub use pending::{Decision, Origin, PendingAsk, PendingError, PendingState, PendingStore, Taken};
 pub use shown::Shown;
