@@ -84,6 +84,7 @@ fn test(filters: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
     setup::debian_packages();
     let opencode = setup::opencode()?;
+    setup::mcp_sdks();
     setup::report(opencode.as_deref());
     run(cargo().args(["build", "--package", "openshell"]))?;
     let nextest = cargo()

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod approvals;
 mod audit;
 mod audit_export;
 mod audit_list;
@@ -16,6 +17,7 @@ mod history;
 mod key;
 mod key_recovery;
 mod key_rotate;
+mod mcp;
 mod pause;
 mod policy;
 mod policy_replay;
@@ -79,8 +81,12 @@ pub(crate) enum Command {
     Pause,
     /// End a pause
     Resume,
+    /// Answer the questions that wait for a person
+    Approvals(approvals::ApprovalsArgs),
     /// Serve an agent's plugin on stdin and stdout
     Bridge,
+    /// Serve any MCP client on stdin and stdout
+    Mcp(mcp::McpArgs),
     /// Show what openshell does, on a private server of its own
     Demo(demo::DemoArgs),
 }
@@ -107,7 +113,9 @@ impl Command {
             Self::Trust(args) => trust::run(&args, &context, *ui),
             Self::Pause => pause::pause(&context, *ui),
             Self::Resume => pause::resume(&context, *ui),
+            Self::Approvals(args) => approvals::run(args, &context, *ui),
             Self::Bridge => bridge::run(&context),
+            Self::Mcp(args) => mcp::run(args, &context),
             Self::Demo(_) => Ok(ExitCode::SUCCESS),
         };
         context.close();

@@ -58,7 +58,7 @@ pub(super) fn counts(answer: Answer, matter: &Matter) -> Answer {
         return answer;
     };
     let counts = match by {
-        Answerer::Person | Answerer::Flag => true,
+        Answerer::Person | Answerer::OutOfBand | Answerer::Flag => true,
         Answerer::Rule(rule) => match matter {
             Matter::Command { .. } => rule.contains(": sudo "),
             _ => rule.contains(&format!("{ROOT}@")),

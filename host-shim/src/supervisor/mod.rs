@@ -22,6 +22,7 @@ mod call;
 mod change;
 mod commands;
 mod conduct;
+mod deferred;
 mod digest;
 mod effects;
 mod envelope;
@@ -48,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
 pub use call::Call;
+pub use deferred::Deferred;
 pub use envelope::{
     Audit, Envelope, Execution, LeftRunning, SettledEarlier, SnapshotStatus, Status,
 };
