@@ -116,7 +116,10 @@ fn explain(
     let mut subject = subject(args.command, args.cwd);
     let mut mode = Mode::Ask;
     if let Some(server) = args.server {
-        let view = super::server::find(context, &server)?;
+        let id = super::server_id(&server)?;
+        let listed = super::server_layers::named(context, &id, ui)?;
+        listed.require_effect()?;
+        let view = listed.view;
         mode = rules.access_to(&server, &view.labels).0;
         subject.labels = view.labels;
         subject.sudo = Some(sudo(view.sudo));

@@ -246,7 +246,11 @@ fn confirmed_keys(
     require_terminal(what, instead)?;
     let supervisor = context.supervisor()?;
     let jump = match jump {
-        Some(id) => Some(context.runtime().block_on(supervisor.target(id.as_str()))?),
+        Some(id) => Some(
+            context
+                .runtime()
+                .block_on(supervisor.target(id.as_str(), None))?,
+        ),
         None => None,
     };
     let fetched = server_host_keys::fetch(context, &login.host, login.port, jump.as_ref())?;

@@ -78,12 +78,22 @@ impl Connection {
         target: &Target,
         via: Option<Arc<Connection>>,
     ) -> Result<Arc<Self>, SshError> {
+        let dialled = dial(target, via.as_ref()).await?;
+        Ok(Self::over(dialled, target, via))
+    }
+
+    /// Takes an authenticated session over.
+    pub(super) fn over(
+        dialled: Dialled,
+        target: &Target,
+        via: Option<Arc<Connection>>,
+    ) -> Arc<Self> {
         let Dialled {
             session,
             host_key,
             software,
-        } = dial(target, via.as_ref()).await?;
-        Ok(Arc::new_cyclic(|shared| Self {
+        } = dialled;
+        Arc::new_cyclic(|shared| Self {
             shared: Weak::clone(shared),
             session,
             host_key,
@@ -99,7 +109,7 @@ impl Connection {
             sibling: Mutex::new(None),
             home: OnceCell::new(),
             account: OnceCell::new(),
-        }))
+        })
     }
 
     /// The key this server proved to hold.

@@ -129,7 +129,8 @@ async fn exchange(
     })
 }
 
-async fn handshake<S>(
+/// The key exchange over a stream, with the host key judged.
+pub(super) async fn handshake<S>(
     config: client::Config,
     stream: S,
     handler: Client,
@@ -157,7 +158,8 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, SshError> {
     Ok(stream)
 }
 
-async fn limited<T>(
+/// Bounds an attempt in time.
+pub(super) async fn limited<T>(
     host: &str,
     port: u16,
     limit: Duration,
@@ -173,19 +175,20 @@ async fn limited<T>(
     }
 }
 
-async fn load_known_hosts(target: &Target) -> Result<KnownHosts, SshError> {
+/// Reads the files that say which keys are known.
+pub(super) async fn load_known_hosts(target: &Target) -> Result<KnownHosts, SshError> {
     let files = target.known_hosts.clone();
     tokio::task::spawn_blocking(move || KnownHosts::load(&files))
         .await
         .map_err(|error| SshError::Local(error.to_string()))?
 }
 
-fn take(findings: &Mutex<Findings>) -> Findings {
+pub(super) fn take(findings: &Mutex<Findings>) -> Findings {
     std::mem::take(&mut findings.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// An error of the protocol before the session exists is a failure to connect.
-fn with_place(error: SshError, host: &str, port: u16) -> SshError {
+pub(super) fn with_place(error: SshError, host: &str, port: u16) -> SshError {
     match error {
         SshError::Protocol(reason) => connect_failed(host, port, reason),
         SshError::ConnectionLost { .. } => connect_failed(
@@ -197,7 +200,7 @@ fn with_place(error: SshError, host: &str, port: u16) -> SshError {
     }
 }
 
-fn connect_failed(host: &str, port: u16, reason: String) -> SshError {
+pub(super) fn connect_failed(host: &str, port: u16, reason: String) -> SshError {
     SshError::ConnectFailed {
         host: host.to_owned(),
         port,

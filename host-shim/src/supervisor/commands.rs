@@ -38,6 +38,7 @@ impl Call {
         }
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
+        self.settle_commands(action, &connection).await;
 
         let mut program = Program::Script(spec.command.clone());
         if verdict.decision == Decision::AutoAllow {
@@ -61,6 +62,7 @@ impl Call {
                 .text("shell", &action.record().shell)
                 .number("timeout", u64::from(spec.timeout_ms))
                 .finish(),
+            host_key: Some(connection.host_key().fingerprint()),
             run_as: accounts(&verdict),
             ..journal::Operation::default()
         };
@@ -163,6 +165,7 @@ impl Call {
                 )
                 .number("timeout", u64::from(spec.timeout_ms))
                 .finish(),
+            host_key: Some(connection.host_key().fingerprint()),
             run_as: accounts(&verdict),
             ..journal::Operation::default()
         };

@@ -192,6 +192,8 @@ impl Call {
             )
             .into());
         }
+        self.settle_before_writing(&action, &connection, &path, now.as_ref())
+            .await?;
         let history = kept_of(&snapshots, &server, &path).await?;
         let latest = history.first().ok_or_else(|| {
             failure(
@@ -276,6 +278,7 @@ impl Call {
                 if resolved != name && self.was_as_root(server, &resolved).await? {
                     return Ok(None);
                 }
+                self.take_turn(action, connection, &resolved).await?;
                 let present = present(&sftp, &resolved, LARGEST).await?;
                 Ok(Some((resolved, present)))
             };
@@ -291,6 +294,8 @@ impl Call {
             }
         }
         self.require_sudo(action)?;
+        let (path, _) = as_root::look(connection, name, LARGEST).await?;
+        self.take_turn(action, connection, &path).await?;
         let (path, now) = as_root::look(connection, name, LARGEST).await?;
         Ok((path, now, true))
     }

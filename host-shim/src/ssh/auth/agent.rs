@@ -7,13 +7,13 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use russh::keys::PublicKey;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
+use russh::keys::{HashAlg, PublicKey};
 
 use super::super::error::SshError;
 use super::super::target::Target;
-use super::{Session, certificate, outcome, refused, rsa_hash};
+use super::{Login, Session, certificate, outcome, refused, rsa_hash};
 
 /// Keys tried before giving up. Servers close the connection at the sixth wrong
 /// attempt by default (`MaxAuthTries`), and count it against our address long
@@ -26,7 +26,7 @@ pub(super) async fn log_in(
     target: &Target,
     socket: Option<&Path>,
     only: Option<&PublicKey>,
-) -> Result<(), SshError> {
+) -> Result<Login, SshError> {
     let absent = |reason: String| SshError::AgentAbsent { reason };
     let path = match socket {
         Some(path) => path.to_owned(),
@@ -56,7 +56,7 @@ pub(super) async fn log_in(
     if let Some(only) = only {
         identities.retain(|identity| identity.public_key().key_data() == only.key_data());
         if identities.is_empty() {
-            let fingerprint = only.fingerprint(russh::keys::HashAlg::Sha256);
+            let fingerprint = only.fingerprint(HashAlg::Sha256);
             return Err(absent(format!(
                 "{} does not hold the key {fingerprint}",
                 path.display()
@@ -88,6 +88,7 @@ pub(super) async fn log_in(
         }
         tried += 1;
         let algorithm = identity.public_key().algorithm();
+        let offered = format!("{} of the agent {}", describe(&identity), path.display());
         let hash = rsa_hash(session, &algorithm).await?;
         let result = match identity {
             AgentIdentity::PublicKey { key, .. } => {
@@ -103,7 +104,7 @@ pub(super) async fn log_in(
         };
         match result {
             Ok(result) => match outcome(session, target, "publickey", result) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Login::by_key(offered)),
                 Err(lost @ SshError::ConnectionLost { .. }) => return Err(lost),
                 Err(error) => last = error,
             },
@@ -116,4 +117,18 @@ pub(super) async fn log_in(
         Some((fault, comment)) => fault.into_error(format!("{comment:?} of the agent"), target),
         None => last,
     })
+}
+
+/// Kind and fingerprint of what an agent holds.
+fn describe(identity: &AgentIdentity) -> String {
+    let key = identity.public_key();
+    let fingerprint = key.fingerprint(HashAlg::Sha256);
+    match identity {
+        AgentIdentity::PublicKey { .. } => format!("{} {fingerprint}", key.algorithm()),
+        AgentIdentity::Certificate { certificate, .. } => format!(
+            "certificate {:?} for {} {fingerprint}",
+            certificate.key_id(),
+            key.algorithm()
+        ),
+    }
 }

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use super::super::error::SshError;
 use super::super::target::Target;
-use super::{Session, agent, certificate, outcome, rsa_hash};
+use super::{Login, Session, agent, certificate, outcome, rsa_hash};
 
 /// What an identity file holds.
 enum Identity {
@@ -41,7 +41,7 @@ pub(super) async fn log_in(
     target: &Target,
     path: &Path,
     passphrase: Option<&SecretString>,
-) -> Result<(), SshError> {
+) -> Result<Login, SshError> {
     let identity = {
         let path = path.to_owned();
         let passphrase = passphrase.cloned();
@@ -56,6 +56,12 @@ pub(super) async fn log_in(
         }
         Identity::Private(key) => Arc::new(*key),
     };
+    let named = format!(
+        "{} {} of {}",
+        key.algorithm(),
+        key.public_key().fingerprint(HashAlg::Sha256),
+        path.display()
+    );
     // Why the certificate was no help; said if the key alone is none either.
     let mut fault = None;
     match certificate::beside(path, key.public_key().key_data()) {
@@ -66,8 +72,9 @@ pub(super) async fn log_in(
             Some(reason) => fault = Some(reason),
             None => {
                 fault = certificate::refusal_reason(&found, &target.user);
+                let certified = format!("certificate {:?} for {named}", found.key_id());
                 match by_certificate(session, target, &key, found).await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return Ok(Login::by_key(certified)),
                     Err(lost @ SshError::ConnectionLost { .. }) => return Err(lost),
                     Err(_) => {}
                 }
@@ -83,7 +90,7 @@ pub(super) async fn log_in(
             let name = certificate::path_beside(path);
             Err(fault.into_error(name.display().to_string(), target))
         }
-        (result, _) => result,
+        (result, _) => result.map(|()| Login::by_key(named)),
     }
 }
 

@@ -22,8 +22,36 @@ const MAX_ROUNDS: usize = 3;
 
 type Session = Handle<Client>;
 
+/// By what a server let us in; for a person who looks at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Method (RFC 4252 section 5), such as `publickey`.
+    pub method: &'static str,
+    /// Which key or certificate, and where it was; none for a password.
+    pub identity: Option<String>,
+}
+
+impl Login {
+    fn by(method: &'static str) -> Self {
+        Self {
+            method,
+            identity: None,
+        }
+    }
+
+    fn by_key(identity: String) -> Self {
+        Self {
+            method: "publickey",
+            identity: Some(identity),
+        }
+    }
+}
+
 /// Logs in or says why not.
-pub(super) async fn authenticate(session: &mut Session, target: &Target) -> Result<(), SshError> {
+pub(super) async fn authenticate(
+    session: &mut Session,
+    target: &Target,
+) -> Result<Login, SshError> {
     match &target.auth {
         Auth::Password(password) => by_password(session, target, password).await,
         Auth::IdentityFile { path, passphrase } => {
@@ -37,7 +65,7 @@ async fn by_password(
     session: &mut Session,
     target: &Target,
     password: &SecretString,
-) -> Result<(), SshError> {
+) -> Result<Login, SshError> {
     let result = session
         .authenticate_password(&target.user, password.expose_secret())
         .await?;
@@ -50,7 +78,7 @@ async fn by_password(
         {
             by_questions(session, target, password).await
         }
-        other => other,
+        other => other.map(|()| Login::by("password")),
     }
 }
 
@@ -60,7 +88,7 @@ async fn by_questions(
     session: &mut Session,
     target: &Target,
     password: &SecretString,
-) -> Result<(), SshError> {
+) -> Result<Login, SshError> {
     const METHOD: &str = "keyboard-interactive";
     let mut reply = session
         .authenticate_keyboard_interactive_start(&target.user, None)
@@ -68,7 +96,7 @@ async fn by_questions(
     let mut answered = false;
     for _ in 0..MAX_ROUNDS {
         match reply {
-            KeyboardInteractiveAuthResponse::Success => return Ok(()),
+            KeyboardInteractiveAuthResponse::Success => return Ok(Login::by(METHOD)),
             KeyboardInteractiveAuthResponse::Failure {
                 remaining_methods,
                 partial_success,
@@ -77,7 +105,7 @@ async fn by_questions(
                     remaining_methods,
                     partial_success,
                 };
-                return outcome(session, target, METHOD, result);
+                return outcome(session, target, METHOD, result).map(|()| Login::by(METHOD));
             }
             KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
                 // A visible prompt asks for something else, and so does a second

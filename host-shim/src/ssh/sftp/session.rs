@@ -26,9 +26,24 @@ const MAX_PACKET: u32 = 256 << 10;
 /// Longest path sent: `PATH_MAX` of Linux.
 const MAX_PATH: usize = 4096;
 
+/// What a server says it takes at once (`limits@openssh.com`, OpenSSH `PROTOCOL`
+/// section 4.8), in bytes; 0 where it sets no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SftpLimits {
+    /// Longest packet.
+    pub packet: u64,
+    /// Longest read request.
+    pub read: u64,
+    /// Longest write request.
+    pub write: u64,
+    /// Open handles.
+    pub handles: u64,
+}
+
 /// An open SFTP session.
 pub struct Sftp {
     raw: RawSftpSession,
+    limits: Option<SftpLimits>,
     extensions: HashMap<String, String>,
     dead: AtomicBool,
     activity: Activity,
@@ -74,7 +89,7 @@ impl Sftp {
         let version = raw
             .init()
             .await
-            .map_err(|error| unavailable(&error.to_string()))?;
+            .map_err(|_| unavailable("it does not answer as SFTP version 3 does"))?;
         if version.version != 3 {
             return Err(unavailable(&format!(
                 "the server speaks SFTP version {}, not 3",
@@ -82,9 +97,16 @@ impl Sftp {
             ))
             .into());
         }
+        let mut said = None;
         if version.extensions.contains_key("limits@openssh.com")
             && let Ok(limits) = raw.limits().await
         {
+            said = Some(SftpLimits {
+                packet: limits.max_packet_len,
+                read: limits.max_read_len,
+                write: limits.max_write_len,
+                handles: limits.max_open_handles,
+            });
             raw.set_limits(Limits {
                 // A handle is counted by the library only when it is closed by
                 // the library; the server's own limit is far away from ours.
@@ -94,10 +116,25 @@ impl Sftp {
         }
         Ok(Self {
             raw,
+            limits: said,
             extensions: version.extensions,
             dead: AtomicBool::new(false),
             activity,
         })
+    }
+
+    /// The extensions the server offers, in order of their names.
+    #[must_use]
+    pub fn extensions(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.extensions.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// What the server says it takes at once; none where it does not say.
+    #[must_use]
+    pub fn limits(&self) -> Option<SftpLimits> {
+        self.limits
     }
 
     /// Whether the channel may still be used.
@@ -164,6 +201,14 @@ impl Sftp {
     /// As the server answers.
     pub async fn stat(&self, path: &str) -> Result<Attrs, SshError> {
         Ok(self.with_names(self.stat_plain(path).await?).await)
+    }
+
+    /// Kind of what the name leads to, links followed.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn kind(&self, path: &str) -> Result<FileKind, SshError> {
+        Ok(self.stat_plain(path).await?.kind)
     }
 
     /// As [`Sftp::stat`], without looking up names.

@@ -88,6 +88,16 @@ impl RootFiles {
         Self { connection }
     }
 
+    /// Whether sudo lets us, without changing or reading anything.
+    ///
+    /// # Errors
+    /// [`SudoError::Denied`], or a lost connection.
+    pub async fn check(&self) -> Result<(), SshError> {
+        self.run(script::LOOK, &["/", "0"], HEADER, false)
+            .await
+            .map(drop)
+    }
+
     /// Resolves a path and reads what is there, up to `limit` bytes.
     ///
     /// # Errors
@@ -209,6 +219,7 @@ impl RootFiles {
             timeout: LIMIT,
             head_limit: keep,
             tail_limit: 0,
+            mark: None,
         };
         // Once it is under way it comes to its end: what a cancelled script did
         // would have to be found out.
