@@ -7,7 +7,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 
 use async_trait::async_trait;
-use openshell_host::approvals::{Answer, Answerer, Asker, Matter, Question, agent_in_charge};
+use openshell_host::approvals::{
+    Answer, Answerer, Asker, Matter, Question, agent_in_charge, escape_line,
+};
 use openshell_host::registry::MasterKey;
 use rustix::termios::{QueueSelector, tcflush};
 use secrecy::SecretString;
@@ -110,8 +112,14 @@ pub(crate) fn render(question: &Question) -> String {
     } else {
         format!("  {YELLOW}from the {}{YELLOW:#}", question.scope)
     };
+    let account = if question.run_as.is_empty() {
+        String::new()
+    } else {
+        let accounts = escape_line(&question.run_as.join(", "));
+        format!(" {YELLOW}as {accounts}{YELLOW:#}")
+    };
     let mut text = format!(
-        "{BOLD}{}{BOLD:#} wants to {} on {BOLD}{}{BOLD:#} ({}@{}:{}){scope}{labels}\n",
+        "{BOLD}{}{BOLD:#} wants to {}{account} on {BOLD}{}{BOLD:#} ({}@{}:{}){scope}{labels}\n",
         question.tool,
         verb(&question.matter),
         question.server,

@@ -6,15 +6,23 @@
 //! openshell under test.
 
 mod account;
+mod agent;
 mod cli;
+mod commands;
 mod model;
 mod opencode;
+mod peer;
 mod sshd;
+mod sudoers;
 mod terminal;
 
 pub use account::Account;
-pub use cli::{Cli, Output, binary, finish};
+pub use agent::SshAgent;
+pub use cli::{Cli, Output, binary, finish, finish_watched};
+pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
+pub use peer::Peer;
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
+pub use sudoers::Sudoers;
 pub use terminal::Terminal;

@@ -1,10 +1,11 @@
-//! Everything a contributor runs: `cargo xtask demo|test|bench|docs|lint`.
+//! Everything a contributor runs: `cargo xtask demo|test|bench|fuzz|docs|lint`.
 //!
 //! Invariant: each task does the set-up it needs, says what it does, and says
 //! exactly what to run where it may not do it itself. Nothing outside the
 //! workspace is changed but by package managers, and by those only where they
 //! are named here.
 
+mod fuzz;
 mod setup;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ const USAGE: &str = "\
 cargo xtask demo            set up what the demo needs and run it
 cargo xtask test [FILTER…]  set up what the tests need and run every test
 cargo xtask bench           measure warm calls beside OpenSSH's ControlMaster
+cargo xtask bench journal   measure what a journal of a million events costs
+cargo xtask fuzz policy [--minutes N] [--seed S]
+                            run what the policy allows in a sandbox and look for effects
 cargo xtask docs            write the pages that come from tables
 cargo xtask lint            formatting and clippy, as CI runs them";
 
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
         "demo" => demo(&rest),
         "test" => test(&rest),
         "bench" => bench(&rest),
+        "fuzz" => fuzz::fuzz(&rest),
         "docs" => docs(),
         "lint" => lint(),
         _ => {
@@ -95,6 +100,12 @@ fn test(filters: &[String]) -> Result<(), String> {
 
 fn bench(rest: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
+    if let Some(("journal", rest)) = rest.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+        return run(cargo()
+            .args(["run", "--release", "--package", "openshell-host"])
+            .args(["--example", "journal", "--"])
+            .args(rest));
+    }
     setup::debian_packages();
     run(cargo().args(["build", "--release", "--package", "openshell"]))?;
     // Only the helper has to be built for speed, not the program that times it.

@@ -13,7 +13,7 @@ const OPENCODE: &str = "opencode-ai@1.18.33";
 
 /// Debian packages the suites use, and a file that shows each is there. All but
 /// the first are optional: their tests say aloud that they were skipped.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: &[(&str, &str)] = &[
     ("openssh-server", "/usr/sbin/sshd"),
     ("openssh-client", "/usr/bin/ssh"),
     ("fish", "/usr/bin/fish"),
@@ -24,6 +24,11 @@ const PACKAGES: [(&str, &str); 10] = [
     ("busybox", "/usr/bin/busybox"),
     ("gnome-keyring", "/usr/bin/gnome-keyring-daemon"),
     ("dbus", "/usr/bin/dbus-run-session"),
+    ("sudo", "/usr/bin/sudo"),
+    ("dropbear-bin", "/usr/sbin/dropbear"),
+    ("tinysshd", "/usr/sbin/tinysshd"),
+    ("proftpd-core", "/usr/sbin/proftpd"),
+    ("proftpd-mod-crypto", "/usr/lib/proftpd/mod_sftp.so"),
 ];
 
 /// Makes sure the compiler can produce WebAssembly.

@@ -28,7 +28,9 @@ pub(crate) struct DiffArgs {
 pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     let supervisor = context.supervisor()?;
     let snapshots = supervisor.resources().snapshots()?;
-    let revisions = snapshots.history(Some(&args.server), Some(&args.path))?;
+    let here = std::env::current_dir().ok();
+    let server = supervisor.history_name(&args.server, here.as_deref());
+    let revisions = snapshots.history(Some(&server), Some(&args.path))?;
     let none = || {
         CliError::failed(format!(
             "no change of {}:{} is on record",
@@ -46,7 +48,7 @@ pub(crate) fn run(args: &DiffArgs, context: &Context, ui: Ui) -> Result<ExitCode
     let load = |revision: &str| {
         context
             .runtime()
-            .block_on(supervisor.snapshot(&args.server, &args.path, revision))
+            .block_on(supervisor.snapshot(&server, &args.path, revision))
             .map_err(CliError::from)
     };
     let old = match &from {

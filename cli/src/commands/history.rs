@@ -19,8 +19,14 @@ pub(crate) struct HistoryArgs {
 }
 
 pub(crate) fn run(args: &HistoryArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
-    let snapshots = context.supervisor()?.resources().snapshots()?;
-    let revisions = snapshots.history(args.server.as_deref(), args.path.as_deref())?;
+    let supervisor = context.supervisor()?;
+    let snapshots = supervisor.resources().snapshots()?;
+    let here = std::env::current_dir().ok();
+    let server = args
+        .server
+        .as_ref()
+        .map(|server| supervisor.history_name(server, here.as_deref()));
+    let revisions = snapshots.history(server.as_deref(), args.path.as_deref())?;
     if ui.json {
         let list: Vec<_> = revisions.iter().map(describe).collect();
         ui.value(&list);
@@ -59,17 +65,19 @@ fn describe(revision: &Revision) -> Value {
         "server": revision.server,
         "path": revision.path,
         "sha256": revision.sha256,
-        "mode": revision.mode.map(|mode| format!("{mode:04o}")),
+        "mode": revision.metadata.as_ref().map(|metadata| format!("{:04o}", metadata.mode)),
         "size": revision.size,
         "absent": revision.removed,
+        "as": revision.run_as,
         "sealed": revision.sealed,
     })
 }
 
 fn describe_state(revision: &Revision) -> String {
     let mode = revision
-        .mode
-        .map(|mode| format!("{mode:04o}"))
+        .metadata
+        .as_ref()
+        .map(|metadata| format!("{:04o}", metadata.mode))
         .unwrap_or_default();
     match revision.size {
         Some(size) => format!("{mode} {size} bytes"),

@@ -1,6 +1,11 @@
 //! The verbs, one file each.
 
 mod audit;
+mod audit_export;
+mod audit_list;
+mod audit_tail;
+mod audit_unknown;
+mod audit_verify;
 mod bridge;
 mod call;
 mod demo;
@@ -19,6 +24,7 @@ mod server_add;
 mod server_dialogue;
 mod server_host_keys;
 mod server_import;
+mod server_layers;
 mod server_plan;
 mod server_randomart;
 mod server_test;

@@ -45,6 +45,7 @@ pub(crate) fn run(args: UndoArgs, context: &Context, ui: Ui) -> Result<ExitCode,
         path: args.path,
         to: args.to,
         despite_drift: args.despite_drift,
+        workspace: std::env::current_dir().ok(),
     };
     let supervisor = context.supervisor()?;
     let envelope = context

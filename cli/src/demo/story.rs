@@ -201,6 +201,7 @@ fn undo(context: &Context, teller: &Teller<'_>, path: &str) -> Result<(), CliErr
         path: path.to_owned(),
         to: None,
         despite_drift: false,
+        workspace: None,
     };
     let player = Arc::new(Player::new(Some(Reply::Yes)));
     let envelope = context.runtime().block_on(context.supervisor()?.restore(

@@ -15,7 +15,7 @@ use crate::registry::MasterKey;
 
 pub use consent::{AgentFound, agent_between, agent_in_charge};
 pub use diff::{Change, describe_change};
-pub use escape::{escape_line, escape_text};
+pub use escape::{escape_json, escape_line, escape_text};
 
 /// Longest command that is put to a person, in lines and in characters: what a
 /// dialog shows whole. Longer ones are refused, because half of a command is not
@@ -88,6 +88,8 @@ pub struct Question {
     pub labels: Vec<String>,
     /// Where the entry comes from: `global` or `workspace`.
     pub scope: &'static str,
+    /// The accounts it would be done as, where they are not the login's.
+    pub run_as: Vec<String>,
     /// What is to be done.
     pub matter: Matter,
     /// Why it is not done unasked, in a sentence.

@@ -564,6 +564,9 @@ fn question_params(call: &Value, question: &Question) -> Value {
             "removed": true,
         }),
     };
+    if !question.run_as.is_empty() {
+        params["as"] = json!(question.run_as);
+    }
     if let (Some(params), Value::Object(more)) = (params.as_object_mut(), more) {
         params.extend(more);
     }

@@ -36,7 +36,7 @@ pub use master_key::{
 pub use material::AuthMaterial;
 pub use paths::{Paths, PathsError};
 pub use private_fs::{FileError, Warning};
-pub use record::{AuthKind, NewServer, Record, Scope, ServerView};
+pub use record::{AuthKind, NewServer, Record, Scope, ServerView, Sudo};
 pub use seal::SealError;
 pub use server_id::{InvalidServerId, ServerId};
 pub use store::{Added, Registry};

@@ -37,6 +37,7 @@ fn decision(rules: &Rules, server: &str, labels: &[&str], command: &str) -> Deci
         cwd: None,
         home: None,
         resolved: None,
+        sudo: None,
     };
     judge()
         .classify(&subject, &rules.rulebook)

@@ -7,22 +7,29 @@
 //! Invariant: a state that was handed in and acknowledged is on disk, and what
 //! is loaded again is byte for byte what was handed in, or an error.
 //!
-//! What it deliberately does not do: talk to servers, decide which content is
-//! secret, or push anything anywhere.
+//! What it deliberately does not do: talk to servers, or decide which content is
+//! secret.
 
+mod capture;
 mod error;
 mod history;
+mod index;
 mod message;
 mod names;
+mod pack;
+mod read;
 mod repository;
+mod seal;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub use capture::SnapshotRef;
 pub use error::SnapshotError;
 pub use history::Revision;
 pub use message::Kind;
+pub use pack::{Packed, Stock};
 pub use state::{Change, FileState, Metadata, Sealer};
-pub use store::{SnapshotRef, Snapshots};
+pub use store::{LARGEST, Snapshots};

@@ -37,7 +37,8 @@ pub(super) fn open(path: &Path) -> Result<Repository, SnapshotError> {
 }
 
 fn write_settings(path: &PathBuf) -> io::Result<()> {
-    const TEXT: &str = "[core]\n\tfsyncObjectFiles = true\n";
+    // One window of the packer holds ten contents of the size allowed.
+    const TEXT: &str = "[core]\n\tfsyncObjectFiles = true\n[pack]\n\twindowMemory = 67108864\n";
     if fs::read(path).is_ok_and(|bytes| bytes == TEXT.as_bytes()) {
         return Ok(());
     }

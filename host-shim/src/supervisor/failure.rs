@@ -11,7 +11,7 @@ use crate::journal::JournalError;
 use crate::registry::{KeyError, RegistryError};
 use crate::rules::RulesError;
 use crate::snapshots::SnapshotError;
-use crate::ssh::{SftpError, SshError};
+use crate::ssh::{SftpError, SshError, SudoError};
 
 /// A failure from its parts.
 pub fn failure(code: FailureCode, message: impl Into<String>, next: impl Into<String>) -> Failure {
@@ -79,26 +79,20 @@ impl From<JournalError> for Failure {
 
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
-        let (code, next) = match &error {
-            SnapshotError::NotFound { .. } => (
-                FailureCode::InvalidArgument,
-                "`openshell history` lists the revisions.",
-            ),
-            SnapshotError::Name { .. } => (FailureCode::InvalidArgument, ""),
-            SnapshotError::TooLarge { .. } => (
-                FailureCode::TooLarge,
-                "Change it with a command through remote_exec; such a change cannot be undone \
-                 here.",
-            ),
+        let code = match &error {
+            SnapshotError::NotFound { .. } | SnapshotError::Name { .. } => {
+                FailureCode::InvalidArgument
+            }
+            SnapshotError::TooLarge { .. } => FailureCode::TooLarge,
             _ => {
                 return failure(
                     FailureCode::SnapshotUnavailable,
                     format!("The snapshot store cannot be used, so nothing is changed: {error}."),
-                    "A person must make the snapshot store usable again.",
+                    error.next(),
                 );
             }
         };
-        failure(code, sentence(&error), next)
+        failure(code, sentence(&error), error.next())
     }
 }
 
@@ -141,6 +135,20 @@ impl From<SshError> for Failure {
                 FailureCode::AuthFailed,
                 "A person must check the registered login; `openshell server test` shows each step.",
             ),
+            SshError::CertificateExpired { .. } | SshError::CertificateUnusable { .. } => (
+                FailureCode::AuthFailed,
+                "A person must have the authority sign a new certificate.",
+            ),
+            SshError::AgentKeysRefused { .. } => (
+                FailureCode::AuthFailed,
+                "A person must register the one key to use, by its public half: \
+                 `openshell server add ID --identity KEY.pub` with --replace.",
+            ),
+            SshError::NoPosixShell { .. } => (
+                FailureCode::RemoteFailure,
+                "Nothing was run. Where the server offers SFTP, files can still be read, listed \
+                 and written.",
+            ),
             SshError::KeyUnreadable { .. }
             | SshError::KeyEncrypted { .. }
             | SshError::AgentAbsent { .. } => (
@@ -148,6 +156,12 @@ impl From<SshError> for Failure {
                 "A person must repair the registered login; `openshell server test` shows each step.",
             ),
             SshError::Sftp(sftp) => return sftp_failure(sftp),
+            SshError::Sudo(SudoError::Denied { .. }) => (
+                FailureCode::PermissionDenied,
+                "Nothing was changed. A person must let this account use sudo without a \
+                 password, or make the change themselves.",
+            ),
+            SshError::Sudo(_) => (FailureCode::RemoteFailure, "Nothing was changed."),
             SshError::NoSuchDirectory { .. } => (
                 FailureCode::FileNotFound,
                 "Give an existing directory as `cwd`.",

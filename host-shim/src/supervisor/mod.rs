@@ -17,7 +17,9 @@
 )]
 
 mod action;
+mod as_root;
 mod call;
+mod change;
 mod commands;
 mod conduct;
 mod digest;
@@ -26,22 +28,28 @@ mod envelope;
 mod failure;
 mod keep;
 mod layers;
+mod lease;
 mod names;
 mod paths;
 mod permit;
+mod place;
+mod reconcile;
+mod replace;
 mod replay;
 mod resources;
 mod restore;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
 pub use call::Call;
-pub use envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+pub use envelope::{
+    Audit, Envelope, Execution, LeftRunning, SettledEarlier, SnapshotStatus, Status,
+};
 pub use failure::{code_name, failure};
 pub use permit::Permit;
 pub use resources::{Prompt, Resources, ResourcesError};
@@ -151,17 +159,19 @@ impl Supervisor {
 }
 
 impl Supervisor {
-    /// Resolves a registered server with its credential, for what a person does
-    /// beside the tools: testing a connection, enrolling a host behind it.
+    /// Resolves a server with its credential, as the id is understood in a
+    /// workspace, for what a person does beside the tools: testing a connection,
+    /// enrolling a host behind it.
     ///
     /// # Errors
     /// A failure when the server is unknown or the registry cannot be unlocked.
     pub async fn target(
         &self,
         server: &str,
+        workspace: Option<&Path>,
     ) -> Result<crate::ssh::Target, crate::engine::contract::Failure> {
         let id = Resources::server_id(server)?;
-        let layers = self.resources().layers(None)?;
+        let layers = self.resources().layers(workspace)?;
         let server = layers.get(&id)?;
         self.resources().target(&layers, &server).await
     }

@@ -217,15 +217,15 @@ impl Resources {
             .snapshots
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(snapshots) = slot.as_ref() {
+        // One that was moved away, because it was damaged, is not gone on with.
+        if let Some(snapshots) = slot.as_ref().filter(|snapshots| snapshots.is_current()) {
             return Ok(snapshots.clone());
         }
         let sealer: Arc<dyn Sealer> = Arc::new(KeySealer {
             unlocked: Arc::clone(&self.unlocked),
             paths: self.paths.clone(),
         });
-        let snapshots =
-            Snapshots::open_with(&self.paths.snapshots_dir(), Some(sealer), SNAPSHOT_MAX)?;
+        let snapshots = Snapshots::open(&self.paths.snapshots_dir(), Some(sealer))?;
         *slot = Some(snapshots.clone());
         Ok(snapshots)
     }

@@ -5,16 +5,20 @@
 //! unless the caller insists, because then undoing would destroy somebody
 //! else's work.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::action::Action;
+use super::as_root;
 use super::call::Call;
+use super::change::{After, Proposal};
 use super::envelope::Envelope;
 use super::failure::failure;
-use super::keep::file_state;
-use super::write::{After, blocking, present, resolve};
+use super::keep::{blocking, file_state};
+use super::place::{present, resolve};
+use super::resources::Resources;
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::contract::{Failure, FailureCode, Report, Written};
@@ -31,6 +35,8 @@ pub struct RestoreRequest {
     pub to: Option<String>,
     /// Whether to go ahead although the file has changed since.
     pub despite_drift: bool,
+    /// The workspace whose servers the id may name.
+    pub workspace: Option<PathBuf>,
 }
 
 /// What an undo did.
@@ -54,6 +60,7 @@ impl Supervisor {
             tool: "undo".to_owned(),
             arguments: arguments.to_string(),
             door,
+            workspace: request.workspace.clone(),
             ..ToolCall::default()
         };
         let call = Arc::new(Call::new(self.clone(), call, asker));
@@ -91,6 +98,16 @@ impl Supervisor {
         }
     }
 
+    /// The name under which the history of a server's files is kept, as the id is
+    /// understood in a workspace. An id that is not registered (any more) is such a
+    /// name by itself.
+    #[must_use]
+    pub fn history_name(&self, server: &str, workspace: Option<&Path>) -> String {
+        let view = Resources::server_id(server)
+            .and_then(|id| self.resources().layers(workspace)?.get(&id));
+        view.map_or_else(|_| server.to_owned(), |view| view.history_name())
+    }
+
     /// Loads a state from the snapshot store, opening what was sealed.
     ///
     /// # Errors
@@ -122,14 +139,43 @@ impl Call {
     async fn restore(&self, request: &RestoreRequest) -> Result<(Chosen, Written), Failure> {
         let action: Action = self.open(&request.server).await?;
         let connection = self.connection(&action).await?;
-        let sftp = connection.sftp().await?;
-        let path = resolve(&sftp, &request.path).await?;
+        let server = action.record().history_name();
         let snapshots = self.resources().snapshots()?;
-        let history = {
-            let (snapshots, server, path) =
-                (snapshots.clone(), request.server.clone(), path.clone());
-            blocking(move || snapshots.history(Some(&server), Some(&path))).await??
-        };
+        // What was changed as root is taken back as root: the login may not even be
+        // able to look at it.
+        let mut as_root = self.was_as_root(&server, &request.path).await?;
+        let (mut path, mut now) = (request.path.clone(), None);
+        if !as_root {
+            let sftp = connection.sftp().await?;
+            let seen = async {
+                let resolved = resolve(&sftp, &request.path).await?;
+                if resolved != request.path && self.was_as_root(&server, &resolved).await? {
+                    return Ok(None);
+                }
+                self.take_turn(&action, &connection, &resolved).await?;
+                let present = present(&sftp, &resolved).await?;
+                Ok(Some((resolved, present)))
+            };
+            match seen.await {
+                Ok(Some(seen)) => (path, now) = seen,
+                Ok(None) => as_root = true,
+                // Perhaps another name of such a file.
+                Err(Failure {
+                    code: FailureCode::PermissionDenied,
+                    ..
+                }) if self.require_sudo(&action).is_ok() => as_root = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if as_root {
+            self.require_sudo(&action)?;
+            (path, _) = as_root::look(&connection, &request.path).await?;
+            self.take_turn(&action, &connection, &path).await?;
+            (path, now) = as_root::look(&connection, &request.path).await?;
+        }
+        self.settle_before_writing(&action, &connection, &path, now.as_ref())
+            .await?;
+        let history = kept_of(&snapshots, &server, &path).await?;
         let latest = history.first().ok_or_else(|| {
             failure(
                 FailureCode::FileNotFound,
@@ -137,11 +183,10 @@ impl Call {
                 "`openshell history` lists what can be undone.",
             )
         })?;
-        let now = present(&sftp, &path).await?;
         let kept = load(
             self.supervisor(),
             snapshots.clone(),
-            request.server.clone(),
+            server.clone(),
             path.clone(),
             latest.id.clone(),
         )
@@ -173,7 +218,7 @@ impl Call {
         let state = load(
             self.supervisor(),
             snapshots,
-            request.server.clone(),
+            server,
             path.clone(),
             target.clone(),
         )
@@ -190,7 +235,18 @@ impl Call {
             ),
         };
         let permit = self
-            .permit_change(&action, connection, &request.path, path, now, after)
+            .permit_change(
+                &action,
+                connection,
+                Proposal {
+                    requested: request.path.clone(),
+                    path,
+                    before: now,
+                    after,
+                    restores: Some(target.clone()),
+                    as_root,
+                },
+            )
             .await?;
         let written = self.write(permit).await?;
         Ok((
@@ -201,6 +257,27 @@ impl Call {
             written,
         ))
     }
+}
+
+impl Call {
+    /// Whether the newest change of a file was made as root.
+    async fn was_as_root(&self, server: &str, path: &str) -> Result<bool, Failure> {
+        let snapshots = self.resources().snapshots()?;
+        let history = kept_of(&snapshots, server, path).await?;
+        Ok(history
+            .first()
+            .is_some_and(|revision| revision.run_as.is_some()))
+    }
+}
+
+/// The kept states of a file, the newest first.
+async fn kept_of(
+    snapshots: &Snapshots,
+    server: &str,
+    path: &str,
+) -> Result<Vec<Revision>, Failure> {
+    let (snapshots, server, path) = (snapshots.clone(), server.to_owned(), path.to_owned());
+    Ok(blocking(move || snapshots.history(Some(&server), Some(&path))).await??)
 }
 
 /// The state before the newest change: what "undo" means without a revision.

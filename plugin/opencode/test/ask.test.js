@@ -195,3 +195,12 @@ test("what does not fit a plain question is refused, not cut", async () => {
   await assert.rejects(answer({ ...WRITE, diff }), /too long/)
   assert.equal(requests.length, 1)
 })
+
+test("only a rule that names sudo spares the question about what runs as root", async () => {
+  const exec = { ...EXEC, command: "sudo -n id", rawCommand: "sudo -n id", as: ["root"] }
+  for (const [pattern, by] of [["a: *", "person"], ["a: sudo -n id", "rule"]]) {
+    const config = { permission: { remote_exec: { [pattern]: "allow" } } }
+    const { answer } = opencode(answered("once"), { merged: config, trusted: [config] })
+    assert.equal((await answer(exec)).by, by, pattern)
+  }
+})

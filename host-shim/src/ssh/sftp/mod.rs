@@ -12,6 +12,7 @@ mod list;
 mod plan;
 mod read;
 mod session;
+mod stage;
 mod walk;
 mod write;
 
@@ -19,6 +20,6 @@ pub use attrs::{Attrs, FileKind};
 pub use error::SftpError;
 pub use list::DirEntry;
 pub use plan::{Expect, WriteKind, WritePlan};
-pub use session::Sftp;
+pub use session::{Sftp, SftpLimits};
 pub use walk::{Walk, WalkEntry};
 pub use write::{Drift, WriteOutcome};

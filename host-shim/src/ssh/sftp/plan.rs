@@ -8,7 +8,7 @@
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
 use super::session::Sftp;
-use crate::ssh::connection::Account;
+use crate::ssh::account::Account;
 use crate::ssh::error::SshError;
 
 /// A write, decided in every detail.
@@ -27,6 +27,10 @@ pub struct WritePlan {
     /// The way that was predicted and agreed to.
     pub kind: WriteKind,
 }
+
+/// The extension that renames over an existing file (OpenSSH `PROTOCOL` section
+/// 4.3); `SSH_FXP_RENAME` of version 3 must not.
+pub(super) const POSIX_RENAME: &str = "posix-rename@openssh.com";
 
 /// What a file must be for a write to go ahead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +80,10 @@ impl Sftp {
                 path: path.to_owned(),
             }
             .into());
+        }
+        if !self.offers(POSIX_RENAME) {
+            let reason = "the server cannot rename a file over another";
+            return Ok((WriteKind::InPlace, Some(reason)));
         }
         Ok(match obstacle(&file, &directory, account) {
             Some(reason) => (WriteKind::InPlace, Some(reason)),

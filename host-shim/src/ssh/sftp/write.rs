@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
-use super::plan::{Expect, WriteKind, WritePlan, split};
+use super::plan::{Expect, POSIX_RENAME, WriteKind, WritePlan, split};
 use super::session::{Handle, Sftp};
 use crate::ssh::error::SshError;
 
@@ -215,7 +215,6 @@ impl Sftp {
     }
 
     async fn rename(&self, temporary: &Temporary<'_>, plan: &WritePlan) -> Result<(), SftpError> {
-        const POSIX_RENAME: &str = "posix-rename@openssh.com";
         let changed = |error: SftpError| match error {
             SftpError::Lost { .. } => SftpError::Lost { changed: true },
             error => error,

@@ -299,11 +299,17 @@ fn content_in_root(path: &str, name: &[Component<'_>], place: &Place<'_>) -> Opt
     let kind = if wild {
         kind_of_glob(name)
     } else {
-        let mut name = name.to_vec();
         let last = *name.last()?;
-        originals(last).find_map(|original| {
-            *name.last_mut()? = Component::new(original, false);
-            index::kind_of(&name)
+        let mut originals = originals(last);
+        // The name as it stands; a copy of it can differ in nothing but the last
+        // component, so what the others are needs no second look.
+        let mut name = name.to_vec();
+        let itself = originals.next().and_then(|_| index::kind_of(&name));
+        itself.or_else(|| {
+            originals.find_map(|original| {
+                *name.last_mut()? = Component::new(original, false);
+                index::kind_of_last(&name)
+            })
         })
     };
     let kind = &secrets::KINDS[kind?];

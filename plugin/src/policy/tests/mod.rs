@@ -6,8 +6,11 @@ mod corpus;
 mod cost;
 mod derivations;
 mod docs;
+mod hostile;
 mod lexing;
+mod privilege;
 mod properties;
+mod shells;
 
 use super::types::{Request, Rulebook, Subject, Verdict};
 use super::verdict::classify;
@@ -26,6 +29,7 @@ fn request(request: Request) -> Subject {
         cwd: None,
         home: None,
         resolved: None,
+        sudo: None,
     }
 }
 

@@ -12,6 +12,7 @@ use std::borrow::Borrow;
 
 use super::lex::Word;
 use super::paths::{Access, Place};
+use super::privilege::{self, Privilege};
 use super::rules::{Applicable, matches_words};
 use super::scan::{Scan, Shape, Simple, scan};
 use super::types::{Decision, Finding, Request, Rule, Rulebook, Step, Subject, Verdict, shown};
@@ -52,6 +53,7 @@ struct Judge<'a> {
     place: Place<'a>,
     /// In order of precedence among equals.
     findings: Vec<Finding>,
+    privilege: Privilege,
     steps: Option<Vec<Step>>,
     /// The simple commands that were made out.
     segments: Vec<String>,
@@ -71,6 +73,7 @@ impl<'a> Judge<'a> {
             rulebook,
             place,
             findings: Vec::new(),
+            privilege: Privilege::default(),
             steps: explain.then(Vec::new),
             segments: Vec::new(),
         }
@@ -165,6 +168,7 @@ impl<'a> Judge<'a> {
             stages: Vec::new(),
             globs: Vec::new(),
             segments: std::mem::take(&mut self.segments),
+            run_as: self.privilege.accounts(),
         }
     }
 
@@ -206,6 +210,7 @@ impl<'a> Judge<'a> {
     fn command(&mut self, text: &str) -> Vec<Vec<Word>> {
         let scan = scan(text);
         let catastrophe = catastrophe::find(text, &scan.commands());
+        self.privilege = Privilege::of(&scan.commands());
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         self.segments = segments(&scan);
         let stages = match scan.shape {
@@ -215,6 +220,7 @@ impl<'a> Judge<'a> {
             }
             Shape::Opaque(ref finding) => {
                 self.catastrophe(text, catastrophe);
+                self.privileged(text);
                 let mut finding = finding.clone();
                 if let Some(why) = self.worst_of(&scan) {
                     finding.reason.push_str(&format!("; in it, {why}"));
@@ -228,6 +234,7 @@ impl<'a> Judge<'a> {
             Shape::Simple(words) => vec![words],
             Shape::Pipeline(stages) => {
                 self.catastrophe(text, catastrophe.clone());
+                self.privileged(text);
                 if self.rulebook.pipelines_each_stage {
                     self.step(
                         "scan",
@@ -284,6 +291,7 @@ impl<'a> Judge<'a> {
         self.show_words(&words);
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let catastrophe = catastrophe::find_in_words(&words);
+        self.privilege = Privilege::of_words(&words);
         self.words(&words, &rules, catastrophe);
         vec![words]
     }
@@ -321,6 +329,13 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Notes that parts of the request run as another account.
+    fn privileged(&mut self, item: &str) {
+        if let Some(finding) = self.privilege.finding(self.subject.sudo) {
+            self.find("sudo", item, finding);
+        }
+    }
+
     /// Judges one command that stands by itself.
     fn words(&mut self, words: &[Word], rules: &Applicable<'_>, catastrophe: Option<Finding>) {
         let item = words.first().map_or("", |word| word.text.as_str());
@@ -332,6 +347,12 @@ impl<'a> Judge<'a> {
             self.catastrophe(item, catastrophe);
         }
         self.derive(words);
+        let by = spoken.as_ref().map(|spoken| spoken.finding.decision);
+        if let Some(finding) = self.privilege.finding(self.subject.sudo)
+            && !privilege::is_lifted(&finding, words, by)
+        {
+            self.find("sudo", item, finding);
+        }
         let (finding, touched) = grammar::judge(words);
         let allowed = finding.decision == Decision::AutoAllow;
         match spoken {

@@ -4,6 +4,8 @@
 //! Each line alternates its two sides call by call, so that a slow moment of the
 //! machine hits both.
 
+mod verdicts;
+
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -17,16 +19,42 @@ use serde_json::{Value, json};
 const CALLS: usize = 200;
 const WARM_UP: usize = 20;
 
+const USAGE: &str = "bench [calls|verdicts] [--helper PATH]";
+
 fn main() -> ExitCode {
-    let helper = workspace().join("target/release/openshell");
+    let mut helper = workspace().join("target/release/openshell");
+    let (mut calls_wanted, mut verdicts_wanted) = (true, true);
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match (word.as_str(), words.size_hint()) {
+            ("calls", _) => verdicts_wanted = false,
+            ("verdicts", _) => calls_wanted = false,
+            ("--helper", (1.., _)) => helper = words.next().map(PathBuf::from).unwrap_or_default(),
+            _ => {
+                eprintln!("error: {word:?} is not known here\n{USAGE}");
+                return ExitCode::from(2);
+            }
+        }
+    }
     if !helper.exists() {
         eprintln!("{} is missing: run `cargo xtask bench`", helper.display());
         return ExitCode::FAILURE;
     }
+    if calls_wanted {
+        calls(&helper);
+    }
+    if verdicts_wanted {
+        verdicts::print(&helper);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Warm calls beside OpenSSH's.
+fn calls(helper: &Path) {
     let sshd = Sshd::start(&SshdOptions::default());
     let scratch = sshd.dir().join("bench");
     std::fs::create_dir_all(&scratch).expect("the fixture's own folder");
-    let mut bridge = Bridge::start(&helper, &sshd, &scratch);
+    let mut bridge = Bridge::start(helper, &sshd, &scratch);
     let master = ControlMaster::start(&sshd, &scratch);
 
     println!(
@@ -57,9 +85,6 @@ fn main() -> ExitCode {
     println!("remote_stat                        {}", spread(&stats));
     let (reads, _) = alternate(|| bridge.call("remote_read_file", &read), || ());
     println!("remote_read_file, 4 KB             {}", spread(&reads));
-
-    verdicts(&helper);
-    ExitCode::SUCCESS
 }
 
 fn workspace() -> PathBuf {
@@ -279,44 +304,4 @@ impl Drop for ControlMaster {
             .stderr(Stdio::null())
             .status();
     }
-}
-
-/// What a verdict costs through the component, from the difference between many
-/// and few in one process.
-fn verdicts(helper: &Path) {
-    let commands = [
-        "ls -la /srv",
-        "grep -rn proxy_pass /etc/nginx/conf.d",
-        "systemctl status cron --no-pager",
-        "find /srv -type f -mmin -5",
-        "rm -rf /",
-        "cat /etc/ssl/../shadow",
-        "ps aux | grep x",
-    ];
-    let time = |count: usize| {
-        let input: String = (0..count)
-            .map(|n| {
-                format!(
-                    "{}\n",
-                    json!({"id": n, "command": commands[n % commands.len()]})
-                )
-            })
-            .collect();
-        let started = Instant::now();
-        let mut child = Command::new(helper)
-            .args(["policy", "check"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the helper runs");
-        let mut stdin = child.stdin.take().expect("it is piped");
-        stdin.write_all(input.as_bytes()).expect("the helper reads");
-        drop(stdin);
-        assert!(child.wait().expect("it ends").success());
-        milliseconds(started.elapsed())
-    };
-    let (few, many) = (1_000, 51_000);
-    time(few);
-    let each = (time(many) - time(few)) / (many - few) as f64 * 1e3;
-    println!("a verdict, JSON in and out         {each:8.2} us");
 }
