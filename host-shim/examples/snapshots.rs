@@ -33,7 +33,10 @@ fn path(file: usize) -> String {
 }
 
 fn content(file: usize, version: usize) -> String {
-    format!("# file {file}\nversion = {version}\n{}", "key = value\n".repeat(40))
+    format!(
+        "# file {file}\nversion = {version}\n{}",
+        "key = value\n".repeat(40)
+    )
 }
 
 fn change<'a>(path: &'a str, content: &'a str) -> Change<'a> {
@@ -261,7 +264,11 @@ fn beside_git(dir: &Path) {
             let file = round * 7919 % FILES;
             let path = path(file);
             let name = path.trim_start_matches('/');
-            std::fs::write(work.join(name), content(file, 3_000_000 + 2 * round + which)).unwrap();
+            std::fs::write(
+                work.join(name),
+                content(file, 3_000_000 + 2 * round + which),
+            )
+            .unwrap();
             let run = |arguments: &[&str]| {
                 let status = Command::new("git")
                     .arg("-C")

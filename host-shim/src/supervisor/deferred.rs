@@ -47,9 +47,7 @@ impl Deferred {
                 self.proven.store(presence, Ordering::Release);
                 Some(Answer::Granted(Answerer::OutOfBand))
             }
-            Ok(Taken::Rejected(feedback)) => {
-                Some(Answer::Rejected(Answerer::OutOfBand, feedback))
-            }
+            Ok(Taken::Rejected(feedback)) => Some(Answer::Rejected(Answerer::OutOfBand, feedback)),
             Err(why) => Some(Answer::Unanswered(why)),
         }
     }

@@ -262,7 +262,9 @@ mod tests {
         }
 
         fn take(&self, question: &Question) -> Taken {
-            self.store.take(&self.key, question).expect("it can be read")
+            self.store
+                .take(&self.key, question)
+                .expect("it can be read")
         }
 
         fn answer(&self, id: &str, decision: Decision) -> Result<(), PendingError> {

@@ -8,6 +8,7 @@ mod derivations;
 mod docs;
 mod hostile;
 mod lexing;
+mod privilege;
 mod properties;
 mod shells;
 
