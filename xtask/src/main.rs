@@ -14,7 +14,8 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask demo            set up what the demo needs and run it
 cargo xtask test [FILTER…]  set up what the tests need and run every test
-cargo xtask bench           measure warm calls beside OpenSSH's ControlMaster
+cargo xtask bench [calls|verdicts]
+                            measure warm calls beside OpenSSH's ControlMaster, and what verdicts cost
 cargo xtask bench journal   measure what a journal of a million events costs
 cargo xtask fuzz policy [--minutes N] [--seed S]
                             run what the policy allows in a sandbox and look for effects
@@ -83,6 +84,7 @@ fn test(filters: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
     setup::debian_packages();
     let opencode = setup::opencode()?;
+    setup::mcp_sdks();
     setup::report(opencode.as_deref());
     run(cargo().args(["build", "--package", "openshell"]))?;
     let nextest = cargo()

@@ -26,7 +26,8 @@ pub enum KeyStage {
     Attempted,
     /// It ended.
     Settled(Conclusion),
-    /// Its process died before it changed anything; it may be done again.
+    /// Its process died before it changed anything, or it was refused because a
+    /// person has to agree first; it may be done again.
     NotAttempted,
     /// Its process died during the effect.
     Unknown,
@@ -73,6 +74,14 @@ impl KeyState {
         }
         match (entry.event, entry.outcome, entry.recovered, entry.settled) {
             (EventKind::Attempt, ..) => self.stage = KeyStage::Attempted,
+            // A call that waits for a person has done nothing, and is to be made
+            // again, under the same key, once they have agreed.
+            (EventKind::Outcome, Some(outcome), ..)
+                if self.stage == KeyStage::Open
+                    && outcome.code.as_deref() == Some("APPROVAL_REQUIRED") =>
+            {
+                self.stage = KeyStage::NotAttempted;
+            }
             (EventKind::Outcome, Some(outcome), ..) => self.stage = KeyStage::Settled(outcome),
             (EventKind::Recovered, _, Some(recovered), _) => {
                 self.stage = match recovered.result {

@@ -24,8 +24,9 @@ const CHUNK: usize = 32 << 10;
 /// Write requests under way at once.
 const DEPTH: usize = 64;
 
-/// Largest content written or compared, in bytes.
-const MAX_CONTENT: u64 = 32 << 20;
+/// Largest content written or compared, in bytes; the operator sets a lower limit
+/// for changes.
+const MAX_CONTENT: u64 = 256 << 20;
 
 /// What a write did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +205,7 @@ impl Sftp {
                     return Err(conflict(format!("its SHA-256 is {found}")));
                 }
                 if plan
-                    .owner
+                    .found
                     .is_some_and(|owner| owner != (attrs.uid, attrs.gid))
                 {
                     return Err(conflict("its owner or group is another".to_owned()));
