@@ -207,7 +207,7 @@ impl Table {
         let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST)?)?;
         let pairs = body.strip_prefix(MAGIC)?.len();
         let intact = pairs.is_multiple_of(PAIR) && Sha256::digest(body).as_slice() == digest;
-        intact.then(|| Self {
+        intact.then_some(Self {
             first,
             count: pairs / PAIR,
             bytes,
