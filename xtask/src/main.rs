@@ -84,6 +84,7 @@ fn test(filters: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
     setup::debian_packages();
     let opencode = setup::opencode()?;
+    setup::mcp_sdks();
     setup::report(opencode.as_deref());
     run(cargo().args(["build", "--package", "openshell"]))?;
     let nextest = cargo()
@@ -96,7 +97,45 @@ fn test(filters: &[String]) -> Result<(), String> {
     } else {
         command.args(["test", "--workspace", "--no-fail-fast", "--"]);
     }
-    run(command.args(filters))
+    let left = Left::new()?;
+    let tested = run(command.args(filters).env("OPENSHELL_TEST_RUN", &left.0));
+    // Also after a failure: a secret that leaked is the worse news.
+    let scanned = left.scan(filters.is_empty());
+    tested.and(scanned)
+}
+
+/// What a run of the suites leaves, to be looked through for its secrets.
+struct Left(PathBuf);
+
+impl Left {
+    /// A new directory. Accounts that tests make must be able to reach below it,
+    /// and paths of sockets in it must be short.
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("openshell-run-{}", std::process::id()));
+        std::fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Looks for every secret in every file, and removes the files if there is
+    /// none. After a whole run, too few of either is a failure as well.
+    fn scan(self, whole: bool) -> Result<(), String> {
+        let mut command = cargo();
+        command
+            .args(["run", "--quiet", "--package", "openshell-tests"])
+            .args(["--bin", "scan", "--"])
+            .arg(&self.0);
+        if whole {
+            command.arg("--whole");
+        }
+        run(&mut command).map_err(|error| {
+            format!(
+                "{error}. A secret of the tests is where it must not be, or too little was looked \
+                 through; everything is kept in {}",
+                self.0.display()
+            )
+        })?;
+        std::fs::remove_dir_all(&self.0).map_err(|error| format!("{}: {error}", self.0.display()))
+    }
 }
 
 fn bench(rest: &[String]) -> Result<(), String> {

@@ -252,7 +252,7 @@ fn read_all(path: &Path, file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, F
     clippy::type_complexity,
     reason = "the pair is taken apart where it arrives"
 )]
-pub(super) fn read_own(
+pub(crate) fn read_own(
     path: &Path,
     limit: u64,
 ) -> Result<Option<(Zeroizing<Vec<u8>>, Option<Warning>)>, FileError> {
@@ -295,7 +295,7 @@ fn sync_dir(dir: &Path) -> Result<(), FileError> {
 }
 
 /// Replaces a file by new content in one step, durably.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let dir = parent(path);
     let mut temp = tempfile::Builder::new()
         .prefix(".openshell-")
@@ -331,10 +331,10 @@ pub(super) fn create_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
 
 /// A lock held across processes until it is dropped.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 /// Takes the lock of a lock file, waiting at most `patience`.
-pub(super) fn lock(path: &Path, patience: Duration) -> Result<Lock, FileError> {
+pub(crate) fn lock(path: &Path, patience: Duration) -> Result<Lock, FileError> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)

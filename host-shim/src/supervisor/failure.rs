@@ -80,9 +80,11 @@ impl From<JournalError> for Failure {
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
         let code = match &error {
-            SnapshotError::NotFound { .. } | SnapshotError::Name { .. } => {
-                FailureCode::InvalidArgument
-            }
+            SnapshotError::NotFound { .. }
+            | SnapshotError::NothingKept { .. }
+            | SnapshotError::Name { .. } => FailureCode::InvalidArgument,
+            SnapshotError::Push { .. } => FailureCode::RemoteFailure,
+            SnapshotError::Journal { .. } => FailureCode::JournalUnavailable,
             SnapshotError::TooLarge { .. } => FailureCode::TooLarge,
             _ => {
                 return failure(
@@ -242,10 +244,12 @@ pub(super) fn not_granted(answer: &Answer) -> Failure {
             match (by, feedback) {
                 (Answerer::Rule(_), None) => "A rule of the person says no.".to_owned(),
                 (Answerer::Rule(_), Some(text)) => format!("A rule says no: {text}"),
-                (Answerer::Person | Answerer::Flag, Some(text)) => {
+                (Answerer::Person | Answerer::OutOfBand | Answerer::Flag, Some(text)) => {
                     format!("The person said no: {text}")
                 }
-                (Answerer::Person | Answerer::Flag, None) => "The person said no.".to_owned(),
+                (Answerer::Person | Answerer::OutOfBand | Answerer::Flag, None) => {
+                    "The person said no.".to_owned()
+                }
                 (_, Some(text)) => format!("It was refused: {text}"),
                 (_, None) => "It was refused without a person being asked.".to_owned(),
             },
@@ -255,6 +259,14 @@ pub(super) fn not_granted(answer: &Answer) -> Failure {
             FailureCode::ApprovalRequired,
             format!("A person has to agree to this, and nobody could be asked: {why}"),
             "Tell the person what you want to do and why.",
+        ),
+        Answer::Kept => failure(
+            FailureCode::ApprovalRequired,
+            "A person has to agree to this. The question is kept for them for ten minutes; nothing \
+             was done.",
+            "Tell the person what you want to do and why: they can look at it with `openshell \
+             approvals` in a terminal of their own. Once they say they have, make exactly the \
+             same call again.",
         ),
         // Only called for what is not granted; saying so costs nothing.
         Answer::Granted(_) => failure(FailureCode::Internal, "The answer was yes.", ""),

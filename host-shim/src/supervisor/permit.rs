@@ -237,6 +237,7 @@ impl Call {
             Answer::Granted(by) => ("granted", by.clone(), by),
             Answer::Rejected(by, _) => ("rejected", by.clone(), by),
             Answer::Unanswered(_) => ("unavailable", Answerer::Unknown, &Answerer::Unknown),
+            Answer::Kept => ("pending", Answerer::Unknown, &Answerer::Unknown),
         };
         let rule = match rule {
             Answerer::Rule(rule) => Some(rule.clone()),
@@ -272,7 +273,7 @@ impl Call {
             return Err(refused);
         }
         let record = action.record();
-        let presence = self.rules()?.access_to(action.server(), &record.labels).1;
+        let confirm = self.rules()?.access_to(action.server(), &record.labels).1;
         let question = Question {
             tool: self.request().tool.clone(),
             server: action.server().to_owned(),
@@ -287,9 +288,10 @@ impl Call {
             rule: verdict.rule.clone(),
             digest: operation.digest.clone(),
             expires_ms: EXPIRES.as_millis() as u64,
+            presence: confirm == Confirm::Presence,
         };
         let answer = tokio::select! {
-            answer = self.answer(&question, presence) => answer,
+            answer = self.answer(&question) => answer,
             () = tokio::time::sleep(EXPIRES) => {
                 Answer::Unanswered("nobody answered within ten minutes.".to_owned())
             }
@@ -310,7 +312,11 @@ impl Call {
                 Ok(())
             }
             other => {
-                if matches!(other, Answer::Rejected(Answerer::Person, _)) && !session.is_empty() {
+                let by_person = matches!(
+                    other,
+                    Answer::Rejected(Answerer::Person | Answerer::OutOfBand, _)
+                );
+                if by_person && !session.is_empty() {
                     self.resources()
                         .remember_rejection(&session, &operation.digest);
                 }
@@ -328,8 +334,8 @@ impl Call {
 
     /// Puts the question, and where the operator wants it has the person prove
     /// that it is them.
-    async fn answer(&self, question: &Question, confirm: Confirm) -> Answer {
-        if confirm == Confirm::Answer {
+    async fn answer(&self, question: &Question) -> Answer {
+        if !question.presence {
             return self.asker().ask(question).await;
         }
         let key = match self.resources().master_key().await {

@@ -1,6 +1,6 @@
 //! Idempotency keys across stages, processes and segments.
 
-use super::super::{Durability, Journal, JournalError, KeyStage};
+use super::super::{Durability, Event, Journal, JournalError, KeyStage};
 use super::{Scratch, attempt, conclusion, intent, note, outcome};
 
 #[tokio::test]
@@ -149,4 +149,39 @@ async fn a_key_is_claimed_once_within_one_write() {
         granted += u32::from(call.await.unwrap());
     }
     assert_eq!(granted, 1);
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_person_leaves_its_key_free() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    let refused = |action: &str| {
+        let Event::Outcome(mut ended) = outcome(action) else {
+            unreachable!("an outcome is one");
+        };
+        ended.outcome.status = "error".to_owned();
+        ended.outcome.code = Some("APPROVAL_REQUIRED".to_owned());
+        Event::Outcome(ended)
+    };
+    for event in [
+        intent("A", Some("a")),
+        refused("A"),
+        intent("A2", Some("a")),
+    ] {
+        journal.append(event, Durability::Synced).await.unwrap();
+    }
+    // Something was begun: whatever the code says, it is not begun again.
+    for event in [intent("B", Some("b")), attempt("B"), refused("B")] {
+        journal.append(event, Durability::Synced).await.unwrap();
+    }
+    for journal in [&journal, &scratch.open()] {
+        let state = journal.find_key("a").await.unwrap().unwrap();
+        assert_eq!((state.action.as_str(), state.stage), ("A2", KeyStage::Open));
+        let state = journal.find_key("b").await.unwrap().unwrap();
+        assert!(matches!(state.stage, KeyStage::Settled(_)), "{state:?}");
+    }
+    let again = journal
+        .append(intent("B2", Some("b")), Durability::Synced)
+        .await;
+    assert!(matches!(again, Err(JournalError::Duplicate(_))));
 }

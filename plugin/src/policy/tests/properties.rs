@@ -312,8 +312,11 @@ proptest! {
                 let again = classify(&request(Request::Argv(words.clone())), &Rulebook::default());
                 prop_assert_eq!(again.decision, Decision::AutoAllow);
                 prop_assert_eq!(&again.stages, &verdict.stages);
-                // However they are quoted, they are the same words.
-                let text = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+                // However they are quoted, they are the same words; a quoted name of a
+                // program is asked about.
+                let rest = words[1..].iter().map(|word| quoted(word));
+                let plain = std::iter::once(words[0].clone());
+                let text = plain.chain(rest).collect::<Vec<_>>().join(" ");
                 let again = classify(&command(&text), &Rulebook::default());
                 prop_assert_eq!((again.decision, again.stages), (Decision::AutoAllow, verdict.stages));
             }
