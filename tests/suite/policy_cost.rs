@@ -60,6 +60,7 @@ impl Counter {
             cwd: None,
             home: None,
             resolved: None,
+            sudo: None,
         };
         let rulebook = Rulebook {
             rules: Vec::new(),
