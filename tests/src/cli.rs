@@ -299,13 +299,24 @@ impl Cli {
 ///
 /// # Panics
 /// When it takes longer than any run can; it is ended then.
-pub fn finish(mut child: Child) -> Output {
+pub fn finish(child: Child) -> Output {
+    finish_watched(child).0
+}
+
+/// The same, and the most memory it was seen to hold, in KiB. Its last moments
+/// are not seen; where there is no `/proc`, nothing is.
+///
+/// # Panics
+/// As [`finish`].
+pub fn finish_watched(mut child: Child) -> (Output, u64) {
     // Both pipes are read at once: a full one would stop the program.
     let stdout = child.stdout.take().map(drain);
     let stderr = child.stderr.take().map(drain);
     let limit = Instant::now() + RUN_LIMIT;
     let mut pause = Duration::from_millis(1);
+    let mut memory = 0;
     let status = loop {
+        memory = memory_peak(child.id()).max(memory);
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() > limit => {
@@ -322,14 +333,25 @@ pub fn finish(mut child: Child) -> Output {
         let bytes = reader.map(|reader| reader.join().expect("reading does not panic"));
         String::from_utf8(bytes.unwrap_or_default()).expect("openshell writes UTF-8")
     };
-    Output {
+    let output = Output {
         status: status.code().unwrap_or_else(|| {
             use std::os::unix::process::ExitStatusExt;
             -status.signal().unwrap_or_default()
         }),
         stdout: text(stdout),
         stderr: text(stderr),
-    }
+    };
+    (output, memory)
+}
+
+/// The most memory a process has held so far, in KiB: `VmHWM` of proc(5).
+fn memory_peak(pid: u32) -> u64 {
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|value| value.split_ascii_whitespace().next()?.parse().ok())
+        .unwrap_or_default()
 }
 
 fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {

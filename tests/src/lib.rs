@@ -18,7 +18,7 @@ mod terminal;
 
 pub use account::Account;
 pub use agent::SshAgent;
-pub use cli::{Cli, Output, binary, finish};
+pub use cli::{Cli, Output, binary, finish, finish_watched};
 pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};

@@ -115,29 +115,29 @@ fn work_is_linear_in_the_length() {
     assert!(worse.is_empty(), "{}", worse.join("\n"));
 }
 
-/// The longest texts stay below what takes 5 ms on a slow machine: a step is about a
-/// third of a nanosecond there.
+/// The longest texts stay within what takes less than 5 ms, by a measurement in which
+/// 37 million steps took 2.3 ms. Copying and clearing memory counts by the byte, so a
+/// step is no instruction.
 #[test]
 fn no_text_takes_more_than_its_share() {
-    const MOST: u64 = 15_000_000;
+    const MOST: u64 = 60_000_000;
     let mut counter = Counter::new();
     let mut steps: Vec<(u64, &str)> = hostile_texts(LENGTH_CAP)
         .iter()
         .map(|(name, text)| (counter.steps(text), *name))
         .collect();
     steps.sort_unstable();
-    let (most, name) = steps.pop().expect("there are hostile texts");
-    println!("{most} steps for {name}");
-    for (steps, name) in steps.iter().rev().take(25) {
-        println!("{steps} steps for {name}");
+    for (steps, name) in steps.iter().rev().take(10) {
+        println!("{steps:>12} steps for {name}");
     }
+    let (most, name) = steps.pop().expect("there are hostile texts");
     assert!(most <= MOST, "{name} takes {most} steps");
 }
 
 /// What people type takes few.
 #[test]
 fn everyday_commands_are_cheap() {
-    const MOST: u64 = 400_000;
+    const MOST: u64 = 2_000_000;
     let mut counter = Counter::new();
     counter.steps("ls");
     let mut steps: Vec<u64> = lines(EVERYDAY).map(|line| counter.steps(line)).collect();

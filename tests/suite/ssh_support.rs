@@ -50,6 +50,7 @@ pub(crate) fn request(program: Program) -> ExecRequest {
         timeout: Duration::from_secs(30),
         head_limit: 1 << 20,
         tail_limit: 1 << 20,
+        mark: None,
     }
 }
 

@@ -15,6 +15,7 @@ const USAGE: &str = "\
 cargo xtask demo            set up what the demo needs and run it
 cargo xtask test [FILTER…]  set up what the tests need and run every test
 cargo xtask bench           measure warm calls beside OpenSSH's ControlMaster
+cargo xtask bench journal   measure what a journal of a million events costs
 cargo xtask fuzz policy [--minutes N] [--seed S]
                             run what the policy allows in a sandbox and look for effects
 cargo xtask docs            write the pages that come from tables
@@ -99,6 +100,12 @@ fn test(filters: &[String]) -> Result<(), String> {
 
 fn bench(rest: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
+    if let Some(("journal", rest)) = rest.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+        return run(cargo()
+            .args(["run", "--release", "--package", "openshell-host"])
+            .args(["--example", "journal", "--"])
+            .args(rest));
+    }
     setup::debian_packages();
     run(cargo().args(["build", "--release", "--package", "openshell"]))?;
     // Only the helper has to be built for speed, not the program that times it.

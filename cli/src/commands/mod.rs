@@ -1,6 +1,11 @@
 //! The verbs, one file each.
 
 mod audit;
+mod audit_export;
+mod audit_list;
+mod audit_tail;
+mod audit_unknown;
+mod audit_verify;
 mod bridge;
 mod call;
 mod demo;

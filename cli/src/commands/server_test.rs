@@ -309,6 +309,7 @@ async fn exec(connection: &Connection) -> Result<(String, Value), SshError> {
         timeout: PROBE_TIMEOUT,
         head_limit: 1024,
         tail_limit: 0,
+        mark: None,
     };
     let outcome = connection.exec(request, CancellationToken::new()).await?;
     let system = String::from_utf8_lossy(&outcome.stdout.head);
@@ -329,7 +330,7 @@ async fn sftp(connection: &Connection) -> Result<(String, Value), SshError> {
         .into_iter()
         .filter(|needed| !extensions.contains(needed))
         .collect();
-    let mut words = format!("version 3; login directory {home}");
+    let mut words = format!("files are reachable; version 3; login directory {home}");
     if missing.is_empty() {
         words.push_str("; files are replaced in one step and synced");
     } else {

@@ -15,7 +15,7 @@ use crate::registry::MasterKey;
 
 pub use consent::{AgentFound, agent_between, agent_in_charge};
 pub use diff::{Change, describe_change};
-pub use escape::{escape_line, escape_text};
+pub use escape::{escape_json, escape_line, escape_text};
 
 /// Longest command that is put to a person, in lines and in characters: what a
 /// dialog shows whole. Longer ones are refused, because half of a command is not

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::{
-    Answer, Conclusion, Context, Decided, Event, EventKind, Operation, Recovered, Segment, Torn,
+    Answer, Conclusion, Context, Decided, Event, EventKind, Operation, Recovered, Segment, Settled,
+    Torn,
 };
 
 /// Version of the line format.
@@ -63,6 +64,9 @@ pub struct Entry {
     /// How an unfinished action was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<Recovered>,
+    /// What was found out about an unknown outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
     /// Which segment this one continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<Segment>,
@@ -109,6 +113,7 @@ impl Entry {
             operation: None,
             outcome: None,
             recovered: None,
+            settled: None,
             segment: None,
             torn: None,
             text: None,
@@ -134,6 +139,13 @@ impl Entry {
         })
     }
 
+    /// Whether what an attempt announces can change a server.
+    pub(super) fn may_change(&self) -> bool {
+        self.operation
+            .as_ref()
+            .is_some_and(|operation| !operation.read_only)
+    }
+
     /// Sets the call an entry belongs to.
     pub(super) fn about(mut self, context: Context) -> Self {
         self.action = Some(context.action);
@@ -155,9 +167,18 @@ impl Entry {
             None => (None, None),
         };
         let rule = self.approval.as_mut().and_then(|it| it.rule.as_mut());
-        [verdict, rule, path, message, note, self.text.as_mut()]
-            .into_iter()
-            .flatten()
+        let found = self.settled.as_mut().and_then(|it| it.note.as_mut());
+        [
+            verdict,
+            rule,
+            path,
+            message,
+            note,
+            found,
+            self.text.as_mut(),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// Identifiers that come from outside.
@@ -203,6 +224,11 @@ impl From<Event> for Entry {
                 outcome: Some(it.outcome),
                 operation: it.operation,
                 ..Self::blank(EventKind::Outcome)
+            }
+            .about(it.context),
+            Event::Settled(it) => Self {
+                settled: Some(it.settled),
+                ..Self::blank(EventKind::Settled)
             }
             .about(it.context),
             Event::Note(it) => {

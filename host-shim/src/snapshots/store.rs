@@ -170,7 +170,7 @@ fn file_id(path: &Path) -> io::Result<(u64, u64)> {
 
 fn refused(path: &Path, error: LockError) -> SnapshotError {
     match error {
-        LockError::Busy { waited_ms } => SnapshotError::Busy {
+        LockError::Busy { waited_ms, .. } => SnapshotError::Busy {
             waited_ms,
             holder: fs::read_to_string(path.join(LOCK))
                 .ok()

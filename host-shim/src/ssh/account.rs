@@ -47,6 +47,7 @@ impl Connection {
             timeout: self.target().connect_timeout,
             head_limit: 64 << 10,
             tail_limit: 0,
+            mark: None,
         };
         let outcome = self.exec(request, CancellationToken::new()).await?;
         if outcome.end != End::Exit(0) {

@@ -27,7 +27,7 @@ pub use auth::Login;
 pub use connection::Connection;
 pub use dial::fetch_host_key;
 pub use error::SshError;
-pub use exec::{End, Ended, ExecOutcome, ExecRequest, Printed, Program};
+pub use exec::{End, Ended, ExecOutcome, ExecRequest, LeftProcess, Printed, Program, Survey};
 pub use host_key::{HostKey, HostKeyError};
 pub use pool::{Pool, PoolConfig};
 pub use sftp::{

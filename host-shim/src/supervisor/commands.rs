@@ -38,6 +38,7 @@ impl Call {
         }
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
+        self.settle_commands(action, &connection).await;
 
         let mut program = Program::Script(spec.command.clone());
         if verdict.decision == Decision::AutoAllow {
@@ -61,6 +62,7 @@ impl Call {
                 .text("shell", &action.record().shell)
                 .number("timeout", u64::from(spec.timeout_ms))
                 .finish(),
+            host_key: Some(connection.host_key().fingerprint()),
             run_as: accounts(&verdict),
             ..journal::Operation::default()
         };
@@ -78,6 +80,7 @@ impl Call {
             cwd: spec.cwd,
             timeout: Duration::from_millis(u64::from(spec.timeout_ms)),
             unasked: self.changes_nothing(&verdict)?,
+            as_others: !verdict.run_as.is_empty(),
             keep: KEEP_FOR_MODEL,
         });
         Ok(Permit::new(action, connection, plan, &verdict, operation))
@@ -163,6 +166,7 @@ impl Call {
                 )
                 .number("timeout", u64::from(spec.timeout_ms))
                 .finish(),
+            host_key: Some(connection.host_key().fingerprint()),
             run_as: accounts(&verdict),
             ..journal::Operation::default()
         };
@@ -180,6 +184,7 @@ impl Call {
             cwd: None,
             timeout: Duration::from_millis(u64::from(spec.timeout_ms)),
             unasked: self.changes_nothing(&verdict)?,
+            as_others: !verdict.run_as.is_empty(),
             keep: KEEP_FOR_TOOL,
         });
         Ok(Permit::new(action, connection, plan, &verdict, operation))

@@ -13,14 +13,16 @@ use super::action::{Action, Ending, Facts};
 use super::as_root;
 use super::call::Call;
 use super::digest::sha256;
+use super::envelope::LeftRunning;
 use super::failure::{ended, failure};
 use super::permit::{ExecPlan, Permit, Plan};
+use crate::approvals::escape_line;
 use crate::engine::contract::{
     Content, Ended, ExecResult, Failure, FailureCode, FileInfo, FileKind, Listing, Output, Printed,
     ReadSpec, StatResult,
 };
-use crate::journal::Durability;
-use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Pool, SshError};
+use crate::journal::{Durability, Redactor};
+use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SshError};
 
 /// Directories below the root that a walk goes down to.
 const WALK_DEPTH_MAX: usize = 64;
@@ -48,6 +50,7 @@ impl Call {
         let run = Run {
             cancel: self.cancel().clone(),
             pool: self.resources().pool().clone(),
+            redactor: self.resources().redactor()?,
         };
         // The task owns the command: it goes on, and settles, whatever becomes of
         // the guest that asked for it.
@@ -82,6 +85,8 @@ impl Call {
             return read_as_root(&permit, spec).await;
         }
         let sftp = permit.connection.sftp().await?;
+        self.settle_before_reading(&permit.action, &permit.connection, &sftp, &spec.path)
+            .await;
         let attributes = sftp.stat(&spec.path).await?;
         match attributes.kind {
             ssh::FileKind::File => {}
@@ -265,6 +270,7 @@ async fn read_as_root(permit: &Permit, spec: &ReadSpec) -> Result<Content, Failu
 struct Run {
     cancel: CancellationToken,
     pool: Pool,
+    redactor: Redactor,
 }
 
 impl Run {
@@ -304,10 +310,29 @@ impl Run {
             timeout,
             head_limit: plan.keep.0,
             tail_limit: plan.keep.1,
+            mark: Some(action.id().to_owned()),
         };
-        let outcome = self.start(action, connection, request).await?;
+        let mut outcome = self.start(action, connection, request).await?;
+        if plan.as_others {
+            outcome.end = without_proof(outcome.end);
+        }
+        for process in &mut outcome.left {
+            process.command = self.redactor.text(&process.command);
+        }
         action.note_facts(|facts| note_outcome(facts, &outcome));
         conclude(outcome, timeout)
+    }
+}
+
+/// What can be said of a command of which parts run as another account: such
+/// processes take no signal from the login's, leave its process group where sudo
+/// gives them a terminal of their own, and show nothing, so an empty group proves
+/// nothing.
+fn without_proof(end: End) -> End {
+    match end {
+        End::TimedOut(ssh::Ended::GroupGone) => End::TimedOut(ssh::Ended::MayRun),
+        End::Cancelled(ssh::Ended::GroupGone) => End::Cancelled(ssh::Ended::MayRun),
+        other => other,
     }
 }
 
@@ -318,10 +343,18 @@ fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failu
         stderr: printed(&outcome.stderr),
         duration_ms: millis(outcome.duration),
     };
+    let running = name_left(&outcome.left);
     let stopped = |code, what: String, process: ssh::Ended| {
-        let (state, fate) = match process {
-            ssh::Ended::GroupGone => (Ended::GroupGone, "its process group is gone"),
-            ssh::Ended::MayRun => (Ended::MayRun, "part of it may still be running"),
+        let (state, fate) = match (process, &running) {
+            (ssh::Ended::GroupGone, _) => {
+                (Ended::GroupGone, "its process group is gone".to_owned())
+            }
+            (ssh::Ended::MayRun, Some(running)) => {
+                (Ended::MayRun, format!("still running: {running}"))
+            }
+            (ssh::Ended::MayRun, None) => {
+                (Ended::MayRun, "part of it may still be running".to_owned())
+            }
         };
         let next = match process {
             ssh::Ended::GroupGone => {
@@ -338,13 +371,13 @@ fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failu
             exit_code: Some(status),
             signal: None,
             output,
-            note: outcome.note,
+            note: note(outcome.note.as_deref(), running.as_deref()),
         }),
         End::Signal(name) => Ok(ExecResult {
             exit_code: None,
             signal: Some(name),
             output,
-            note: outcome.note,
+            note: note(outcome.note.as_deref(), running.as_deref()),
         }),
         End::TimedOut(process) => stopped(
             FailureCode::ExecTimeout,
@@ -367,6 +400,23 @@ fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failu
     }
 }
 
+/// The processes a command left, for a sentence; none where there are none.
+pub(super) fn name_left(left: &[LeftProcess]) -> Option<String> {
+    let names: Vec<String> = left
+        .iter()
+        .map(|process| format!("{} `{}`", process.pid, escape_line(&process.command)))
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn note(note: Option<&str>, running: Option<&str>) -> Option<String> {
+    match (note, running) {
+        (Some(note), Some(running)) => Some(format!("{note}; still running: {running}")),
+        (None, Some(running)) => Some(format!("still running: {running}")),
+        (note, None) => note.map(str::to_owned),
+    }
+}
+
 fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
     let execution = &mut facts.execution;
     execution.completed = matches!(outcome.end, End::Exit(_) | End::Signal(_));
@@ -379,7 +429,16 @@ fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
     execution.stdout_truncated = Some(is_cut(&outcome.stdout));
     execution.stderr_truncated = Some(is_cut(&outcome.stderr));
     execution.duration_ms = Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
-    facts.note.clone_from(&outcome.note);
+    execution.left_running = outcome
+        .left
+        .iter()
+        .map(|process| LeftRunning {
+            pid: process.pid,
+            command: escape_line(&process.command),
+        })
+        .collect();
+    facts.note = note(outcome.note.as_deref(), name_left(&outcome.left).as_deref());
+    facts.group = (outcome.end == End::Lost).then_some(outcome.group);
     facts.ended = match &outcome.end {
         End::TimedOut(ssh::Ended::GroupGone) | End::Cancelled(ssh::Ended::GroupGone) => {
             Some("group-gone")

@@ -28,10 +28,12 @@ mod envelope;
 mod failure;
 mod keep;
 mod layers;
+mod lease;
 mod names;
 mod paths;
 mod permit;
 mod place;
+mod reconcile;
 mod replace;
 mod replay;
 mod resources;
@@ -45,7 +47,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
 pub use call::Call;
-pub use envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+pub use envelope::{
+    Audit, Envelope, Execution, LeftRunning, SettledEarlier, SnapshotStatus, Status,
+};
 pub use failure::{code_name, failure};
 pub use permit::Permit;
 pub use resources::{Prompt, Resources, ResourcesError};

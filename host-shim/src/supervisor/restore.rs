@@ -152,6 +152,7 @@ impl Call {
                 if resolved != request.path && self.was_as_root(&server, &resolved).await? {
                     return Ok(None);
                 }
+                self.take_turn(&action, &connection, &resolved).await?;
                 let present = present(&sftp, &resolved).await?;
                 Ok(Some((resolved, present)))
             };
@@ -168,8 +169,12 @@ impl Call {
         }
         if as_root {
             self.require_sudo(&action)?;
+            (path, _) = as_root::look(&connection, &request.path).await?;
+            self.take_turn(&action, &connection, &path).await?;
             (path, now) = as_root::look(&connection, &request.path).await?;
         }
+        self.settle_before_writing(&action, &connection, &path, now.as_ref())
+            .await?;
         let history = kept_of(&snapshots, &server, &path).await?;
         let latest = history.first().ok_or_else(|| {
             failure(

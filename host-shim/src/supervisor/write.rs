@@ -41,13 +41,18 @@ impl Call {
         }
         let connection = self.connection(action).await?;
         let (path, before) = if spec.sudo {
+            let (path, _) = as_root::look(&connection, &spec.path).await?;
+            self.take_turn(action, &connection, &path).await?;
             as_root::look(&connection, &spec.path).await?
         } else {
             let sftp = connection.sftp().await?;
             let path = resolve(&sftp, &spec.path).await?;
+            self.take_turn(action, &connection, &path).await?;
             let before = present(&sftp, &path).await?;
             (path, before)
         };
+        self.settle_before_writing(action, &connection, &path, before.as_ref())
+            .await?;
         check_base(&spec, before.as_ref())?;
         let mode = spec.mode.unwrap_or_else(|| {
             before
@@ -94,6 +99,8 @@ impl Call {
         operation.run_as = accounts(&verdict);
         operation.base_sha256.clone_from(&plan.before_sha256);
         operation.new_sha256.clone_from(&plan.after_sha256);
+        operation.mode = plan.after.as_ref().map(|after| after.mode);
+        operation.host_key = Some(connection.host_key().fingerprint());
         operation.digest = self
             .digester("write", action, &connection)
             .text("path", &plan.path)

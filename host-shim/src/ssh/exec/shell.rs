@@ -17,6 +17,9 @@ use super::script;
 /// What rc files may print before the shell is ready.
 const NOISE_LIMIT: usize = 256 << 10;
 
+/// Most lines a script of ours prints.
+const LINES_LIMIT: usize = 4096;
+
 /// Bytes of that noise shown when the shell never comes.
 const DETAIL_LIMIT: usize = 300;
 
@@ -129,6 +132,40 @@ impl Shell {
                     if out.len() > NOISE_LIMIT {
                         break;
                     }
+                }
+            }
+            Err(SshError::ConnectionLost { started: true })
+        };
+        tokio::time::timeout(limit, conversation)
+            .await
+            .unwrap_or(Err(SshError::ConnectionLost { started: true }))
+    }
+
+    /// Runs a script of ours that ends with `NONCE end`, and returns what it
+    /// printed after the nonce, line by line, without that end.
+    pub(super) async fn collect(
+        mut self,
+        script: String,
+        limit: Duration,
+    ) -> Result<Vec<String>, SshError> {
+        let conversation = async {
+            self.channel.send(script.into_bytes()).await?;
+            let mut out = Vec::new();
+            let mut lines = Vec::new();
+            while let Some(message) = self.channel.wait().await {
+                let ChannelMsg::Data { data } = message else {
+                    continue;
+                };
+                out.extend_from_slice(&data);
+                while let Some((line, rest)) = marked_line(&out, &self.nonce) {
+                    if line == "end" {
+                        return Ok(lines);
+                    }
+                    lines.push(line.to_owned());
+                    out = rest.to_vec();
+                }
+                if out.len() > NOISE_LIMIT || lines.len() > LINES_LIMIT {
+                    break;
                 }
             }
             Err(SshError::ConnectionLost { started: true })

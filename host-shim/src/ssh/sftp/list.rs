@@ -12,11 +12,13 @@ use super::error::{SftpError, shortened};
 use super::session::{Sftp, checked};
 use crate::ssh::error::SshError;
 
-/// Entries and bytes of names read from one directory at most. One entry costs
-/// some 150 bytes besides its name, and a walk reads 16 directories at once.
+/// Entries read from one directory at most, bytes of their names, and bytes in
+/// all: servers send an `ls -l` line with each. One entry costs some 150 bytes of
+/// memory besides its name, and a walk reads 16 directories at once.
 const MAX_ENTRIES: usize = 200_000;
 const MAX_NAMES: usize = 16 << 20;
-const LIMITS: &str = "200,000 names or 16 MiB of them";
+const MAX_BYTES: usize = 64 << 20;
+const LIMITS: &str = "200,000 names, 16 MiB of names or 64 MiB in all";
 
 /// Longest name used, in bytes. File systems allow 255 characters, which are
 /// 1,020 bytes at most.
@@ -73,7 +75,7 @@ impl Sftp {
 
     async fn entries(&self, path: &str, handle: &str) -> Result<Vec<DirEntry>, SftpError> {
         let mut entries = Vec::new();
-        let mut names = 0;
+        let (mut names, mut bytes) = (0, 0);
         loop {
             let batch = match self.raw().readdir(handle).await {
                 Ok(batch) => batch.files,
@@ -95,7 +97,8 @@ impl Sftp {
                     });
                 }
                 names += file.filename.len();
-                if entries.len() == MAX_ENTRIES || names > MAX_NAMES {
+                bytes += file.filename.len() + file.longname.len();
+                if entries.len() == MAX_ENTRIES || names > MAX_NAMES || bytes > MAX_BYTES {
                     return Err(SftpError::Endless {
                         path: path.to_owned(),
                         limit: LIMITS,

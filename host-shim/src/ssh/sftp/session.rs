@@ -89,7 +89,7 @@ impl Sftp {
         let version = raw
             .init()
             .await
-            .map_err(|error| unavailable(&error.to_string()))?;
+            .map_err(|_| unavailable("it does not answer as SFTP version 3 does"))?;
         if version.version != 3 {
             return Err(unavailable(&format!(
                 "the server speaks SFTP version {}, not 3",
@@ -201,6 +201,14 @@ impl Sftp {
     /// As the server answers.
     pub async fn stat(&self, path: &str) -> Result<Attrs, SshError> {
         Ok(self.with_names(self.stat_plain(path).await?).await)
+    }
+
+    /// Kind of what the name leads to, links followed.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn kind(&self, path: &str) -> Result<FileKind, SshError> {
+        Ok(self.stat_plain(path).await?.kind)
     }
 
     /// As [`Sftp::stat`], without looking up names.

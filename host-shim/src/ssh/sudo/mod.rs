@@ -219,6 +219,7 @@ impl RootFiles {
             timeout: LIMIT,
             head_limit: keep,
             tail_limit: 0,
+            mark: None,
         };
         // Once it is under way it comes to its end: what a cancelled script did
         // would have to be found out.

@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) kind: usize,
     /// Holds no wildcard.
     plain: bool,
+    /// One component, at any depth.
+    single: bool,
     /// Bit `n` is set if the `n`th letter of the alphabet occurs.
     letters: u32,
 }
@@ -63,6 +65,7 @@ const fn entries() -> [Entry; COUNT] {
         text: "",
         kind: 0,
         plain: false,
+        single: false,
         letters: 0,
     }; COUNT];
     let mut next = 0;
@@ -78,10 +81,12 @@ const fn entries() -> [Entry; COUNT] {
             }
             let mut to = from;
             let mut plain = true;
+            let mut single = true;
             let mut letters = 0;
             let mut in_set = false;
             while to < bytes.len() && !is_blank(bytes[to]) {
                 plain = plain && !is_wild(bytes[to]);
+                single = single && bytes[to] != b'/';
                 in_set = (in_set || bytes[to] == b'[') && bytes[to] != b']';
                 if !in_set {
                     letters |= letter(bytes[to]);
@@ -92,6 +97,7 @@ const fn entries() -> [Entry; COUNT] {
                 text: list.split_at(to).0.split_at(from).1,
                 kind,
                 plain,
+                single,
                 letters,
             };
             next += 1;
@@ -157,6 +163,13 @@ const fn letter(byte: u8) -> u32 {
     }
 }
 
+/// Components of which the letters are noted one by one.
+const LONGEST: usize = 40;
+
+fn letters_of(text: &str) -> u32 {
+    text.bytes().fold(0, |letters, byte| letters | letter(byte))
+}
+
 /// FNV-1a over the lower-case letters of a pattern.
 const SEED: u32 = 0x811c_9dc5;
 
@@ -183,16 +196,30 @@ pub(super) fn kind_of_last(name: &[Component<'_>]) -> Option<usize> {
 /// starts at 0.
 fn kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
     let below = &name[from..];
-    let letters = below
-        .iter()
-        .flat_map(|component| component.text.bytes())
-        .fold(0, |letters, byte| letters | letter(byte));
+    let mut letters = [!0; LONGEST];
+    for (letters, component) in letters.iter_mut().zip(below) {
+        *letters = letters_of(component.text);
+    }
+    // A longer name may have any letter further down.
+    let in_all = match below.len() {
+        0..=LONGEST => letters[..below.len()].iter().fold(0, |all, one| all | one),
+        _ => !0,
+    };
+    let covers = |entry: &Entry| {
+        if !entry.single || below.len() > LONGEST {
+            return pattern::covers(entry.text, below);
+        }
+        let mut components = below.iter().zip(&letters);
+        components.any(|(component, letters)| {
+            entry.letters & !letters == 0 && pattern::could_name(entry.text, component)
+        })
+    };
     // The entries stand in the order of their kinds.
     let wild = ENTRIES.iter().find(|entry| {
         !entry.plain
-            && entry.letters & !letters == 0
+            && entry.letters & !in_all == 0
             && (from == 0 || !entry.text.starts_with('/'))
-            && pattern::covers(entry.text, below)
+            && covers(entry)
     });
     let wild = wild.map(|entry| entry.kind);
     match (plain_kind_from(name, from), wild) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::lex::Word;
 use super::super::scan::{Shape, scan};
-use super::super::types::{Decision, Request, Rule, RuleOrigin, Rulebook, Subject};
+use super::super::types::{Decision, Request, Rule, RuleOrigin, Rulebook, Subject, Sudo};
 use super::super::verdict::{classify, explain};
 use super::{command, request};
 
@@ -169,8 +169,9 @@ fn subject() -> impl Strategy<Value = Subject> {
         directory(),
         proptest::option::of(path),
         tool,
+        proptest::option::of(proptest::sample::select(vec![Sudo::Never, Sudo::Ask])),
     )
-        .prop_map(|(request, cwd, home, resolved, tool)| Subject {
+        .prop_map(|(request, cwd, home, resolved, tool, sudo)| Subject {
             request,
             server: "prod-a".to_owned(),
             tool: tool.to_owned(),
@@ -178,6 +179,7 @@ fn subject() -> impl Strategy<Value = Subject> {
             cwd,
             home,
             resolved,
+            sudo,
         })
 }
 

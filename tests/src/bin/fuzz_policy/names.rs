@@ -5,7 +5,6 @@
 //! (`supervisor/names`), so that the fuzzer runs what would run. It judges nothing.
 
 use std::fs;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use crate::sandbox::Seen;
@@ -59,8 +58,9 @@ fn leads_to(path: &str, cwd: &str) -> Option<String> {
     let real = fs::canonicalize(&full).ok()?;
     let kind = fs::metadata(&real).ok()?.file_type();
     let real = real.to_str()?.to_owned();
-    if kind.is_fifo() && !real.starts_with("/dev/") {
-        return Some(format!("/dev/fd{real}"));
+    let made_up = ["/dev/", "/proc/", "/sys/"];
+    if !(kind.is_file() || kind.is_dir()) && !made_up.iter().any(|top| real.starts_with(top)) {
+        return Some(format!("/dev/special{real}"));
     }
     (real != normal(full.to_str()?)).then_some(real)
 }

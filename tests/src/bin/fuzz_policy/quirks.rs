@@ -107,6 +107,11 @@ const QUIRKS: &[(&str, &str, &str)] = &[
         "memory of its own, to learn how such memory is named",
     ),
     (
+        "blkid",
+        "does not end",
+        "opens what it is named as a device; a pipe there blocks until the time limit",
+    ),
+    (
         "tune2fs dumpe2fs",
         "BLKDISCARDZEROES",
         "a question to the disk",
