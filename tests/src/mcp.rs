@@ -73,11 +73,13 @@ impl RawMcp {
     #[must_use]
     pub fn session(cli: &Cli, version: &str, capabilities: &Value) -> (Self, Value) {
         let mut mcp = Self::start(cli);
-        mcp.send(&json!({"jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": {
-            "protocolVersion": version,
-            "capabilities": capabilities,
-            "clientInfo": {"name": "raw", "version": "1"},
-        }}));
+        mcp.send(
+            &json!({"jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": {
+                "protocolVersion": version,
+                "capabilities": capabilities,
+                "clientInfo": {"name": "raw", "version": "1"},
+            }}),
+        );
         let hello = mcp.response(&json!("hello"));
         mcp.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         (mcp, hello["result"].clone())
@@ -193,7 +195,12 @@ fn sdk_modules() -> PathBuf {
 pub fn sdk_session(cli: &Cli, sdk: &str, plan: &Value) -> Option<Value> {
     let package = if sdk == "v1" { "sdk" } else { "client" };
     let node = Command::new("node").arg("--version").output();
-    if node.is_err() || !sdk_modules().join("@modelcontextprotocol").join(package).exists() {
+    if node.is_err()
+        || !sdk_modules()
+            .join("@modelcontextprotocol")
+            .join(package)
+            .exists()
+    {
         eprintln!("skipped: @modelcontextprotocol/{package} and Node.js are needed");
         return None;
     }
@@ -218,9 +225,6 @@ pub fn sdk_session(cli: &Cli, sdk: &str, plan: &Value) -> Option<Value> {
         .expect("node was found above");
     let text = String::from_utf8_lossy(&output.stdout);
     Some(serde_json::from_str(&text).unwrap_or_else(|error| {
-        panic!(
-            "{error}: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        )
+        panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr))
     }))
 }

@@ -19,7 +19,10 @@ fn a_person_at_the_client_agrees() {
             let replies = [Reply::Allow, Reply::Allow];
             let client = Client::with_person(&rig.cli, era, &replies).await;
             let ended = client.exec("touch /nowhere/at/all\u{202e}").await;
-            assert_eq!(ended["code"], "POLICY_REJECTED", "not even asked: {ended:#}");
+            assert_eq!(
+                ended["code"], "POLICY_REJECTED",
+                "not even asked: {ended:#}"
+            );
 
             let plain = touch.trim_end_matches('\u{200b}');
             let ended = client.exec(plain).await;

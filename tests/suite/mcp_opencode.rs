@@ -1,7 +1,9 @@
 //! OpenCode's own MCP client, without the plugin: nothing there asks, so the
 //! helper itself refuses and a person answers elsewhere.
 
-use openshell_tests::{Cli, OpenCode, OpenCodeOptions, ScriptedModel, Sshd, SshdOptions, Step, binary};
+use openshell_tests::{
+    Cli, OpenCode, OpenCodeOptions, ScriptedModel, Sshd, SshdOptions, Step, binary,
+};
 use serde_json::{Value, json};
 
 use crate::mcp_pending::{allow_all, kept, recorded};
@@ -61,7 +63,9 @@ fn opencode_as_a_plain_mcp_client_cannot_approve() {
     let asks = kept(&cli);
     assert_eq!(asks.len(), 1, "{asks:#?}");
     assert!(
-        asks[0]["client"].as_str().is_some_and(|client| client.contains("opencode")),
+        asks[0]["client"]
+            .as_str()
+            .is_some_and(|client| client.contains("opencode")),
         "{asks:#?}"
     );
     allow_all(&cli);

@@ -51,7 +51,10 @@ fn a_grant_out_of_band_lets_the_same_call_pass_once() {
         let id = asks[0]["id"].as_str().expect("an id");
         // Nothing a model reads approves by being copied.
         let told = refused.to_string();
-        assert!(!told.contains(&id[..6]) && !told.contains("allow"), "{told}");
+        assert!(
+            !told.contains(&id[..6]) && !told.contains("allow"),
+            "{told}"
+        );
         let question = asks[0]["question"].as_str().expect("words");
         assert!(question.contains(&format!("$ {append}\n")), "{question}");
         assert_eq!(asks[0]["client"], "rig 1⟦U+001B⟧[2J");
@@ -179,10 +182,19 @@ fn an_agent_neither_reads_nor_answers_what_waits() {
 fn a_person_goes_through_what_waits_at_a_terminal() {
     let rig = Rig::start();
     let command = |name: &str| format!("touch {}", rig.path(name));
-    let write = rig.on("remote_write_file", &rig.path("file"), json!({"content": "x\n"}), &["--defer"]);
+    let write = rig.on(
+        "remote_write_file",
+        &rig.path("file"),
+        json!({"content": "x\n"}),
+        &["--defer"],
+    );
     ended(&write, 3, "APPROVAL_REQUIRED");
     for name in ["no", "later"] {
-        ended(&rig.exec(&command(name), &["--defer"]), 3, "APPROVAL_REQUIRED");
+        ended(
+            &rig.exec(&command(name), &["--defer"]),
+            3,
+            "APPROVAL_REQUIRED",
+        );
     }
     let Some(mut terminal) = Terminal::start(&rig.cli, &["approvals"]) else {
         return;
@@ -204,12 +216,20 @@ fn a_person_goes_through_what_waits_at_a_terminal() {
     let output = terminal.finish();
     assert_eq!(output.status, 0, "{output:?}");
 
-    let states: Vec<Value> = kept(&rig.cli).iter().map(|ask| ask["state"].clone()).collect();
+    let states: Vec<Value> = kept(&rig.cli)
+        .iter()
+        .map(|ask| ask["state"].clone())
+        .collect();
     assert_eq!(states, ["allowed", "rejected", "waiting"]);
     let refused = rig.exec(&command("no"), &["--defer"]);
     ended(&refused, 3, "APPROVAL_REJECTED");
     assert!(refused.stdout.contains("Nothing at all."), "{refused:?}");
-    let written = rig.on("remote_write_file", &rig.path("file"), json!({"content": "x\n"}), &["--defer"]);
+    let written = rig.on(
+        "remote_write_file",
+        &rig.path("file"),
+        json!({"content": "x\n"}),
+        &["--defer"],
+    );
     ended(&written, 0, "");
     assert_eq!(rig.content("file"), b"x\n");
 }

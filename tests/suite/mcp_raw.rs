@@ -99,7 +99,10 @@ fn mistakes_are_answered_and_never_fatal() {
         (b"[]\n", -32600),
         (b"7\n", -32600),
         (b"{}\n", -32600),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}\n", -32600),
+        (
+            b"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}\n",
+            -32600,
+        ),
         (b"{\"id\":1,\"method\":7}\n", -32600),
     ];
     for (line, expected) in lines {
@@ -115,7 +118,11 @@ fn mistakes_are_answered_and_never_fatal() {
     let calls = [
         ("tools/call", json!({}), -32602),
         ("tools/call", json!({"name": "remote_reboot"}), -32602),
-        ("tools/call", json!({"name": "remote_stat", "arguments": []}), -32602),
+        (
+            "tools/call",
+            json!({"name": "remote_stat", "arguments": []}),
+            -32602,
+        ),
         ("no/such", json!({}), -32601),
         (
             "tools/call",
@@ -218,9 +225,18 @@ fn under_one_key_nothing_runs_twice() {
     allow_all(&rig.cli);
     assert_eq!(call(2, append.clone(), &key)["status"], "ok");
     let again = call(3, append.clone(), &key);
-    assert_eq!((&again["status"], &again["replayed"]), (&json!("ok"), &json!(true)));
-    assert_eq!(call(4, format!("echo y >> {file}"), &key)["code"], "CONFLICT");
-    assert_eq!(call(5, append, &unique("key-"))["code"], "APPROVAL_REQUIRED");
+    assert_eq!(
+        (&again["status"], &again["replayed"]),
+        (&json!("ok"), &json!(true))
+    );
+    assert_eq!(
+        call(4, format!("echo y >> {file}"), &key)["code"],
+        "CONFLICT"
+    );
+    assert_eq!(
+        call(5, append, &unique("key-"))["code"],
+        "APPROVAL_REQUIRED"
+    );
     assert_eq!(rig.content("lines"), b"x\n");
 }
 

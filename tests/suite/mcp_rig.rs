@@ -82,7 +82,8 @@ impl ClientHandler for Person {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop_front();
-        let accept = |content: Value| ElicitResult::new(ElicitationAction::Accept).with_content(content);
+        let accept =
+            |content: Value| ElicitResult::new(ElicitationAction::Accept).with_content(content);
         Ok(match reply.expect("every question has an answer") {
             Reply::Allow => accept(json!({"decision": "allow once"})),
             Reply::Reject(None) => accept(json!({"decision": "reject"})),

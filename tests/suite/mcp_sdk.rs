@@ -68,12 +68,17 @@ fn an_sdk_without_dialogs_is_answered_out_of_band() {
         assert_eq!(refused["structuredContent"]["code"], "APPROVAL_REQUIRED");
         let asks = kept(&rig.cli);
         assert!(
-            asks[0]["client"].as_str().is_some_and(|name| name.starts_with("sdk-")),
+            asks[0]["client"]
+                .as_str()
+                .is_some_and(|name| name.starts_with("sdk-")),
             "{asks:#?}"
         );
         allow_all(&rig.cli);
         let seen = sdk_session(&rig.cli, sdk, &plan).expect("it was there");
-        assert_eq!(seen["results"][0]["structuredContent"]["status"], "ok", "{seen:#}");
+        assert_eq!(
+            seen["results"][0]["structuredContent"]["status"], "ok",
+            "{seen:#}"
+        );
         assert!(rig.exists("touched"));
     }
 }
@@ -92,6 +97,9 @@ fn an_sdk_makes_hundreds_of_calls() {
     let results = seen["results"].as_array().expect("a list");
     assert_eq!(results.len(), 264);
     for result in results {
-        assert_eq!(result["structuredContent"]["data"]["stdout"], "content\n", "{result}");
+        assert_eq!(
+            result["structuredContent"]["data"]["stdout"], "content\n",
+            "{result}"
+        );
     }
 }

@@ -56,11 +56,7 @@ enum ApprovalsCommand {
     },
 }
 
-pub(crate) fn run(
-    args: ApprovalsArgs,
-    context: &Context,
-    ui: Ui,
-) -> Result<ExitCode, CliError> {
+pub(crate) fn run(args: ApprovalsArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     require_person(context, "approvals")?;
     let desk = Desk {
         store: PendingStore::new(context.paths()),
@@ -143,8 +139,10 @@ impl Desk<'_> {
             )?;
             self.put(&ask);
             if crate::consent::ask("Let it happen, once? Type yes or no: ")? != "yes" {
-                return Err(CliError::new(Kind::Denied, "it was not allowed; it still waits")
-                    .next("`openshell approvals reject` says no for good."));
+                return Err(
+                    CliError::new(Kind::Denied, "it was not allowed; it still waits")
+                        .next("`openshell approvals reject` says no for good."),
+                );
             }
         }
         self.grant(&ask)?;
@@ -205,7 +203,10 @@ impl Desk<'_> {
     /// Shows a question whole, with who asks.
     fn put(&self, ask: &PendingAsk) {
         let origin = &ask.origin;
-        let from = origin.client.as_deref().unwrap_or("a client without a name");
+        let from = origin
+            .client
+            .as_deref()
+            .unwrap_or("a client without a name");
         let place = match &origin.workspace {
             Some(folder) => format!(" in {folder}"),
             None => String::new(),

@@ -52,13 +52,15 @@ pub(crate) fn run(args: CallArgs, context: &Context, ui: Ui) -> Result<ExitCode,
     let asker: Arc<dyn Asker> = if args.yes || args.no {
         Arc::new(FlagAsker { yes: args.yes })
     } else if args.defer {
-        Arc::new(supervisor.deferred(Origin {
-            door: "cli".to_owned(),
-            client: Some("openshell call".to_owned()),
-            workspace: workspace
-                .as_ref()
-                .map(|folder| escape_line(&folder.display().to_string())),
-        }))
+        Arc::new(
+            supervisor.deferred(Origin {
+                door: "cli".to_owned(),
+                client: Some("openshell call".to_owned()),
+                workspace: workspace
+                    .as_ref()
+                    .map(|folder| escape_line(&folder.display().to_string())),
+            }),
+        )
     } else {
         Arc::new(TerminalAsker)
     };

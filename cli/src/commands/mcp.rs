@@ -39,13 +39,7 @@ pub(crate) fn run(args: McpArgs, context: &Context) -> Result<ExitCode, CliError
         // The client may share our process group, and its Ctrl+C then reaches us
         // too; the end of the input, which follows, is what ends us in good order.
         tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
-        serve_mcp(
-            supervisor,
-            options,
-            tokio::io::stdin(),
-            tokio::io::stdout(),
-        )
-        .await
+        serve_mcp(supervisor, options, tokio::io::stdin(), tokio::io::stdout()).await
     });
     served.map_err(|error| CliError::failed(error.to_string()))?;
     // A blocked read of stdin must not keep the process alive.

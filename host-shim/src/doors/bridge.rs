@@ -103,7 +103,9 @@ pub(super) enum Frame {
     TooLong,
 }
 
-pub(super) async fn read_frame(input: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<Frame>> {
+pub(super) async fn read_frame(
+    input: &mut (impl AsyncBufRead + Unpin),
+) -> std::io::Result<Option<Frame>> {
     let mut line = Vec::new();
     let mut too_long = false;
     loop {

@@ -71,7 +71,8 @@ impl ClientAsker {
         context: &RequestContext<RoleServer>,
     ) -> Self {
         let client = context.client_info();
-        let client = client.map(|client| escape_line(&format!("{} {}", client.name, client.version)));
+        let client =
+            client.map(|client| escape_line(&format!("{} {}", client.name, client.version)));
         let workspace = door.options.workspace.as_ref();
         let origin = Origin {
             door: "mcp".to_owned(),
@@ -170,11 +171,7 @@ impl Asker for ClientAsker {
     }
 }
 
-fn way(
-    door: &Inner,
-    request: &CallToolRequestParams,
-    context: &RequestContext<RoleServer>,
-) -> Way {
+fn way(door: &Inner, request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> Way {
     // A client that names neither form nor URL means forms (revision 2025-06-18).
     let forms = context
         .client_capabilities()
@@ -281,14 +278,17 @@ fn form(message: String) -> ElicitRequestParams {
 fn message(shown: &Shown) -> Option<String> {
     let mut blocks = vec![shown.lines.join("\n")];
     blocks.extend(shown.diff.as_ref().map(|diff| diff.trim_end().to_owned()));
-    let mut text = format!("{}\n\n{}\n\n", "The agent asks for your approval.", indented(&shown.headline()));
+    let mut text = format!(
+        "{}\n\n{}\n\n",
+        "The agent asks for your approval.",
+        indented(&shown.headline())
+    );
     for block in &blocks {
         text.push_str(&indented(block));
         text.push_str("\n\n");
     }
     text.push_str(&format!("Why this asks:\n\n{}", indented(&shown.reason)));
-    let fits =
-        text.chars().count() <= DIALOG_CHARS_MAX && text.lines().count() <= DIALOG_LINES_MAX;
+    let fits = text.chars().count() <= DIALOG_CHARS_MAX && text.lines().count() <= DIALOG_LINES_MAX;
     fits.then_some(text)
 }
 
@@ -315,9 +315,8 @@ mod tests {
             answer(Accept, Some(json!({"decision": ALLOW, "feedback": "x"}))),
             granted
         );
-        let rejected = |text: Option<&str>| {
-            Answer::Rejected(Answerer::Person, text.map(str::to_owned))
-        };
+        let rejected =
+            |text: Option<&str>| Answer::Rejected(Answerer::Person, text.map(str::to_owned));
         let table = [
             (Accept, Some(json!({"decision": REJECT})), rejected(None)),
             (

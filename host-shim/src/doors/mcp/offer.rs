@@ -53,10 +53,7 @@ fn shorten(property: &mut JsonObject) {
     // No model asks for a negative length.
     property.remove("minimum");
     let described = property.get("description").and_then(Value::as_str);
-    let Some((_, shorter)) = SHORTER
-        .iter()
-        .find(|(whole, _)| described == Some(*whole))
-    else {
+    let Some((_, shorter)) = SHORTER.iter().find(|(whole, _)| described == Some(*whole)) else {
         return;
     };
     match shorter {

@@ -163,7 +163,11 @@ async fn a_call_that_waits_for_a_person_leaves_its_key_free() {
         ended.outcome.code = Some("APPROVAL_REQUIRED".to_owned());
         Event::Outcome(ended)
     };
-    for event in [intent("A", Some("a")), refused("A"), intent("A2", Some("a"))] {
+    for event in [
+        intent("A", Some("a")),
+        refused("A"),
+        intent("A2", Some("a")),
+    ] {
         journal.append(event, Durability::Synced).await.unwrap();
     }
     // Something was begun: whatever the code says, it is not begun again.
