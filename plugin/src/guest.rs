@@ -150,6 +150,7 @@ impl From<policy::Verdict> for wit::Verdict {
             stages: verdict.stages,
             globs: verdict.globs,
             run_as: verdict.run_as,
+            segments: verdict.segments,
         }
     }
 }

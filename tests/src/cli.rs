@@ -18,10 +18,13 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::Sshd;
+use crate::secrets::{self, Kind, Run};
 
 /// How long one run may take; only a hang takes longer.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
@@ -62,6 +65,13 @@ impl Output {
     }
 }
 
+impl Drop for Cli {
+    fn drop(&mut self) {
+        // A rotation may have brought another one.
+        self.note_keys();
+    }
+}
+
 impl Default for Cli {
     fn default() -> Self {
         Self::new()
@@ -78,16 +88,29 @@ impl Cli {
         let cli = Self::without_key();
         let made = cli.run(["key", "init", "--file", &cli.key_file().to_string_lossy()]);
         assert_eq!(made.status, 0, "key init: {made:?}");
+        cli.note_keys();
         cli
+    }
+
+    /// Notes the master keys that lie in the installation's directory, which is
+    /// where tests put them.
+    fn note_keys(&self) {
+        let entries = std::fs::read_dir(self.dir.path()).into_iter().flatten();
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let key = std::fs::read_to_string(&path).unwrap_or_default();
+            if path.extension().is_some_and(|end| end == "key")
+                && let Ok(key) = STANDARD.decode(key.trim())
+                && key.len() == 32
+            {
+                secrets::note_file(Kind::MasterKey, &key, &path);
+            }
+        }
     }
 
     /// An installation that lacks the master key's file.
     #[must_use]
     pub fn without_key() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("openshell-cli-")
-            .tempdir()
-            .expect("a temporary directory");
+        let dir = secrets::directory("openshell-cli-");
         for name in ["home", "files"] {
             std::fs::create_dir(dir.path().join(name)).expect("the directory is new");
         }
@@ -315,8 +338,13 @@ pub fn finish_watched(mut child: Child) -> (Output, u64) {
     let limit = Instant::now() + RUN_LIMIT;
     let mut pause = Duration::from_millis(1);
     let mut memory = 0;
+    let run = Run::current();
+    let words = run.map(|_| std::fs::read(format!("/proc/{}/cmdline", child.id())));
     let status = loop {
         memory = memory_peak(child.id()).max(memory);
+        if let Some(run) = run {
+            run.look_at(child.id());
+        }
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() > limit => {
@@ -341,6 +369,14 @@ pub fn finish_watched(mut child: Child) -> (Output, u64) {
         stdout: text(stdout),
         stderr: text(stderr),
     };
+    if let (Some(run), Some(words)) = (run, words) {
+        let words = words.unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        run.transcript(
+            &words,
+            &[output.stdout.as_bytes(), output.stderr.as_bytes()],
+        );
+    }
     (output, memory)
 }
 

@@ -13,6 +13,7 @@ mod mcp;
 mod model;
 mod opencode;
 mod peer;
+pub mod secrets;
 mod sshd;
 mod sudoers;
 mod terminal;

@@ -35,6 +35,7 @@ pub(crate) fn key(dir: &Path, name: &str, kind: &[&str]) -> PathBuf {
     let mut words = vec!["-N", "", "-C", name, "-f", &file, "-t"];
     words.extend(kind);
     keygen(&words);
+    openshell_tests::secrets::note_private_key(&path);
     path
 }
 

@@ -154,6 +154,10 @@ impl Account {
     pub(crate) fn password(&self) -> String {
         use std::io::Write;
         let password = format!("pw-{}", unique());
+        openshell_tests::secrets::note(
+            openshell_tests::secrets::Kind::Password,
+            password.as_bytes(),
+        );
         let mut child = std::process::Command::new("chpasswd")
             .stdin(std::process::Stdio::piped())
             .spawn()

@@ -2,7 +2,7 @@
 //!
 //! What is fuzzed, and how, is the fuzzers' own business.
 
-use crate::{cargo, run};
+use crate::{cargo, run, setup};
 
 /// Runs the fuzzer that is named first, with the rest of the words.
 pub(crate) fn fuzz(rest: &[String]) -> Result<(), String> {
@@ -14,6 +14,8 @@ pub(crate) fn fuzz(rest: &[String]) -> Result<(), String> {
             "there is no fuzzer for {target:?}, only for policy"
         ));
     }
+    setup::wasm_target()?;
+    setup::debian_packages();
     run(cargo()
         .args(["run", "--quiet", "--package", "openshell-tests"])
         .args(["--bin", "fuzz_policy", "--", "run"])

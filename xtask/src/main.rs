@@ -14,7 +14,8 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask demo            set up what the demo needs and run it
 cargo xtask test [FILTER…]  set up what the tests need and run every test
-cargo xtask bench           measure warm calls beside OpenSSH's ControlMaster
+cargo xtask bench [calls|verdicts]
+                            measure warm calls beside OpenSSH's ControlMaster, and what verdicts cost
 cargo xtask bench journal   measure what a journal of a million events costs
 cargo xtask fuzz policy [--minutes N] [--seed S]
                             run what the policy allows in a sandbox and look for effects
@@ -96,7 +97,45 @@ fn test(filters: &[String]) -> Result<(), String> {
     } else {
         command.args(["test", "--workspace", "--no-fail-fast", "--"]);
     }
-    run(command.args(filters))
+    let left = Left::new()?;
+    let tested = run(command.args(filters).env("OPENSHELL_TEST_RUN", &left.0));
+    // Also after a failure: a secret that leaked is the worse news.
+    let scanned = left.scan(filters.is_empty());
+    tested.and(scanned)
+}
+
+/// What a run of the suites leaves, to be looked through for its secrets.
+struct Left(PathBuf);
+
+impl Left {
+    /// A new directory. Accounts that tests make must be able to reach below it,
+    /// and paths of sockets in it must be short.
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("openshell-run-{}", std::process::id()));
+        std::fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Looks for every secret in every file, and removes the files if there is
+    /// none. After a whole run, too few of either is a failure as well.
+    fn scan(self, whole: bool) -> Result<(), String> {
+        let mut command = cargo();
+        command
+            .args(["run", "--quiet", "--package", "openshell-tests"])
+            .args(["--bin", "scan", "--"])
+            .arg(&self.0);
+        if whole {
+            command.arg("--whole");
+        }
+        run(&mut command).map_err(|error| {
+            format!(
+                "{error}. A secret of the tests is where it must not be, or too little was looked \
+                 through; everything is kept in {}",
+                self.0.display()
+            )
+        })?;
+        std::fs::remove_dir_all(&self.0).map_err(|error| format!("{}: {error}", self.0.display()))
+    }
 }
 
 fn bench(rest: &[String]) -> Result<(), String> {

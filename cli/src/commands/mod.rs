@@ -31,6 +31,7 @@ mod server_plan;
 mod server_randomart;
 mod server_test;
 mod server_trust;
+mod snapshots;
 mod tools;
 mod trust;
 mod undo;
@@ -62,10 +63,13 @@ pub(crate) enum Command {
     Audit(audit::AuditCommand),
     /// Show the recorded changes of a file, a server, or everything
     History(history::HistoryArgs),
-    /// Show a recorded change of a file
+    /// Show a recorded change of a file, or what is different on the server now
     Diff(diff::DiffArgs),
-    /// Take back a recorded change of a file
+    /// Take back a recorded change of a file, or all that an action or a session changed
     Undo(undo::UndoArgs),
+    /// Share, check or pack the history that changes are undone from
+    #[command(subcommand)]
+    Snapshots(snapshots::SnapshotsCommand),
     /// Manage the registry's master key
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -93,6 +97,7 @@ impl Command {
             return demo::run(&args, *ui);
         }
         let context = Context::from_env()?;
+        let changes = matches!(self, Self::Call(_) | Self::Undo(_));
         let result = match self {
             Self::Server(command) => server::run(command, &context, *ui),
             Self::Call(args) => call::run(args, &context, *ui),
@@ -102,6 +107,7 @@ impl Command {
             Self::History(args) => history::run(&args, &context, *ui),
             Self::Diff(args) => diff::run(&args, &context, *ui),
             Self::Undo(args) => undo::run(args, &context, *ui),
+            Self::Snapshots(command) => snapshots::run(command, &context, *ui),
             Self::Key(command) => key::run(command, &context, *ui),
             Self::Doctor(args) => doctor::run(&args, &context, *ui),
             Self::Trust(args) => trust::run(&args, &context, *ui),
@@ -113,6 +119,9 @@ impl Command {
             Self::Demo(_) => Ok(ExitCode::SUCCESS),
         };
         context.close();
+        if changes {
+            context.tidy();
+        }
         result
     }
 }

@@ -200,6 +200,7 @@ fn undo(context: &Context, teller: &Teller<'_>, path: &str) -> Result<(), CliErr
         server: SERVER.to_owned(),
         path: path.to_owned(),
         to: None,
+        left: None,
         despite_drift: false,
         workspace: None,
     };

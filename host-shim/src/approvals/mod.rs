@@ -40,6 +40,9 @@ pub enum Matter {
         shown: String,
         /// As it will run.
         raw: String,
+        /// The simple commands in it, as far as they can be made out; escaped. A
+        /// standing "no" to any of them is one to the whole.
+        segments: Vec<String>,
         /// Directory, where one was given; escaped.
         cwd: Option<String>,
         /// In ms.

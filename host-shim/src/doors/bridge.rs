@@ -530,6 +530,7 @@ fn question_params(call: &Value, question: &Question) -> Value {
         Matter::Command {
             shown,
             raw,
+            segments,
             cwd,
             timeout_ms,
             simple,
@@ -538,6 +539,7 @@ fn question_params(call: &Value, question: &Question) -> Value {
             "kind": "exec",
             "command": shown,
             "rawCommand": raw,
+            "segments": segments,
             "cwd": cwd,
             "timeoutMs": timeout_ms,
             "simple": simple,

@@ -11,12 +11,13 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use git2::{ErrorClass, ErrorCode, ObjectType, OdbLookupFlags, Oid, Repository, Signature};
+use git2::{ErrorClass, ErrorCode, ObjectType, OdbLookupFlags, Oid, Signature};
 
 use super::error::SnapshotError;
 use super::history::{self, Kept};
 use super::message::{self, Kind, Message};
 use super::names;
+use super::objects::Objects;
 use super::seal;
 use super::state::{Change, FileState, Sealer};
 use super::store::Snapshots;
@@ -90,7 +91,7 @@ impl Snapshots {
     fn keep(
         &self,
         change: &Change<'_>,
-        decide: impl Fn(&Repository, Option<&Kept>) -> Result<Option<Kind>, SnapshotError>,
+        decide: impl Fn(&Objects, Option<&Kept>) -> Result<Option<Kind>, SnapshotError>,
     ) -> Result<SnapshotRef, SnapshotError> {
         self.check(change)?;
         let branch = names::reference(change.server)?;
@@ -160,7 +161,7 @@ impl Snapshots {
     /// Compares a file with what was last kept of it.
     fn compare(
         &self,
-        repo: &Repository,
+        repo: &Objects,
         last: &Kept,
         change: &Change<'_>,
     ) -> Result<Known, SnapshotError> {
@@ -193,7 +194,7 @@ impl Snapshots {
     /// The object that holds a content.
     fn blob(
         &self,
-        repo: &Repository,
+        repo: &Objects,
         change: &Change<'_>,
     ) -> Result<Option<(Oid, u32)>, SnapshotError> {
         let FileState::Present { content, metadata } = &change.state else {
@@ -218,7 +219,7 @@ impl Snapshots {
     /// Adds a commit; none where the branch moved meanwhile.
     fn commit(
         &self,
-        repo: &Repository,
+        repo: &Objects,
         branch: &str,
         tip: Option<Oid>,
         addition: &Addition<'_>,
@@ -230,34 +231,32 @@ impl Snapshots {
             prior,
         } = *addition;
         let blob = self.blob(repo, change)?;
-        let parent = tip.map(|tip| repo.find_commit(tip)).transpose()?;
-        let before = parent.as_ref().map(git2::Commit::tree).transpose()?;
+        let parent = tip.map(|tip| repo.commit(tip)).transpose()?;
+        let before = parent.as_ref().map(|parent| repo.tree(parent.tree_id()));
+        let before = before.transpose()?;
         let segments = names::segments(change.path)?;
         let root = match tree::put(repo, before.as_ref(), &segments, blob)? {
             Some(root) => root,
-            None => repo.treebuilder(None)?.write()?,
+            None => repo.git().treebuilder(None)?.write()?,
         };
         let author = Signature::now("openshell", "openshell@localhost")?;
         let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
         let text = message::compose(change, kind, prior);
-        let commit = repo.commit(
-            None,
-            &author,
-            &author,
-            &text,
-            &repo.find_tree(root)?,
-            &parents,
-        )?;
+        let commit =
+            repo.git()
+                .commit(None, &author, &author, &text, &repo.tree(root)?, &parents)?;
         let subject = text.lines().next().unwrap_or_default();
         let moved = match tip {
-            Some(tip) => repo.reference_matching(branch, commit, true, tip, subject),
-            None => repo.reference(branch, commit, false, subject),
+            Some(tip) => repo
+                .git()
+                .reference_matching(branch, commit, true, tip, subject),
+            None => repo.git().reference(branch, commit, false, subject),
         };
         match moved.map(|_| commit) {
             Ok(commit) => {
-                if tip.is_none() && repo.head().is_err() {
+                if tip.is_none() && repo.git().head().is_err() {
                     // Only so that git without a branch name shows something.
-                    let _ = repo.set_head(branch);
+                    let _ = repo.git().set_head(branch);
                 }
                 Ok(Some(commit))
             }
@@ -269,7 +268,7 @@ impl Snapshots {
             // this one has the turn.
             Err(error) if held(&error) && attempt + 1 < TRIES => {
                 if attempt + 2 == TRIES {
-                    let lock = repo.path().join(format!("{branch}.lock"));
+                    let lock = repo.git().path().join(format!("{branch}.lock"));
                     fs::remove_file(&lock).map_err(|error| SnapshotError::io(&lock, &error))?;
                 }
                 thread::sleep(PAUSE);
@@ -282,21 +281,16 @@ impl Snapshots {
 
 /// Writes a content, or finds it intact: git takes an object of the same name
 /// for the object, whatever a crash left in its file.
-fn write_blob(repo: &Repository, bytes: &[u8]) -> Result<Oid, SnapshotError> {
-    let odb = repo.odb()?;
+fn write_blob(repo: &Objects, bytes: &[u8]) -> Result<Oid, SnapshotError> {
+    let odb = repo.git().odb()?;
     let id = Oid::hash_object(ObjectType::Blob, bytes)?;
     if odb.exists_ext(id, OdbLookupFlags::NO_REFRESH) {
-        if odb.read(id).is_ok_and(|object| object.data() == bytes) {
+        let whole = repo.guard(id).is_ok();
+        if whole && odb.read(id).is_ok_and(|object| object.data() == bytes) {
             return Ok(id);
         }
         // What is there is not what its name says; the content at hand is.
-        let name = id.to_string();
-        let loose = repo
-            .path()
-            .join("objects")
-            .join(&name[..2])
-            .join(&name[2..]);
-        fs::remove_file(&loose).map_err(|_| SnapshotError::Corrupt {
+        fs::remove_file(repo.loose(id)).map_err(|_| SnapshotError::Corrupt {
             commit: history::short(id),
             what: "the object is damaged inside a pack".to_owned(),
         })?;

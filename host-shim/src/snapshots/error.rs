@@ -64,6 +64,26 @@ pub enum SnapshotError {
         /// What is wrong with it.
         what: String,
     },
+    /// The journal, which the history is compared with, cannot be read.
+    #[error("the journal cannot be read: {reason}")]
+    Journal {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A remote did not take the history.
+    #[error("the history could not be pushed to {remote}: {reason}")]
+    Push {
+        /// The remote as it was named, or its address.
+        remote: String,
+        /// What it, or git, said.
+        reason: String,
+    },
+    /// There is nothing to push.
+    #[error("nothing is kept {what}")]
+    NothingKept {
+        /// Of what.
+        what: String,
+    },
     /// Secret content without the means to seal it, or the sealing failed.
     #[error("the secret content of {path} cannot be kept: {reason}")]
     Seal {
@@ -110,7 +130,9 @@ impl SnapshotError {
             Self::TooLarge { .. } => "Change it with a command through remote_exec; such a change \
                  cannot be undone here. The operator can raise the limit in policy.toml."
                 .to_owned(),
-            Self::Name { .. } => String::new(),
+            Self::Journal { .. } => "`openshell audit verify` says where it is damaged.".to_owned(),
+            Self::NothingKept { .. } => "`openshell history` lists what is.".to_owned(),
+            Self::Name { .. } | Self::Push { .. } => String::new(),
         }
     }
 

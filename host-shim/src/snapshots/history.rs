@@ -4,13 +4,14 @@
 //! of ours is skipped, so a person may commit to the branches without breaking
 //! them.
 
-use git2::{Oid, Repository};
+use git2::Oid;
 use jiff::Timestamp;
 
 use super::error::SnapshotError;
 use super::index::Index;
 use super::message::{self, Kind, Message};
 use super::names;
+use super::objects::Objects;
 use super::state::Metadata;
 
 /// Digits of a commit id as people see it.
@@ -97,8 +98,8 @@ pub(super) fn short(id: Oid) -> String {
 }
 
 /// The tip of a server's branch.
-pub(super) fn tip(repo: &Repository, branch: &str) -> Result<Option<Oid>, git2::Error> {
-    match repo.refname_to_id(branch) {
+pub(super) fn tip(repo: &Objects, branch: &str) -> Result<Option<Oid>, git2::Error> {
+    match repo.git().refname_to_id(branch) {
         Ok(id) => Ok(Some(id)),
         Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -106,8 +107,8 @@ pub(super) fn tip(repo: &Repository, branch: &str) -> Result<Option<Oid>, git2::
 }
 
 /// A commit with its message; none where it is not one of ours.
-pub(super) fn kept(repo: &Repository, id: Oid) -> Result<Option<Kept>, git2::Error> {
-    let commit = repo.find_commit(id)?;
+pub(super) fn kept(repo: &Objects, id: Oid) -> Result<Option<Kept>, SnapshotError> {
+    let commit = repo.commit(id)?;
     let message = std::str::from_utf8(commit.message_bytes())
         .ok()
         .and_then(message::parse);
@@ -120,11 +121,11 @@ pub(super) fn kept(repo: &Repository, id: Oid) -> Result<Option<Kept>, git2::Err
 
 /// The newest kept state of a path, at or before a position on the branch.
 pub(super) fn latest(
-    repo: &Repository,
+    repo: &Objects,
     index: &Index,
     path: &str,
     at: Option<usize>,
-) -> Result<Option<Kept>, git2::Error> {
+) -> Result<Option<Kept>, SnapshotError> {
     for (position, commit) in index.about(path) {
         if at.is_some_and(|at| position > at) {
             continue;
@@ -139,15 +140,12 @@ pub(super) fn latest(
 }
 
 /// The branches to look through: one server's, or all.
-pub(super) fn branches(
-    repo: &Repository,
-    server: Option<&str>,
-) -> Result<Vec<String>, SnapshotError> {
+pub(super) fn branches(repo: &Objects, server: Option<&str>) -> Result<Vec<String>, SnapshotError> {
     if let Some(server) = server {
         return Ok(vec![names::reference(server)?]);
     }
     let mut all = Vec::new();
-    for reference in repo.references_glob("refs/heads/*")? {
+    for reference in repo.git().references_glob("refs/heads/*")? {
         let reference = reference?;
         if let Ok(name) = reference.name() {
             all.push(name.to_owned());

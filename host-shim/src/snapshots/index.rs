@@ -10,16 +10,18 @@
 //! up to its tip, oldest first. It says where to look; what is found there is
 //! checked by whoever looks.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Oid, Repository, Sort};
+use git2::Oid;
 use sha2::{Digest, Sha256};
 
 use super::error::SnapshotError;
 use super::message;
+use super::objects::Objects;
 use crate::journal::sha256_hex;
 
 /// Length of a record: key, commit, check.
@@ -69,41 +71,20 @@ impl Index {
     }
 
     /// Brings the records up to the tip of the branch.
-    pub(super) fn follow(
-        &mut self,
-        repo: &Repository,
-        tip: Option<Oid>,
-    ) -> Result<(), SnapshotError> {
+    pub(super) fn follow(&mut self, repo: &Objects, tip: Option<Oid>) -> Result<(), SnapshotError> {
         let Some(tip) = tip else {
             self.records.clear();
             return Ok(());
         };
-        let covered = self.records.last().map(|record| record.commit);
-        if covered == Some(tip) {
+        if self.records.last().map(|record| record.commit) == Some(tip) {
             return Ok(());
         }
-        let mut walk = repo.revwalk()?;
-        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
-        walk.push(tip)?;
-        match covered {
-            // A commit that git does not know is as good as one of another branch.
-            Some(covered) if repo.graph_descendant_of(tip, covered).unwrap_or(false) => {
-                walk.hide(covered)?;
-            }
-            _ => self.records.clear(),
+        let (new, met) = since(repo, tip, &self.records)?;
+        if !met {
+            // The branch was begun anew, or is another one.
+            self.records.clear();
         }
-        for commit in walk {
-            let commit = commit?;
-            let found = repo.find_commit(commit)?;
-            let path = std::str::from_utf8(found.message_bytes())
-                .ok()
-                .and_then(message::parse)
-                .map(|message| message.path);
-            self.records.push(Record {
-                key: path.map_or([0; KEY], |path| key(&path)),
-                commit,
-            });
-        }
+        self.records.extend(new);
         Ok(())
     }
 
@@ -199,6 +180,50 @@ impl Index {
         let first = found.next()?;
         found.next().is_none().then_some(first)
     }
+}
+
+/// The commits from a tip backwards to the last that is known, parents before
+/// children, and whether that one was met; otherwise they are all there are.
+fn since(repo: &Objects, tip: Oid, known: &[Record]) -> Result<(Vec<Record>, bool), SnapshotError> {
+    let until = known.last().map(|record| record.commit);
+    let (mut found, mut met, mut joined) = (Vec::new(), false, false);
+    let mut seen = HashSet::new();
+    let mut open: Vec<(Oid, Option<Key>)> = vec![(tip, None)];
+    while let Some((commit, key)) = open.pop() {
+        if let Some(key) = key {
+            found.push(Record { key, commit });
+            continue;
+        }
+        if Some(commit) == until {
+            met = true;
+            continue;
+        }
+        if !seen.insert(commit) {
+            continue;
+        }
+        let (about, parents) = read(repo, commit)?;
+        joined |= parents.len() > 1;
+        open.push((commit, Some(about)));
+        open.extend(parents.into_iter().map(|parent| (parent, None)));
+    }
+    // A history is a line unless a person joined something to it: then another way
+    // back can have led past the last known commit to older ones.
+    if met && joined {
+        let known: HashSet<Oid> = known.iter().map(|record| record.commit).collect();
+        found.retain(|record| !known.contains(&record.commit));
+    }
+    Ok((found, met))
+}
+
+/// What a commit is about, and its parents.
+fn read(repo: &Objects, id: Oid) -> Result<(Key, Vec<Oid>), SnapshotError> {
+    let commit = repo.commit(id)?;
+    let path = std::str::from_utf8(commit.message_bytes())
+        .ok()
+        .and_then(message::parse)
+        .map(|message| message.path);
+    let about = path.map_or([0; KEY], |path| key(&path));
+    Ok((about, commit.parent_ids().collect()))
 }
 
 fn key(path: &str) -> Key {

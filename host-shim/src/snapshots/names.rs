@@ -64,6 +64,12 @@ fn refused(name: &str) -> bool {
     matches!(name, "." | "..") || stem == ".git" || stem.starts_with("git~") || stem.is_empty()
 }
 
+/// The id in the name a server's history is kept under: what a workspace's own
+/// servers have behind it tells workspaces apart.
+pub fn server_id(history: &str) -> &str {
+    history.split('+').next().unwrap_or(history)
+}
+
 /// The full name of the branch that holds a server's files.
 pub(super) fn reference(server: &str) -> Result<String, SnapshotError> {
     Ok(format!("refs/heads/{}", branch(server)?))

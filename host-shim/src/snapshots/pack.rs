@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use git2::{ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid};
 
 use super::error::SnapshotError;
 use super::history;
 use super::names;
+use super::objects::Objects;
 use super::repository;
 use super::store::Snapshots;
 
@@ -201,7 +202,7 @@ fn pack(path: &Path, extent: Extent) -> Result<Packed, SnapshotError> {
 /// Writes the pack and proves that it holds everything; its name without the
 /// ending, or none where there was nothing to write.
 fn write(
-    repo: &Repository,
+    repo: &Objects,
     objects: &Path,
     loose: &[Loose],
     merged: &[Pack],
@@ -217,8 +218,9 @@ fn write(
     if ids.is_empty() {
         return Ok(None);
     }
+    // This looks at every object, so a damaged one ends it before it is packed.
     let hints = hints(repo, &ids)?;
-    let mut builder = repo.packbuilder()?;
+    let mut builder = repo.git().packbuilder()?;
     builder.set_threads(1);
     for id in ids {
         builder.insert_object(id, hints.get(&id).map(String::as_str))?;
@@ -248,14 +250,13 @@ fn write(
 
 /// Under which names commits keep their objects: versions of one file are stored
 /// as the difference to each other, and the packer finds them by the name.
-fn hints(repo: &Repository, ids: &[Oid]) -> Result<HashMap<Oid, String>, SnapshotError> {
-    let odb = repo.odb()?;
+fn hints(repo: &Objects, ids: &[Oid]) -> Result<HashMap<Oid, String>, SnapshotError> {
     let mut hints = HashMap::new();
     for id in ids {
-        if odb.read_header(*id)?.1 != ObjectType::Commit {
+        if repo.kind(*id)? != ObjectType::Commit {
             continue;
         }
-        let mut tree = repo.find_commit(*id)?.tree()?;
+        let mut tree = repo.tree(repo.commit(*id)?.tree_id())?;
         let segments = match history::kept(repo, *id)? {
             Some(kept) => names::segments(&kept.message.path)?,
             None => continue,
@@ -275,7 +276,7 @@ fn hints(repo: &Repository, ids: &[Oid]) -> Result<HashMap<Oid, String>, Snapsho
                 break;
             }
             name.push('/');
-            tree = repo.find_tree(child)?;
+            tree = repo.tree(child)?;
         }
     }
     Ok(hints)

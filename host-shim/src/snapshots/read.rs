@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use git2::Repository;
-
 use super::error::SnapshotError;
 use super::history::{self, Kept, Revision};
 use super::names;
+use super::objects::Objects;
 use super::seal;
 use super::state::FileState;
 use super::store::Snapshots;
@@ -77,7 +76,7 @@ impl Snapshots {
     /// The content and metadata of a kept state, checked.
     pub(super) fn state(
         &self,
-        repo: &Repository,
+        repo: &Objects,
         kept: &Kept,
     ) -> Result<FileState<'static>, SnapshotError> {
         let message = &kept.message;
@@ -88,10 +87,10 @@ impl Snapshots {
             commit: history::short(kept.id),
             what: what.to_owned(),
         };
-        let root = repo.find_commit(kept.id)?.tree()?;
+        let root = repo.tree(repo.commit(kept.id)?.tree_id())?;
         let blob = tree::get(repo, &root, &names::segments(&message.path)?)?
             .ok_or_else(|| corrupt("the file is not in its tree"))?;
-        let bytes = repo.find_blob(blob)?.content().to_vec();
+        let bytes = repo.blob(blob)?.content().to_vec();
         let content = if message.sealed {
             self.sealer(&message.path)?
                 .open(

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use git2::{Config, ConfigLevel, ErrorCode, Repository, RepositoryInitOptions};
 
 use super::error::SnapshotError;
+use super::objects::Objects;
 
 /// Settings of this program alone, beside the repository's own. git warns of
 /// `core.fsyncObjectFiles` where it reads it; libgit2 knows nothing else.
@@ -14,7 +15,7 @@ const SETTINGS: &str = "openshell.gitconfig";
 
 /// Opens or creates the repository with settings of its own, so that no
 /// setting of the user reaches it.
-pub(super) fn open(path: &Path) -> Result<Repository, SnapshotError> {
+pub(super) fn open(path: &Path) -> Result<Objects, SnapshotError> {
     let repo = match Repository::open_bare(path) {
         Ok(repo) => repo,
         Err(error) if error.code() == ErrorCode::NotFound => Repository::init_opts(
@@ -33,7 +34,7 @@ pub(super) fn open(path: &Path) -> Result<Repository, SnapshotError> {
     config.add_file(&path.join("config"), ConfigLevel::Local, false)?;
     config.add_file(&settings, ConfigLevel::App, false)?;
     repo.set_config(&config)?;
-    Ok(repo)
+    Ok(Objects::new(repo))
 }
 
 fn write_settings(path: &PathBuf) -> io::Result<()> {

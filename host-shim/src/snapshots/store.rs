@@ -12,11 +12,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use git2::{Oid, Repository};
+use git2::Oid;
 
 use super::error::SnapshotError;
 use super::history;
 use super::index::Index;
+use super::objects::Objects;
 use super::pack::Packing;
 use super::repository;
 use super::state::Sealer;
@@ -48,7 +49,7 @@ pub(super) struct Shared {
 
 /// What one thread works with at a time.
 pub(super) struct Store {
-    pub(super) repo: Repository,
+    pub(super) repo: Objects,
     indexes: HashMap<String, Index>,
 }
 
@@ -57,12 +58,12 @@ impl Store {
     pub(super) fn branch(
         &mut self,
         branch: &str,
-    ) -> Result<(&Repository, &mut Index, Option<Oid>), SnapshotError> {
+    ) -> Result<(&Objects, &mut Index, Option<Oid>), SnapshotError> {
         let Self { repo, indexes } = self;
         let tip = history::tip(repo, branch)?;
         let index = indexes
             .entry(branch.to_owned())
-            .or_insert_with(|| Index::open(repo.path(), branch));
+            .or_insert_with(|| Index::open(repo.git().path(), branch));
         index.follow(repo, tip)?;
         Ok((repo, index, tip))
     }

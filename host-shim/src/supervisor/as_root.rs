@@ -11,10 +11,10 @@ use super::call::Call;
 use super::change::{Present, WritePlan};
 use super::failure::failure;
 use super::replace::Done;
-use super::resources::SNAPSHOT_MAX;
 use crate::approvals::{Answer, Answerer, Matter};
 use crate::engine::contract::{Decision, Failure, FailureCode, Verdict};
 use crate::registry::Sudo;
+use crate::snapshots::LARGEST;
 use crate::ssh::{self, Attrs, Connection, Drift, Expect, RootFiles};
 
 /// The account that files are written as.
@@ -76,13 +76,14 @@ pub(super) fn counts(answer: Answer, matter: &Matter) -> Answer {
     }
 }
 
-/// Resolves a path and reads what is there, as root.
+/// Resolves a path and reads what is there, as root. `limit` in bytes.
 pub(super) async fn look(
     connection: &Arc<Connection>,
     path: &str,
+    limit: u64,
 ) -> Result<(String, Option<Present>), Failure> {
     let seen = RootFiles::new(Arc::clone(connection))
-        .look(path, SNAPSHOT_MAX)
+        .look(path, limit)
         .await?;
     let file = seen.file.map(|(content, attrs)| Present { content, attrs });
     Ok((seen.resolved, file))
@@ -90,7 +91,7 @@ pub(super) async fn look(
 
 /// The attributes a file has now, as root sees them.
 pub(super) async fn attrs(connection: &Arc<Connection>, path: &str) -> Result<Attrs, Failure> {
-    match look(connection, path).await?.1 {
+    match look(connection, path, LARGEST).await?.1 {
         Some(present) => Ok(present.attrs),
         None => Err(failure(
             FailureCode::FileNotFound,
@@ -119,6 +120,7 @@ pub(super) async fn replace(
         content: after.content.clone(),
         mode: after.mode,
         owner: plan.ids(),
+        found: plan.ids_before(),
         expect: match &plan.before_sha256 {
             Some(sha256) => Expect::Sha256(sha256.clone()),
             None => Expect::Absent,
@@ -126,7 +128,7 @@ pub(super) async fn replace(
         kind: plan.kind,
     };
     files.install(&write, sha256).await?;
-    let drift = match files.look(&plan.path, SNAPSHOT_MAX).await {
+    let drift = match files.look(&plan.path, LARGEST).await {
         Ok(seen) => seen.file.and_then(|(content, _)| {
             (super::digest::sha256(&content) != *sha256).then_some(Drift::Replaced(content))
         }),
@@ -156,6 +158,7 @@ mod tests {
             cwd: None,
             timeout_ms: 1,
             simple: true,
+            segments: vec!["sudo -n id".to_owned()],
             shell: "/bin/sh".to_owned(),
         };
         let file = Matter::Read {

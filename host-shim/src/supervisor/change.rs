@@ -6,7 +6,7 @@
 
 use super::digest::sha256;
 use crate::approvals::{Change, describe_change};
-use crate::ssh::{Attrs, WriteKind};
+use crate::ssh::{Account, Attrs, WriteKind};
 
 /// A file as it is on the server.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub(super) struct WritePlan {
     pub(super) change: Change,
     /// Whether the policy calls the content secret.
     pub(super) secret: bool,
+    /// Which owner the file cannot be given, where that is so.
+    pub(super) owner_note: Option<String>,
     /// Whether it is made as root.
     pub(super) as_root: bool,
     /// The revision an undo brings back.
@@ -89,6 +91,7 @@ impl WritePlan {
             after,
             change,
             secret,
+            owner_note: None,
             as_root,
             restores,
             kind: WriteKind::Atomic,
@@ -97,11 +100,54 @@ impl WritePlan {
 
     /// Owner and group the file shall have.
     pub(super) fn ids(&self) -> Option<(u32, u32)> {
-        self.after.as_ref()?.ids.or_else(|| {
-            self.before
-                .as_ref()
-                .map(|present| (present.attrs.uid, present.attrs.gid))
-        })
+        self.after.as_ref()?.ids.or_else(|| self.ids_before())
+    }
+
+    /// Owner and group the file has.
+    pub(super) fn ids_before(&self) -> Option<(u32, u32)> {
+        self.before
+            .as_ref()
+            .map(|present| (present.attrs.uid, present.attrs.gid))
+    }
+
+    /// Settles whom the file will belong to, where an undo asks for an owner: only
+    /// root can give a file away, and others can choose among their groups for a
+    /// file of their own. What cannot be done is said and left out.
+    pub(super) fn settle_owner(&mut self, account: &Account) {
+        let before = self.ids_before();
+        let Some(after) = &mut self.after else {
+            return;
+        };
+        let Some(wanted) = after.ids else {
+            return;
+        };
+        let own = |uid: u32| account.uid == uid;
+        let member = |gid: u32| account.gid == gid || account.groups.contains(&gid);
+        let possible = match before {
+            _ if own(0) => wanted,
+            // Rewritten where it is.
+            Some((uid, gid)) if !own(uid) || !member(gid) => (uid, gid),
+            _ if member(wanted.1) => (account.uid, wanted.1),
+            Some((_, gid)) => (account.uid, gid),
+            None => (account.uid, account.gid),
+        };
+        after.ids = Some(possible);
+        let told = |(uid, gid): (u32, u32)| format!("{uid}:{gid}");
+        if possible != wanted {
+            self.owner_note = Some(format!(
+                "The owner was {} and is {} now: this login cannot give a file away.",
+                told(wanted),
+                told(possible)
+            ));
+        }
+        if let Some(before) = before.filter(|before| *before != possible) {
+            let owner = format!("; owner {} becomes {}", told(before), told(possible));
+            self.change.summary.push_str(&owner);
+        }
+        if possible != wanted {
+            let owner = format!("; its owner {} cannot be brought back", told(wanted));
+            self.change.summary.push_str(&owner);
+        }
     }
 
     /// Whether the file is already as it should become.

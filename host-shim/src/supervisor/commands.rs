@@ -33,6 +33,11 @@ impl Call {
     ) -> Result<Permit, Failure> {
         let command = || Request::Command(spec.command.clone());
         let mut verdict = self.judge(action, command(), spec.cwd.as_deref(), None)?;
+        let segments: Vec<String> = verdict
+            .segments
+            .iter()
+            .map(|text| escape_line(text))
+            .collect();
         if verdict.decision != Decision::AutoAllow {
             showable(&spec.command)?;
         }
@@ -69,6 +74,7 @@ impl Call {
         let matter = Matter::Command {
             shown: escape_text(&spec.command),
             raw: spec.command.clone(),
+            segments,
             cwd: spec.cwd.as_deref().map(escape_line),
             timeout_ms: spec.timeout_ms,
             simple: verdict.stages.len() == 1 && verdict.globs.is_empty(),
@@ -171,6 +177,7 @@ impl Call {
         };
         let matter = Matter::Command {
             shown: escape_text(&command),
+            segments: vec![escape_line(&command)],
             raw: command,
             cwd: None,
             timeout_ms: spec.timeout_ms,

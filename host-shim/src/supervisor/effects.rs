@@ -22,6 +22,7 @@ use crate::engine::contract::{
     ReadSpec, StatResult,
 };
 use crate::journal::{Durability, Redactor};
+use crate::snapshots::LARGEST;
 use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SshError};
 
 /// Directories below the root that a walk goes down to.
@@ -237,7 +238,7 @@ impl Call {
 /// Reads a piece of a file as root. It is read whole: it is a file that is about
 /// to be changed, and those are kept whole as well.
 async fn read_as_root(permit: &Permit, spec: &ReadSpec) -> Result<Content, Failure> {
-    let (_, present) = as_root::look(&permit.connection, &spec.path).await?;
+    let (_, present) = as_root::look(&permit.connection, &spec.path, LARGEST).await?;
     let present = present.ok_or_else(|| {
         failure(
             FailureCode::FileNotFound,

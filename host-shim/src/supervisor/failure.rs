@@ -80,9 +80,11 @@ impl From<JournalError> for Failure {
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
         let code = match &error {
-            SnapshotError::NotFound { .. } | SnapshotError::Name { .. } => {
-                FailureCode::InvalidArgument
-            }
+            SnapshotError::NotFound { .. }
+            | SnapshotError::NothingKept { .. }
+            | SnapshotError::Name { .. } => FailureCode::InvalidArgument,
+            SnapshotError::Push { .. } => FailureCode::RemoteFailure,
+            SnapshotError::Journal { .. } => FailureCode::JournalUnavailable,
             SnapshotError::TooLarge { .. } => FailureCode::TooLarge,
             _ => {
                 return failure(

@@ -30,6 +30,7 @@ mod failure;
 mod keep;
 mod layers;
 mod lease;
+mod live;
 mod names;
 mod paths;
 mod permit;
@@ -55,10 +56,10 @@ pub use envelope::{
 pub use failure::{code_name, failure};
 pub use permit::Permit;
 pub use resources::{Prompt, Resources, ResourcesError};
-pub use restore::{RestoreRequest, Restored};
+pub use restore::{Left, RestoreRequest, Restored};
 
 use crate::approvals::Asker;
-use crate::engine::contract::FailureCode;
+use crate::engine::contract::{Decision, FailureCode, Request, Subject};
 use crate::engine::{Engine, EngineError, Judge};
 
 /// A tool call as a door received it.
@@ -161,6 +162,45 @@ impl Supervisor {
 }
 
 impl Supervisor {
+    /// Files of which the history holds a readable state although the policy calls
+    /// them secret: it did not when that was kept. As (server, path), of one server
+    /// or all.
+    ///
+    /// # Errors
+    /// A failure when the store, the rules or the policy cannot be read.
+    pub fn readable_secrets(
+        &self,
+        server: Option<&str>,
+    ) -> Result<Vec<(String, String)>, crate::engine::contract::Failure> {
+        let rules = self.resources().rules(None, self.judge())?;
+        let registry = self.resources().registry()?;
+        let mut exposed = Vec::new();
+        for (server, paths) in self.resources().snapshots()?.readable(server)? {
+            let labels = Resources::server_id(crate::snapshots::server_id(&server))
+                .ok()
+                .and_then(|id| registry.get(&id).ok())
+                .map(|record| record.labels.clone())
+                .unwrap_or_default();
+            for path in paths {
+                let subject = Subject {
+                    request: Request::ReadPath(path.clone()),
+                    server: server.clone(),
+                    tool: "remote_read_file".to_owned(),
+                    labels: labels.clone(),
+                    cwd: None,
+                    home: None,
+                    resolved: None,
+                    sudo: None,
+                };
+                let verdict = self.judge().classify(&subject, &rules.rulebook)?;
+                if verdict.decision != Decision::AutoAllow {
+                    exposed.push((server.clone(), path));
+                }
+            }
+        }
+        Ok(exposed)
+    }
+
     /// Resolves a server with its credential, as the id is understood in a
     /// workspace, for what a person does beside the tools: testing a connection,
     /// enrolling a host behind it.

@@ -12,6 +12,7 @@ use super::permit::{Permit, Plan, accounts, path_operation};
 use crate::approvals::{Matter, escape_line};
 use crate::engine::contract::{Failure, ReadSpec, Request, Verdict, WalkSpec};
 use crate::journal;
+use crate::snapshots::LARGEST;
 use crate::ssh::Connection;
 
 impl Call {
@@ -55,7 +56,7 @@ impl Call {
         let verdict = self.as_root(action, verdict, does)?;
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
-        let (resolved, _) = as_root::look(&connection, &spec.path).await?;
+        let (resolved, _) = as_root::look(&connection, &spec.path, LARGEST).await?;
         let verdict = self.judge(action, requested(), None, Some(&resolved))?;
         let verdict = self.as_root(action, verdict, does)?;
         let mut operation = path_operation("read", &resolved);

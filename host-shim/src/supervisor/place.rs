@@ -6,7 +6,6 @@
 use super::change::Present;
 use super::digest::sha256;
 use super::failure::failure;
-use super::resources::SNAPSHOT_MAX;
 use crate::engine::contract::{Base, Failure, FailureCode, WriteSpec};
 use crate::ssh::{self, Sftp, SftpError, SshError};
 
@@ -51,8 +50,12 @@ pub(super) async fn resolve(sftp: &Sftp, path: &str) -> Result<String, Failure> 
     Ok(format!("{}/{name}", directory.trim_end_matches('/')))
 }
 
-/// Reads a file as it is; none when there is none.
-pub(super) async fn present(sftp: &Sftp, path: &str) -> Result<Option<Present>, Failure> {
+/// Reads a file as it is; none when there is none. `limit` in bytes.
+pub(super) async fn present(
+    sftp: &Sftp,
+    path: &str,
+    limit: u64,
+) -> Result<Option<Present>, Failure> {
     let attrs = match sftp.stat(path).await {
         Ok(attrs) => attrs,
         Err(SshError::Sftp(SftpError::NoSuchFile { .. })) => return Ok(None),
@@ -65,19 +68,36 @@ pub(super) async fn present(sftp: &Sftp, path: &str) -> Result<Option<Present>, 
             "Only regular files are written.",
         ));
     }
-    if attrs.size > SNAPSHOT_MAX {
-        return Err(failure(
-            FailureCode::TooLarge,
-            format!(
-                "{path} has {} bytes; what is replaced must be kept, and that is done up to \
-                 {SNAPSHOT_MAX} bytes.",
-                attrs.size
-            ),
-            "Change it with a command through remote_exec; such a change cannot be undone here.",
-        ));
+    check_size(&format!("{path} has"), attrs.size, limit)?;
+    let (content, mut now) = sftp.read_whole(path, limit).await?;
+    // An open file says no names; those of before hold where it still is theirs.
+    if now.uid == attrs.uid {
+        now.owner = now.owner.or(attrs.owner);
     }
-    let (content, attrs) = sftp.read_whole(path, SNAPSHOT_MAX).await?;
-    Ok(Some(Present { content, attrs }))
+    if now.gid == attrs.gid {
+        now.group = now.group.or(attrs.group);
+    }
+    Ok(Some(Present {
+        content,
+        attrs: now,
+    }))
+}
+
+/// Refuses what could not be kept: neither the old nor the new content of a
+/// change may be larger than the limit. `what` begins the sentence.
+pub(super) fn check_size(what: &str, bytes: u64, limit: u64) -> Result<(), Failure> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(failure(
+        FailureCode::TooLarge,
+        format!(
+            "{what} {bytes} bytes; both sides of a change are kept, and that is done up to \
+             {limit} bytes. Nothing was written."
+        ),
+        "Change it with a command through remote_exec, which cannot be undone here; the operator \
+         can raise `largest` in policy.toml.",
+    ))
 }
 
 /// Refuses a write whose caller saw another file than the one there is.

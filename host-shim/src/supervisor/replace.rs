@@ -10,6 +10,7 @@ use super::digest::sha256;
 use super::failure::failure;
 use super::place::present;
 use crate::engine::contract::{Failure, FailureCode, Written};
+use crate::snapshots::LARGEST;
 use crate::ssh::{self, Connection, Drift, Expect, Sftp};
 
 /// Longest diff that is part of a result, in bytes.
@@ -63,6 +64,7 @@ pub(super) async fn replace(
             content: after.content.clone(),
             mode: after.mode,
             owner: plan.ids(),
+            found: plan.ids_before(),
             expect: match &plan.before_sha256 {
                 Some(sha256) => Expect::Sha256(sha256.clone()),
                 None => Expect::Absent,
@@ -78,7 +80,7 @@ pub(super) async fn replace(
 
 /// Removes a file that is still what the person was shown.
 async fn remove(sftp: &Sftp, plan: &WritePlan) -> Result<(), Failure> {
-    let now = present(sftp, &plan.path).await?;
+    let now = present(sftp, &plan.path, LARGEST).await?;
     let now = now.as_ref().map(|present| sha256(&present.content));
     if now != plan.before_sha256 {
         return Err(failure(
@@ -129,6 +131,9 @@ pub(super) fn written(plan: &WritePlan, done: Done) -> Written {
             .diff
             .clone()
             .filter(|diff| !plan.secret && diff.len() <= DIFF_FOR_MODEL),
-        note: done.note(),
+        note: match (done.note(), &plan.owner_note) {
+            (Some(note), Some(owner)) => Some(format!("{note} {owner}")),
+            (note, owner) => note.or_else(|| owner.clone()),
+        },
     }
 }

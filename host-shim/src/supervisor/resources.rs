@@ -24,8 +24,6 @@ use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
 use crate::ssh::{Auth, Pool, PoolConfig, Target};
 
-/// Largest file whose content before a change is kept, in bytes.
-pub(super) const SNAPSHOT_MAX: u64 = 32 * 1024 * 1024;
 /// Time for TCP, key exchange and login, unless the registry says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -228,6 +226,15 @@ impl Resources {
         let snapshots = Snapshots::open(&self.paths.snapshots_dir(), Some(sealer))?;
         *slot = Some(snapshots.clone());
         Ok(snapshots)
+    }
+
+    /// Whether the snapshot store was used and it is time to pack it.
+    pub fn is_packing_due(&self) -> bool {
+        self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(Snapshots::is_packing_due)
     }
 
     /// Uses a key the caller holds already.

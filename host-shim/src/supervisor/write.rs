@@ -16,7 +16,7 @@ use super::envelope::SnapshotStatus;
 use super::failure::failure;
 use super::keep::{Keeper, blocking, file_state, keep_after};
 use super::permit::{Permit, Plan, accounts, path_operation};
-use super::place::{check_base, present, resolve};
+use super::place::{check_base, check_size, present, resolve};
 use super::replace::{replace, unchanged, written};
 use crate::approvals::{Matter, escape_line};
 use crate::engine::contract::{
@@ -35,20 +35,22 @@ impl Call {
         spec: WriteSpec,
     ) -> Result<Permit, Failure> {
         let verdict = self.judge(action, Request::WritePath(spec.path.clone()), None, None)?;
+        let limit = self.rules()?.largest_file();
+        check_size("The new content has", spec.content.len() as u64, limit)?;
         self.require_asker(action, &verdict).await?;
         if spec.sudo {
             self.require_sudo(action)?;
         }
         let connection = self.connection(action).await?;
         let (path, before) = if spec.sudo {
-            let (path, _) = as_root::look(&connection, &spec.path).await?;
+            let (path, _) = as_root::look(&connection, &spec.path, limit).await?;
             self.take_turn(action, &connection, &path).await?;
-            as_root::look(&connection, &spec.path).await?
+            as_root::look(&connection, &spec.path, limit).await?
         } else {
             let sftp = connection.sftp().await?;
             let path = resolve(&sftp, &spec.path).await?;
             self.take_turn(action, &connection, &path).await?;
-            let before = present(&sftp, &path).await?;
+            let before = present(&sftp, &path, limit).await?;
             (path, before)
         };
         self.settle_before_writing(action, &connection, &path, before.as_ref())
@@ -95,6 +97,11 @@ impl Call {
         }
         let name = format!("{}:{}", action.server(), escape_line(path));
         let mut plan = WritePlan::new(&name, proposal, secret);
+        if !plan.as_root && plan.after.as_ref().is_some_and(|after| after.ids.is_some()) {
+            plan.settle_owner(&connection.account().await?);
+        }
+        let owner = plan.after.as_ref().and_then(|after| after.ids);
+        let owner = owner.map(|(uid, gid)| format!("{uid}:{gid}"));
         let mut operation = path_operation("write", &plan.path);
         operation.run_as = accounts(&verdict);
         operation.base_sha256.clone_from(&plan.before_sha256);
@@ -113,6 +120,7 @@ impl Call {
                     .as_ref()
                     .map_or(u64::MAX, |after| u64::from(after.mode)),
             )
+            .optional("owner", owner.as_deref())
             .finish();
         if plan.is_unchanged() && !plan.as_root {
             // Nothing would be sent, so there is nothing to agree to.

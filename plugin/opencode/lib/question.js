@@ -71,6 +71,18 @@ export function namesAccount({ kind, as }, pattern) {
 }
 
 /**
+ * Every subject a rule that forbids may speak of: the operation, and of a command
+ * line each of the commands in it.
+ */
+export function subjectsOf(question) {
+  return [...new Set([subjectOf(question), ...segmentPatterns(question)])]
+}
+
+function segmentPatterns({ kind, server, segments }) {
+  return kind === "exec" ? (segments ?? []).map((segment) => `${server}: ${segment}`) : []
+}
+
+/**
  * The request to put before the person.
  * @returns {{permission: string, patterns: string[], always: string[], metadata: object}}
  */
@@ -122,9 +134,11 @@ function titleWording(question, details) {
   const head = kind === "exec" ? `remote_exec ${server}$ ${command}` : `remote_${kind} ${visible(`${server}:${path}`)}${notes(question)}`
   const permission = [head, circumstances(question), details].filter(Boolean).join("\n")
   const pattern = kind === "exec" ? `${server}: ${command}` : visible(subjectOf(question))
+  const segments = segmentPatterns(question)
   return {
     permission,
-    patterns: [pattern],
+    // One pattern for every command of a line, so that a rule about one of them counts.
+    patterns: segments.length > 1 ? segments : [pattern],
     // OpenCode remembers key and pattern as wildcards, in which these
     // characters would mean more than themselves.
     always: kind !== "write" && !as?.length && !mayHoldMore(question) && !/[*?\\]/.test(permission + pattern) ? [pattern] : [],

@@ -21,6 +21,12 @@ test("always is offered only for simple text without wildcards", () => {
   assert.deepEqual(wording(WRITE).always, [])
 })
 
+test("a line of several commands has a pattern for each, and no always", () => {
+  const { patterns, always } = wording({ ...EXEC, command: "ls && rm x", simple: false, segments: ["ls", "rm x"] })
+  assert.deepEqual(patterns, [`${EXEC.server}: ls`, `${EXEC.server}: rm x`])
+  assert.deepEqual(always, [])
+})
+
 test("what nobody could see is made visible", () => {
   const table = [
     ["a\u202eb", "a\\u{202e}b"],

@@ -323,8 +323,7 @@ fn read<'w, 'a>(program: &str, words: &'w [&'a Word]) -> (Call, &'w [&'a Word]) 
             }
             continue;
         }
-        let mut letters = text[1..].char_indices();
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in text[1..].char_indices() {
             if SUDO_VALUES.contains(&letter) {
                 let attached = &text[1 + at + letter.len_utf8()..];
                 let value = if attached.is_empty() {

@@ -128,6 +128,10 @@ pub struct Verdict {
     /// Accounts other than the login's that parts of a command would run as, as
     /// far as the text shows.
     pub run_as: Vec<String>,
+    /// The simple commands in a command line, as far as they can be made out, each as
+    /// its words with a blank between them: for showing, and for rules that forbid.
+    /// Nothing is allowed on the strength of it. At most 64.
+    pub segments: Vec<String>,
 }
 
 /// One line of a derivation, for `openshell policy explain`.

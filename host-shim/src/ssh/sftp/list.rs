@@ -68,8 +68,11 @@ impl Sftp {
             }
         };
         let result = self.entries(path, &handle).await;
-        // The entries are what was asked for; a failed close takes nothing from them.
-        let _ = self.raw().close(handle).await;
+        // Nobody answers on a channel that failed, and waiting for it takes long.
+        if self.is_alive() {
+            // The entries are what was asked for; a failed close takes nothing from them.
+            let _ = self.raw().close(handle).await;
+        }
         result
     }
 

@@ -20,8 +20,10 @@ pub struct WritePlan {
     pub content: Vec<u8>,
     /// Permission bits the file shall have, at most 0o7777.
     pub mode: u32,
-    /// Owner and group the file shall keep; none for a new file.
+    /// Owner and group the file shall have; none for those of the login.
     pub owner: Option<(u32, u32)>,
+    /// Owner and group the file must have now; none where that is no matter.
+    pub found: Option<(u32, u32)>,
     /// What the file must be now.
     pub expect: Expect,
     /// The way that was predicted and agreed to.

@@ -70,6 +70,7 @@ impl Sftp {
             content: content.to_vec(),
             mode: 0o600,
             owner: None,
+            found: None,
             expect: Expect::Absent,
             kind: WriteKind::Atomic,
         };

@@ -24,8 +24,9 @@ const CHUNK: usize = 32 << 10;
 /// Write requests under way at once.
 const DEPTH: usize = 64;
 
-/// Largest content written or compared, in bytes.
-const MAX_CONTENT: u64 = 32 << 20;
+/// Largest content written or compared, in bytes; the operator sets a lower limit
+/// for changes.
+const MAX_CONTENT: u64 = 256 << 20;
 
 /// What a write did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +205,7 @@ impl Sftp {
                     return Err(conflict(format!("its SHA-256 is {found}")));
                 }
                 if plan
-                    .owner
+                    .found
                     .is_some_and(|owner| owner != (attrs.uid, attrs.gid))
                 {
                     return Err(conflict("its owner or group is another".to_owned()));
@@ -396,7 +397,7 @@ impl<'a> Temporary<'a> {
 
     /// Removes the file, as far as the channel still allows.
     async fn remove(&self) {
-        if self.exists.swap(false, Ordering::Relaxed) {
+        if self.exists.swap(false, Ordering::Relaxed) && self.sftp.is_alive() {
             // The error that led here is the one to report.
             let _ = self.sftp.raw().remove(self.path.as_str()).await;
         }

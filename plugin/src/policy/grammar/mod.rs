@@ -100,6 +100,37 @@ pub(super) fn program_name(word: &str) -> Option<&str> {
     (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
+/// How the words of one command are read, one by one: what was looked at, and what it
+/// was found to be.
+pub(super) fn derive(words: &[Word]) -> Vec<(String, String)> {
+    let Some((program, rest)) = words.split_first() else {
+        return Vec::new();
+    };
+    let known = program_name(&program.text).and_then(|name| {
+        let mut tables = TABLES.iter().copied().flatten();
+        tables.find(|command| command.names.contains(&name))
+    });
+    let Some(command) = known else {
+        return Vec::new();
+    };
+    let mut steps = vec![(
+        program.text.clone(),
+        format!("is in the tables: it {}", command.does),
+    )];
+    // Code of its own may take words out before the table reads the rest.
+    let table_reads =
+        |table| engine::judge(command, rest).is_err() || engine::judge(table, rest).is_ok();
+    match (command.reads, command.style) {
+        (Some(table), _) if table_reads(table) => steps.extend(engine::derive(table, rest)),
+        (_, spec::Style::Custom(_)) => {
+            let by_code = "is read by code of this command's own".to_owned();
+            steps.extend(rest.iter().map(|word| (word.text.clone(), by_code.clone())));
+        }
+        _ => steps.extend(engine::derive(command, rest)),
+    }
+    steps
+}
+
 /// Judges the words of one command; where it passes, says which paths it touches.
 pub(super) fn judge(words: &[Word]) -> (Finding, Vec<Touch>) {
     let Some((program, rest)) = words.split_first() else {

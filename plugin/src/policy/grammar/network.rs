@@ -3,7 +3,7 @@
 //! Talking to other machines is left to a person, with one exception: a bounded
 //! `ping`, which everyone who looks after servers needs.
 
-use super::spec::{Command, Kind, Operands, Refusal, at_most, examples, refused};
+use super::spec::{Command, Kind, Operands, Refusal, at_most, examples, is_name, refused};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -82,7 +82,10 @@ pub(super) const COMMANDS: &[Command] = &[
         does: "sends a few test packets",
         flags: "46nqOvLUD",
         values: &[
-            ("-c", Kind::Is(|text| at_most(text, 20))),
+            (
+                "-c",
+                Kind::Is(|text| at_most(text, 20) && !at_most(text, 0)),
+            ),
             ("-W", Kind::Is(|text| at_most(text, 60))),
             ("-w", Kind::Is(|text| at_most(text, 60))),
             (
@@ -103,7 +106,7 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("-p", "payload", "chooses what is sent"),
             refused("-l", "flood", "sends without waiting"),
         ],
-        operands: Operands::UpTo(1, Kind::Name),
+        operands: Operands::UpTo(1, Kind::Is(is_host)),
         check: Some(|parsed| {
             (!parsed.has(&["-c"])).then(|| Refusal::new("endless", "without `-c` it never ends"))
         }),
@@ -120,6 +123,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "ping -c 1 -p ff x",
             "ping -c 1 -i 0.001 x",
             "ping -c 1 a b",
+            "ping -c 0 x",
+            "ping -c 1 '$(id)'",
         ],
         ..Command::BARE
     },
@@ -243,3 +248,11 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
 ];
+
+/// A name or an address of a host, perhaps with a zone.
+fn is_host(text: &str) -> bool {
+    is_name(text)
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".:-_%".contains(c))
+}

@@ -29,11 +29,8 @@ pub(in super::super) struct Command {
     pub(in super::super) operands: Operands,
     /// What the options and operands must be together.
     pub(in super::super) check: Option<fn(&Parsed<'_>) -> Option<Refusal>>,
-    /// The entry by which code of its own reads the options, for the documentation.
-    #[cfg_attr(
-        not(any(test, feature = "tables")),
-        expect(dead_code, reason = "only the documentation looks there")
-    )]
+    /// The entry by which code of its own reads the options, for documentation and
+    /// derivations.
     pub(in super::super) reads: Option<&'static Command>,
     /// Command lines that must pass.
     #[cfg_attr(

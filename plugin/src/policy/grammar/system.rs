@@ -287,6 +287,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "sysctl net.ipv4.ip_forward",
             "sysctl -n vm.swappiness kernel.pid_max",
             "sysctl -ar tcp",
+            "sysctl net/ipv4/ip_forward",
         ],
         asks: examples![
             "sysctl -w vm.swappiness=1",
@@ -298,6 +299,9 @@ pub(super) const COMMANDS: &[Command] = &[
             "sysctl --load=x",
             "sysctl vm.swappiness --pattern=x",
             "sysctl vm.swappiness -a",
+            "sysctl /etc/shadow",
+            "sysctl .etc.shadow",
+            "sysctl net/../../etc/shadow",
         ],
         ..Command::BARE
     },
@@ -322,9 +326,14 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// A setting to be shown: no assignment, and not one that holds a key.
+/// A setting to be shown: no assignment, and not one that holds a key. busybox takes
+/// a name that starts with a separator, or has two in a row, for a path from the root
+/// and shows any file there.
 fn is_setting(text: &str) -> bool {
-    is_name(text)
+    let separator = |c: char| matches!(c, '.' | '/');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.split(separator).all(|part| !part.is_empty())
+        && is_name(text)
         && !text.contains('=')
         && !text.ends_with("_secret")
         && !text.ends_with("fastopen_key")

@@ -3,7 +3,9 @@
 //! Their file operands are judged as content. Options that name an output file,
 //! a program to run or a list of further files are left out.
 
-use super::spec::{Command, Kind, Operands, Style, examples, refused};
+use super::super::lex::Word;
+use super::super::types::shown;
+use super::spec::{Command, Kind, Operands, Refusal, Style, examples, refused};
 
 const READ: Operands = Operands::Any(Kind::Read);
 const LIST: super::spec::Refused = refused(
@@ -101,6 +103,21 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--retry", "endless", "waits for the file"),
         ],
         operands: READ,
+        check: Some(|parsed| {
+            // The form of 1988, which versions still take: `+5f` follows from line 5.
+            let old = |word: &&&Word| {
+                let letters = word.text.strip_prefix('+').unwrap_or_default();
+                letters.contains(|c: char| !c.is_ascii_digit())
+            };
+            let found = parsed.operands.iter().find(old)?;
+            Some(Refusal::new(
+                "endless",
+                format!(
+                    "{} may mean to follow the file, which never ends",
+                    shown(&found.text)
+                ),
+            ))
+        }),
         allowed: examples![
             "tail -n 40 /var/log/cron.log",
             "tail -50 /var/log/syslog",
@@ -111,6 +128,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "tail -f /var/log/syslog",
             "tail -F x",
             "tail -20f x",
+            "tail +5f x",
             "tail --follow=name x",
             "tail /root/.ssh/id_dsa",
         ],

@@ -328,6 +328,13 @@ impl Lexer<'_> {
             );
             word.opaque = true;
         }
+        if word.glob && word.text.contains("**") {
+            self.opaque(
+                "scan.glob-deep",
+                "`**` reaches into subdirectories in some shells and not in others",
+            );
+            word.opaque = true;
+        }
         if word.glob && word.text.starts_with('~') && !word.home {
             // Quoted here, but it would read as the login directory later on.
             self.opaque("scan.tilde", "the pattern starts with a quoted `~`");

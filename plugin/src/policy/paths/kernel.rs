@@ -1,4 +1,5 @@
-//! Files that the kernel makes up: `/proc`, `/dev` and `/sys`.
+//! Files that the kernel makes up, `/proc`, `/dev` and `/sys`, and names that are no
+//! files: pipes, and hosts of an automounter.
 //!
 //! Invariant: below `/proc/<pid>` and in `/dev` only what is listed as harmless
 //! may be read, because a new kernel adds files. The content of a device may
@@ -71,6 +72,10 @@ pub(super) fn leads_elsewhere(path: &[Component<'_>], open: bool) -> bool {
     let [proc, _, rest @ ..] = path else {
         return false;
     };
+    // An automounter may connect to a host of that name (autofs(5), `-hosts`).
+    if proc.text == "net" || proc.text == "afs" {
+        return true;
+    }
     if proc.text != "proc" {
         return false;
     }
@@ -108,6 +113,14 @@ pub(super) fn content(path: &[Component<'_>]) -> Option<Finding> {
         [dev, rest @ ..] if dev.text == "dev" => device(rest),
         [proc, rest @ ..] if proc.text == "proc" => process(rest),
         [sys, rest @ ..] if sys.text == "sys" => system(rest),
+        [net, _, ..] if net.text == "net" || net.text == "afs" => Some(Finding::ask(
+            "path.automount",
+            "a name there may connect to another machine",
+        )),
+        [.., last] if is_pipe(path, last) => Some(Finding::ask(
+            "path.pipe",
+            "reading a pipe waits until something is written, and takes it away",
+        )),
         [first, ..] if first.wild => {
             // `/*/kcore` and its like.
             Some(Finding::ask(
@@ -117,6 +130,15 @@ pub(super) fn content(path: &[Component<'_>]) -> Option<Finding> {
         }
         _ => None,
     }
+}
+
+/// Whether a name is that of a named pipe, by convention or by its place.
+fn is_pipe(path: &[Component<'_>], last: &Component<'_>) -> bool {
+    let in_run = path.first().is_some_and(|first| first.text == "run");
+    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| last.text.ends_with(suffix));
+    ends(&[".fifo", ".pipe"])
+        || in_run && (ends(&[".ref"]) || ["initctl", "fifo"].contains(&last.text))
+        || in_run && last.text.starts_with("dmeventd-")
 }
 
 fn device(rest: &[Component<'_>]) -> Option<Finding> {

@@ -101,7 +101,10 @@ pub(super) fn judge(
         Access::Names => kernel::leads_elsewhere(&name, path.ends_with('/')).then(|| {
             Finding::ask(
                 "path.proc",
-                format!("{} leads into the file system of a process", shown(path)),
+                format!(
+                    "{} leads into the file system of a process or of another machine",
+                    shown(path)
+                ),
             )
         }),
         Access::Content => content(path, &name, place),

@@ -4,9 +4,11 @@
 mod circumstances;
 mod corpus;
 mod cost;
+mod derivations;
 mod docs;
 mod hostile;
 mod lexing;
+mod privilege;
 mod properties;
 mod shells;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::lex::Word;
 use super::super::scan::{Shape, scan};
-use super::super::types::{Decision, Request, Rule, RuleOrigin, Rulebook, Subject};
+use super::super::types::{Decision, Request, Rule, RuleOrigin, Rulebook, Subject, Sudo};
 use super::super::verdict::{classify, explain};
 use super::{command, request};
 
@@ -169,8 +169,9 @@ fn subject() -> impl Strategy<Value = Subject> {
         directory(),
         proptest::option::of(path),
         tool,
+        proptest::sample::select(vec![None, Some(Sudo::Never), Some(Sudo::Ask)]),
     )
-        .prop_map(|(request, cwd, home, resolved, tool)| Subject {
+        .prop_map(|(request, cwd, home, resolved, tool, sudo)| Subject {
             request,
             server: "prod-a".to_owned(),
             tool: tool.to_owned(),
@@ -178,6 +179,7 @@ fn subject() -> impl Strategy<Value = Subject> {
             cwd,
             home,
             resolved,
+            sudo,
         })
 }
 
@@ -310,8 +312,11 @@ proptest! {
                 let again = classify(&request(Request::Argv(words.clone())), &Rulebook::default());
                 prop_assert_eq!(again.decision, Decision::AutoAllow);
                 prop_assert_eq!(&again.stages, &verdict.stages);
-                // However they are quoted, they are the same words.
-                let text = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+                // However they are quoted, they are the same words; a quoted name of a
+                // program is asked about.
+                let rest = words[1..].iter().map(|word| quoted(word));
+                let plain = std::iter::once(words[0].clone());
+                let text = plain.chain(rest).collect::<Vec<_>>().join(" ");
                 let again = classify(&command(&text), &Rulebook::default());
                 prop_assert_eq!((again.decision, again.stages), (Decision::AutoAllow, verdict.stages));
             }

@@ -5,6 +5,7 @@
 //! for literal words and of nothing else. The derivation is written down by the
 //! same code that decides, so that `explain` cannot say anything else.
 
+mod derivation;
 mod touched;
 
 use std::borrow::Borrow;
@@ -13,9 +14,12 @@ use super::lex::Word;
 use super::paths::{Access, Place};
 use super::privilege::{self, Privilege};
 use super::rules::{Applicable, matches_words};
-use super::scan::{Shape, scan};
+use super::scan::{Scan, Shape, Simple, scan};
 use super::types::{Decision, Finding, Request, Rule, Rulebook, Step, Subject, Verdict, shown};
 use super::{catastrophe, grammar, preflight};
+
+/// Most segments of a text that are listed; a question shows no more lines.
+const SEGMENTS_CAP: usize = 64;
 
 /// Judges a request.
 ///
@@ -51,6 +55,8 @@ struct Judge<'a> {
     findings: Vec<Finding>,
     privilege: Privilege,
     steps: Option<Vec<Step>>,
+    /// The simple commands that were made out.
+    segments: Vec<String>,
 }
 
 impl<'a> Judge<'a> {
@@ -69,6 +75,7 @@ impl<'a> Judge<'a> {
             findings: Vec::new(),
             privilege: Privilege::default(),
             steps: explain.then(Vec::new),
+            segments: Vec::new(),
         }
     }
 
@@ -161,6 +168,7 @@ impl<'a> Judge<'a> {
             stages: Vec::new(),
             globs: Vec::new(),
             run_as: self.privilege.accounts(),
+            segments: std::mem::take(&mut self.segments),
         }
     }
 
@@ -204,6 +212,7 @@ impl<'a> Judge<'a> {
         let catastrophe = catastrophe::find(text, &scan.commands());
         self.privilege = Privilege::of(&scan.commands());
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
+        self.segments = segments(&scan);
         let stages = match scan.shape {
             Shape::Malformed(finding) => {
                 self.find("scan", text, finding);
@@ -212,7 +221,11 @@ impl<'a> Judge<'a> {
             Shape::Opaque(ref finding) => {
                 self.catastrophe(text, catastrophe);
                 self.privileged(text);
-                self.find("scan", text, finding.clone());
+                let mut finding = finding.clone();
+                if let Some(why) = self.worst_of(&scan) {
+                    finding.reason.push_str(&format!("; in it, {why}"));
+                }
+                self.find("scan", text, finding);
                 for command in scan.commands() {
                     self.tighten(&rules, &command.words);
                 }
@@ -230,11 +243,9 @@ impl<'a> Judge<'a> {
                         None,
                     );
                 } else {
-                    self.find(
-                        "scan",
-                        text,
-                        Finding::ask("scan.pipeline", "a pipeline joins several commands"),
-                    );
+                    let finding =
+                        Finding::ask("scan.pipeline", "a pipeline joins several commands");
+                    self.find("scan", text, finding);
                 }
                 stages
             }
@@ -243,6 +254,9 @@ impl<'a> Judge<'a> {
             .into_iter()
             .map(|words| words.into_iter().map(|word| self.settle(word)).collect())
             .collect();
+        for words in &stages {
+            self.show_words(words);
+        }
         match stages.as_slice() {
             [words] => self.words(words, &rules, catastrophe),
             stages => {
@@ -274,6 +288,7 @@ impl<'a> Judge<'a> {
             );
         }
         let words: Vec<Word> = words.iter().map(|word| Word::literal(word)).collect();
+        self.show_words(&words);
         let rules = Applicable::new(&self.rulebook.rules, self.subject, true);
         let catastrophe = catastrophe::find_in_words(&words);
         self.privilege = Privilege::of_words(&words);
@@ -337,6 +352,7 @@ impl<'a> Judge<'a> {
         {
             self.find("sudo", item, finding);
         }
+        self.derive(words);
         let (finding, touched) = grammar::judge(words);
         let allowed = finding.decision == Decision::AutoAllow;
         match spoken {
@@ -357,7 +373,10 @@ impl<'a> Judge<'a> {
             }
             None => {
                 self.find("grammar", item, finding);
+                self.plainly_named(words);
                 self.touched(&touched);
+                let said = || "no rule of the operator speaks of it".to_owned();
+                self.step("rule", item, said, None);
             }
         }
         self.tighten(rules, words);
@@ -366,10 +385,26 @@ impl<'a> Judge<'a> {
     /// Judges one command of a pipeline, where rules can only tighten.
     fn stage(&mut self, words: &[Word], rules: &Applicable<'_>) {
         let item = words.first().map_or("", |word| word.text.as_str());
+        self.derive(words);
         let (finding, touched) = grammar::judge(words);
         self.find("grammar", item, finding);
+        self.plainly_named(words);
         self.touched(&touched);
         self.tighten(rules, words);
+    }
+
+    /// Asks about a program whose name is quoted in part: people have no reason to, and
+    /// in a question such a name is read as another.
+    fn plainly_named(&mut self, words: &[Word]) {
+        let text = matches!(self.subject.request, Request::Command(_));
+        let Some(first) = words.first().filter(|first| text && !first.bare) else {
+            return;
+        };
+        let finding = Finding::ask(
+            "scan.quoted-name",
+            format!("the name of the program, {}, is quoted", shown(&first.text)),
+        );
+        self.find("scan", &first.text, finding);
     }
 
     fn tighten(&mut self, rules: &Applicable<'_>, words: &[impl Borrow<Word>]) {
@@ -380,6 +415,17 @@ impl<'a> Judge<'a> {
             self.find("rule", &first.borrow().text, finding);
         }
     }
+}
+
+/// The simple commands in a text, for showing.
+fn segments(scan: &Scan) -> Vec<String> {
+    let shown = |command: &Simple<'_>| {
+        let words = command.words.iter().map(|word| word.text.as_str());
+        let written = command.written.iter().flat_map(|word| [">", &word.text]);
+        words.chain(written).collect::<Vec<_>>().join(" ")
+    };
+    let commands = scan.commands();
+    commands.iter().take(SEGMENTS_CAP).map(shown).collect()
 }
 
 fn index(position: usize) -> u32 {

@@ -32,6 +32,7 @@ impl Guest for Rogue {
             stages,
             globs: Vec::new(),
             run_as: Vec::new(),
+            segments: Vec::new(),
         }
     }
 

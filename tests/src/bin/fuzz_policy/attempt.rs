@@ -18,8 +18,8 @@ use crate::sandbox::{BUSYBOX_PATH, SYSTEM_PATH, Sandbox};
 
 /// How long a command is waited for, and how long where that was too short: a busy
 /// machine is no defect of the policy.
-const PATIENCE: Duration = Duration::from_secs(4);
-const MORE_PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
+const MORE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Working directories, as a call may name them; none is the login directory.
 const DIRECTORIES: &[Option<&str>] = &[

@@ -47,9 +47,12 @@ const DEEDS: &[(&[&str], &str)] = &[
         "changed: /sys/class/net/lo/mtu",
     ),
     (&["bash", "-c", ": > /dev/udp/192.0.2.1/9"], "calls connect"),
-    (&["strings", "/dev/zero"], "does not end"),
-    (&["cat", "fifo"], "does not end"),
+    (&["strings", "/dev/zero"], ENDLESS),
+    (&["cat", "fifo"], ENDLESS),
 ];
+
+/// What is said of a command that is still there when it was waited for.
+const ENDLESS: &str = "does not end";
 
 /// What leaves no trace.
 const LOOKS: &[&[&str]] = &[
@@ -61,23 +64,24 @@ const LOOKS: &[&[&str]] = &[
 
 /// Does the deeds and the looks.
 pub(crate) fn are_seen(sandbox: &mut Sandbox) -> Result<(), String> {
-    let found = |sandbox: &mut Sandbox, words: &[&str]| {
+    let found = |sandbox: &mut Sandbox, words: &[&str], patience: u64| {
         let argv: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let name = argv[0].clone();
         if !sandbox.system.contains(&name) {
             return Ok(None);
         }
         let run = sandbox
-            .run(&argv, SYSTEM_PATH, "/work", Duration::from_secs(1))
+            .run(&argv, SYSTEM_PATH, "/work", Duration::from_secs(patience))
             .map_err(|error| error.to_string())?;
         let mut found = findings::findings(&argv, &run);
         if run.timed_out {
-            found.push("does not end".to_owned());
+            found.push(ENDLESS.to_owned());
         }
         Ok::<_, String>(Some((found, run.output)))
     };
     for (deed, expected) in DEEDS {
-        let Some((found, output)) = found(sandbox, deed)? else {
+        let patience = if *expected == ENDLESS { 1 } else { 60 };
+        let Some((found, output)) = found(sandbox, deed, patience)? else {
             continue;
         };
         if !found.iter().any(|finding| finding.contains(expected)) {
@@ -88,7 +92,7 @@ pub(crate) fn are_seen(sandbox: &mut Sandbox) -> Result<(), String> {
         }
     }
     for look in LOOKS {
-        let Some((found, output)) = found(sandbox, look)? else {
+        let Some((found, output)) = found(sandbox, look, 60)? else {
             continue;
         };
         if !found.is_empty() || output.is_empty() {

@@ -107,6 +107,11 @@ const QUIRKS: &[(&str, &str, &str)] = &[
         "memory of its own, to learn how such memory is named",
     ),
     (
+        "lslogins",
+        "\"/etc/.pwd.lock\", O_WRONLY|O_CREAT",
+        "the lock of the account database, which it holds while it looks",
+    ),
+    (
         "blkid",
         "does not end",
         "opens what it is named as a device; a pipe there blocks until the time limit",
@@ -122,7 +127,7 @@ const QUIRKS: &[(&str, &str, &str)] = &[
 /// lines with a word that is not found beside secrets, names of members, and facts
 /// about accounts.
 const READERS: &str = "\
-    grep egrep fgrep rg lsattr openssl unzip zipinfo tar chage visudo crontab lsof findmnt sudo \
+    grep egrep fgrep rg lsattr openssl unzip zipinfo tar chage lslogins visudo crontab lsof findmnt sudo \
     tune2fs dumpe2fs dpkg-deb df blkid";
 
 /// Programs that talk to this machine or resolve names by design.

@@ -190,6 +190,8 @@ fn texts(root: &Path) -> io::Result<()> {
         ("etc/hosts", "127.0.0.1 localhost\n"),
         ("etc/hostname", "sandbox\n"),
         ("etc/fstab", ""),
+        // Whoever has added an account has left it.
+        ("etc/.pwd.lock", ""),
         ("etc/nginx/nginx.conf", "user www-data;\nlisten 80;\n"),
         ("etc/nginx/conf.d/a.conf", "server { listen 443; }\n"),
         ("root/notes.md", "notes\n"),

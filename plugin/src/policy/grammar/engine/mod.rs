@@ -36,6 +36,38 @@ pub(super) fn read<'a>(
     }
 }
 
+/// How each word is read: the options up to the first that is not known, then the
+/// operands.
+pub(super) fn derive(command: &Command, words: &[Word]) -> Vec<(String, String)> {
+    let mut reader = Reader {
+        command,
+        touched: Vec::new(),
+        parsed: Parsed::default(),
+    };
+    let read = reader.read(words);
+    let mut steps: Vec<(String, String)> = Vec::new();
+    for (name, value) in &reader.parsed.options {
+        let finding = match value {
+            None => "is listed".to_owned(),
+            Some(value) => format!("is listed; its value is {}", shown(&value.text)),
+        };
+        steps.push((name.text(), finding));
+    }
+    match read {
+        Err(refusal) => steps.push((String::new(), refusal.reason)),
+        Ok(()) => {
+            let operands = reader.parsed.operands.iter();
+            steps.extend(operands.map(|word| (word.text.clone(), "is an operand".to_owned())));
+            let rest = reader.operands().err();
+            let together = || command.check.and_then(|check| check(&reader.parsed));
+            if let Some(refusal) = rest.or_else(together) {
+                steps.push((String::new(), refusal.reason));
+            }
+        }
+    }
+    steps
+}
+
 /// Most options of one command; no person gives as many.
 const OPTIONS_CAP: usize = 128;
 
