@@ -79,9 +79,9 @@ pub struct Decided {
 /// Who agreed to what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// `granted`, `rejected`, `expired` or `unavailable`.
+    /// `granted`, `rejected`, `pending`, `expired` or `unavailable`.
     pub answer: String,
-    /// Who answered: `person`, `rule`, `always`, `flag`, …
+    /// Who answered: `person`, `person-out-of-band`, `rule`, `always`, `flag`, …
     pub by: String,
     /// The rule that answered, where none was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -37,6 +37,10 @@ impl Deferred {
     /// The answer that waits for this question, if there is one. A grant is used
     /// up by this.
     pub async fn take(&self, question: &Question) -> Option<Answer> {
+        // The key is not unlocked for nothing: without one, others can be asked.
+        if !PendingStore::new(self.supervisor.resources().paths()).knows(question) {
+            return None;
+        }
         let asked = question.clone();
         let taken = self
             .with_store(move |store, key| store.take(key, &asked))

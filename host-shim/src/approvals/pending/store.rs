@@ -38,6 +38,12 @@ impl PendingStore {
         }
     }
 
+    /// Whether anything is kept about a question; what it is takes the key.
+    #[must_use]
+    pub fn knows(&self, question: &Question) -> bool {
+        self.file(&name(question)).exists()
+    }
+
     /// Keeps a question. One that waits already is kept longer; one that was
     /// answered stays as it is.
     ///
