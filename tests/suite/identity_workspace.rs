@@ -285,6 +285,7 @@ fn a_link_to_a_key_outside_is_not_followed() {
     ended(&project.stat("dev"), 1, "REGISTRY_RECORD_INVALID");
     fs::remove_file(&key).expect("just made");
     fs::copy(project.server.client_key_path(), &key).expect("the directory is ours");
+    openshell_tests::secrets::note_private_key(&key);
     ended(&project.stat("dev"), 0, "");
 }
 

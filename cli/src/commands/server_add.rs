@@ -35,7 +35,7 @@ pub(crate) struct AddArgs {
     /// Login name
     #[arg(long)]
     pub(super) user: Option<String>,
-    /// Log in with this private key file
+    /// Log in with this private key file; KEY.pub means that one key of the agent
     #[arg(long, value_name = "PATH", group = "auth")]
     identity: Option<PathBuf>,
     /// Log in with a password, read from the first line of stdin
