@@ -138,6 +138,7 @@ impl Both {
             stages: library.stages,
             globs: library.globs,
             run_as: library.run_as,
+            segments: library.segments,
         };
         assert_eq!(compiled, library, "{subject:?}");
         decision == contract::Decision::AutoAllow
