@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::digest::GENESIS;
 use super::line;
+use crate::fault::{self, Point};
 
 /// Name of the head file.
 pub(super) const HEAD: &str = "head";
@@ -89,6 +90,7 @@ impl HeadFile {
             .mode(0o600)
             .open(path)?;
         let slot = Position::start().render();
+        fault::reach(Point::HeadCreated);
         file.write_all_at(format!("{slot}{slot}").as_bytes(), 0)?;
         file.sync_all()?;
         Ok(Self { file })
@@ -147,13 +149,22 @@ impl HeadFile {
             }
         };
         let text = to.render();
-        self.file
-            .write_all_at(text.as_bytes(), slot * text.len() as u64)
+        let offset = slot * text.len() as u64;
+        fault::reach(Point::HeadBefore);
+        let (first, rest) = fault::parts(text.as_bytes());
+        self.file.write_all_at(first, offset)?;
+        fault::reach(Point::HeadHalf);
+        self.file.write_all_at(rest, offset + first.len() as u64)?;
+        fault::reach(Point::HeadAdvanced);
+        Ok(())
     }
 
     /// Waits until the head is on disk.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        fault::check(Point::HeadSyncBefore)?;
+        self.file.sync_data()?;
+        fault::reach(Point::HeadSyncAfter);
+        Ok(())
     }
 }
 

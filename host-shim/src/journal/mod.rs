@@ -22,6 +22,7 @@ mod event;
 mod follow;
 mod head;
 mod keys;
+mod leftovers;
 mod line;
 mod lock;
 mod opening;
@@ -40,6 +41,7 @@ pub use event::{
     Operation, Outcome, Recovered, Recovery, Segment, Torn,
 };
 pub use keys::{KeyStage, KeyState};
+pub use leftovers::Leftover;
 pub use reader::{Filter, Record, Records};
 pub use redact::{RedactError, Redactor};
 pub use verify::{Broken, Verification};

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::event::EventKind;
+use crate::fault::{self, Point};
 
 /// Folder of the owner files, in the journal's directory.
 const OWNERS: &str = "owners";
@@ -58,8 +59,10 @@ impl Owner {
             open: BTreeMap::new(),
         };
         owner.write_floor(floor)?;
+        fault::reach(Point::OwnerWritten);
         owner.file.sync_all()?;
         File::open(&folder)?.sync_all()?;
+        fault::reach(Point::OwnerEnlisted);
         Ok(owner)
     }
 
@@ -118,7 +121,9 @@ pub(super) struct Dead {
 impl Dead {
     /// Forgets the process, once its actions are settled on disk.
     pub(super) fn bury(self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        fs::remove_file(&self.path)?;
+        fault::reach(Point::RecoveryBuried);
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::entry::Entry;
-use super::event::{Context, EventKind, Recovered, Recovery};
+use super::event::{Context, EventKind, Operation, Recovered, Recovery};
 use super::owner::Dead;
 use super::segments::{self, Lines};
 
@@ -20,6 +20,7 @@ struct Unfinished {
     context: Context,
     owner: String,
     attempted: bool,
+    operation: Option<Operation>,
 }
 
 /// The records that settle every unfinished action of the dead, in the order
@@ -56,6 +57,7 @@ fn note(open: &mut HashMap<String, Unfinished>, dead: &[Dead], entry: &Entry) {
                     seq: entry.seq,
                     owner: entry.owner.clone(),
                     attempted: false,
+                    operation: None,
                     context,
                 },
             );
@@ -63,6 +65,7 @@ fn note(open: &mut HashMap<String, Unfinished>, dead: &[Dead], entry: &Entry) {
         EventKind::Attempt => {
             if let Some(action) = open.get_mut(&context.action) {
                 action.attempted = true;
+                action.operation.clone_from(&entry.operation);
             }
         }
         EventKind::Outcome | EventKind::Recovered => {
@@ -83,6 +86,7 @@ fn conclude(action: Unfinished) -> Entry {
             result,
             owner: action.owner,
         }),
+        operation: action.operation,
         ..Entry::blank(EventKind::Recovered)
     }
     .about(action.context)

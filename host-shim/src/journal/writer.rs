@@ -22,11 +22,13 @@ use super::entry::Entry;
 use super::error::JournalError;
 use super::event::{Event, EventKind};
 use super::keys::KeyState;
+use super::leftovers::{self, Leftover};
 use super::owner::{self, Owner};
 use super::reader::{self, Filter, Record, Records};
 use super::recover;
 use super::redact::Redactor;
 use super::verify::{self, Verification};
+use crate::fault::{self, Point};
 
 /// How long a buffered record may stay off the disk.
 const LINGER: Duration = Duration::from_millis(50);
@@ -62,7 +64,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            segment_bytes: 64 * 1024 * 1024,
+            segment_bytes: fault::segment_bytes(64 * 1024 * 1024),
         }
     }
 }
@@ -201,6 +203,32 @@ impl Journal {
         self.shared.recovered
     }
 
+    /// Notes a temporary file that a write of this process may have left, durably.
+    /// Blocks on files.
+    ///
+    /// # Errors
+    /// `Unavailable` where it cannot be written.
+    pub fn note_leftover(&self, leftover: &Leftover) -> Result<(), JournalError> {
+        leftovers::note(self.dir(), leftover).map_err(|error| JournalError::io(self.dir(), &error))
+    }
+
+    /// The temporary files that may be on a server, by its logical id.
+    ///
+    /// # Errors
+    /// `Unavailable` where the notes cannot be read.
+    pub fn leftovers(&self, server: &str) -> Result<Vec<Leftover>, JournalError> {
+        leftovers::of_server(self.dir(), server)
+            .map_err(|error| JournalError::io(self.dir(), &error))
+    }
+
+    /// Forgets the temporary file of an action.
+    ///
+    /// # Errors
+    /// `Unavailable` where the note cannot be removed.
+    pub fn forget_leftover(&self, action: &str) -> Result<(), JournalError> {
+        leftovers::forget(self.dir(), action).map_err(|error| JournalError::io(self.dir(), &error))
+    }
+
     /// Reads the records in a directory that match, in the order they were
     /// written. Needs no open journal.
     ///
@@ -278,9 +306,14 @@ fn join(chain: &mut Chain, id: &str) -> Result<(Owner, usize), JournalError> {
     let entries = recover::settle(&dir, &dead).map_err(unusable)?;
     let recovered = entries.len();
     if recovered > 0 || chain.needs_repair() {
+        for leftover in entries.iter().filter_map(Leftover::of) {
+            leftovers::note(&dir, &leftover).map_err(unusable)?;
+        }
+        fault::reach(Point::RecoveryBefore);
         for result in chain.append_locked(entries, true)? {
             result?;
         }
+        fault::reach(Point::RecoveryAppended);
     }
     for owner in dead {
         owner.bury().map_err(unusable)?;

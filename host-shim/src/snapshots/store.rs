@@ -22,6 +22,7 @@ use super::names;
 use super::repository;
 use super::state::{Change, FileState, Sealer};
 use super::tree;
+use crate::fault::{self, Point};
 use crate::journal::{FileLock, LockGuard, sha256_hex};
 
 /// Largest content kept unless another limit is given, in bytes.
@@ -307,6 +308,8 @@ impl Snapshots {
         kind: Kind,
         attempt: u32,
     ) -> Result<Option<Oid>, SnapshotError> {
+        fault::check(Point::SnapshotBefore)
+            .map_err(|error| SnapshotError::io(repo.path(), &error))?;
         let blob = match &change.state {
             FileState::Absent => None,
             FileState::Present { content, metadata } => {
@@ -325,6 +328,7 @@ impl Snapshots {
                 Some((repo.blob(&bytes)?, metadata.mode))
             }
         };
+        fault::reach(Point::SnapshotBlob);
         let parent = tip.map(|tip| repo.find_commit(tip)).transpose()?;
         let before = parent.as_ref().map(git2::Commit::tree).transpose()?;
         let segments = names::segments(change.path)?;
@@ -332,6 +336,7 @@ impl Snapshots {
             Some(root) => root,
             None => repo.treebuilder(None)?.write()?,
         };
+        fault::reach(Point::SnapshotTree);
         let author = Signature::now("openshell", "openshell@localhost")?;
         let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
         let text = message::compose(change, kind);
@@ -343,6 +348,8 @@ impl Snapshots {
             &repo.find_tree(root)?,
             &parents,
         )?;
+        fault::check(Point::SnapshotCommit)
+            .map_err(|error| SnapshotError::io(repo.path(), &error))?;
         let subject = text.lines().next().unwrap_or_default();
         let moved = match tip {
             Some(tip) => repo.reference_matching(branch, commit, true, tip, subject),
@@ -350,6 +357,7 @@ impl Snapshots {
         };
         match moved.map(|_| commit) {
             Ok(commit) => {
+                fault::reach(Point::SnapshotMoved);
                 if tip.is_none() && repo.head().is_err() {
                     // Only so that git without a branch name shows something.
                     let _ = repo.set_head(branch);

@@ -20,6 +20,7 @@ use super::exec::{self, End, ExecOutcome, ExecRequest, Program, Spare};
 use super::host_key::HostKey;
 use super::sftp::{Sftp, SftpError};
 use super::target::Target;
+use crate::fault::{self, Point};
 
 /// How often a refused last session is tried again, and how long after.
 const LAST_SLOT_TRIES: u32 = 10;
@@ -313,8 +314,12 @@ impl Connection {
                 self.spare.clear();
             }
             let slot = self.slots.acquire().await?;
+            fault::reach(Point::ChannelBefore);
             let reason = match self.session.channel_open_session().await {
-                Ok(channel) => return Ok(SessionChannel::new(channel, slot)),
+                Ok(channel) => {
+                    fault::reach(Point::ChannelOpened);
+                    return Ok(SessionChannel::new(channel, slot));
+                }
                 Err(russh::Error::ChannelOpenFailure(reason)) => reason,
                 Err(error) => return Err(error.into()),
             };

@@ -19,6 +19,7 @@ use super::host_key::HostKey;
 use super::known_hosts::KnownHosts;
 use super::pool::{Pool, PoolConfig};
 use super::target::Target;
+use crate::fault::{self, Point};
 
 /// A session and the key its server proved to hold.
 pub(super) struct Dialled {
@@ -32,9 +33,11 @@ pub(super) async fn dial(
     via: Option<&Arc<Connection>>,
 ) -> Result<Dialled, SshError> {
     let attempt = async {
+        fault::reach(Point::DialBefore);
         let trust = Trust::Known(Arc::new(load_known_hosts(target).await?));
         let mut dialled = exchange(&target.host, target.port, trust, via).await?;
         authenticate(&mut dialled.session, target).await?;
+        fault::reach(Point::DialDone);
         Ok(dialled)
     };
     limited(&target.host, target.port, target.connect_timeout, attempt).await

@@ -26,7 +26,7 @@ pub use exec::{End, Ended, ExecOutcome, ExecRequest, Printed, Program};
 pub use host_key::{HostKey, HostKeyError};
 pub use pool::{Pool, PoolConfig};
 pub use sftp::{
-    Attrs, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, Walk, WalkEntry, WriteKind,
-    WriteOutcome, WritePlan,
+    Attrs, Cleared, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, Walk, WalkEntry, WriteKind,
+    WriteOutcome, WritePlan, temporary_name,
 };
 pub use target::{Auth, Target};

@@ -18,6 +18,7 @@ use crate::engine::contract::{
     Content, Ended, ExecResult, Failure, FailureCode, FileInfo, FileKind, Listing, Output, Printed,
     StatResult,
 };
+use crate::fault::{self, Point};
 use crate::journal::Durability;
 use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Pool, SshError};
 
@@ -52,6 +53,7 @@ impl Call {
         // the guest that asked for it.
         let owned = tokio::spawn(async move {
             let result = run.to_the_end(&action, connection, plan).await;
+            fault::reach(Point::EffectDone);
             if changes {
                 let ending = match &result {
                     Ok(_) => Ending::ok(),

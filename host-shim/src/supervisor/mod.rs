@@ -26,6 +26,7 @@ mod envelope;
 mod failure;
 mod keep;
 mod layers;
+mod leftovers;
 mod names;
 mod paths;
 mod permit;

@@ -6,9 +6,10 @@
 //! and rules are read anew for every call: they are small, and a change by the
 //! operator must count at once.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
@@ -119,6 +120,8 @@ pub struct Resources {
     snapshots: Mutex<Option<Snapshots>>,
     pool: Pool,
     rejected: Mutex<std::collections::HashSet<(String, String)>>,
+    /// When a temporary file of an action was looked for in vain.
+    looks: Mutex<HashMap<String, Instant>>,
 }
 
 impl Resources {
@@ -134,6 +137,7 @@ impl Resources {
             snapshots: Mutex::new(None),
             pool: Pool::new(PoolConfig::default()),
             rejected: Mutex::new(std::collections::HashSet::new()),
+            looks: Mutex::default(),
         }
     }
 
@@ -376,6 +380,23 @@ impl Resources {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(&(session.to_owned(), operation.to_owned()))
+    }
+
+    /// Notes that the temporary file of an action was looked for in vain.
+    pub(super) fn note_look(&self, action: &str) {
+        self.looks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(action.to_owned(), Instant::now());
+    }
+
+    /// Whether the temporary file of an action was looked for in vain lately.
+    pub(super) fn looked_for(&self, action: &str, lately: Duration) -> bool {
+        self.looks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(action)
+            .is_some_and(|look| look.elapsed() < lately)
     }
 
     /// Parses a server id as a caller gave it.

@@ -20,7 +20,8 @@ use crate::approvals::{Change, Matter, describe_change, escape_line};
 use crate::engine::contract::{
     Base, Decision, Failure, FailureCode, Request, Verdict, WriteSpec, Written,
 };
-use crate::journal::{self, Durability};
+use crate::fault::{self, Point};
+use crate::journal::{self, Durability, Leftover};
 use crate::ssh::{self, Attrs, Connection, Drift, Expect, Sftp, SftpError, SshError, WriteKind};
 
 /// Mode of a new file when none was asked for.
@@ -47,6 +48,8 @@ pub(super) struct WritePlan {
     pub(super) secret: bool,
     /// How it will be written, as the person was told.
     pub(super) kind: WriteKind,
+    /// What a file that replaces the other is called until it is complete.
+    pub(super) temporary: String,
     pub(super) before_sha256: Option<String>,
     pub(super) after_sha256: Option<String>,
 }
@@ -86,6 +89,7 @@ impl WritePlan {
             change,
             secret,
             kind: WriteKind::Atomic,
+            temporary: String::new(),
         }
     }
 
@@ -264,11 +268,16 @@ impl Call {
             let account = connection.account().await?;
             let sftp = connection.sftp().await?;
             (plan.kind, _) = sftp.write_plan_kind(&plan.path, &account).await?;
+            if plan.kind == WriteKind::Atomic {
+                plan.temporary = ssh::temporary_name()?;
+                operation.temporary = Some(plan.temporary.clone());
+            }
         }
         self.ask_about(action, &verdict, &plan, &operation).await?;
         let keeper = self.keeper(action, &plan)?;
         let state = file_state(plan.before.as_ref());
         let kept = blocking(move || keeper.before(state)).await??;
+        fault::reach(Point::KeptBefore);
         operation.snapshot = Some(kept);
         let plan = Plan::Write(Box::new(plan));
         Ok(Permit::new(action, connection, plan, &verdict, operation))
@@ -337,6 +346,16 @@ impl Call {
         let owned = tokio::spawn(async move {
             let started = std::time::Instant::now();
             let result = replace(&connection, &plan).await;
+            fault::reach(Point::EffectDone);
+            let result = match result {
+                Ok(done) => Ok(done),
+                Err(broken) => {
+                    if broken.left_behind {
+                        note_leftover(&action, &plan).await;
+                    }
+                    Err(broken.failure)
+                }
+            };
             action.note_facts(|facts| {
                 facts.execution.duration_ms = Some(started.elapsed().as_millis() as u64);
                 facts.execution.completed = result.is_ok();
@@ -356,6 +375,7 @@ impl Call {
                     }
                 };
                 action.note_facts(|facts| facts.snapshot = status);
+                fault::reach(Point::KeptAfter);
             }
             action.settle(ending, Durability::Synced).await;
             result.map(|done| written(&plan, done))
@@ -416,7 +436,46 @@ impl Done {
     }
 }
 
-async fn replace(connection: &Arc<Connection>, plan: &WritePlan) -> Result<Done, Failure> {
+/// Why a change did not come about.
+struct Broken {
+    failure: Failure,
+    /// Whether its temporary file may still be on the server.
+    left_behind: bool,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            left_behind: false,
+        }
+    }
+}
+
+impl From<SshError> for Broken {
+    fn from(error: SshError) -> Self {
+        Self {
+            left_behind: matches!(error, SshError::Sftp(SftpError::LeftBehind { .. })),
+            failure: error.into(),
+        }
+    }
+}
+
+/// Has the next use of the server look for the temporary file. Where that cannot
+/// be noted, the journal cannot be written either, and the call says so.
+async fn note_leftover(action: &Action, plan: &WritePlan) {
+    let leftover = Leftover {
+        action: action.id().to_owned(),
+        server: action.server().to_owned(),
+        path: plan.path.clone(),
+        temporary: plan.temporary.clone(),
+        since: jiff::Timestamp::now(),
+    };
+    let journal = action.journal().clone();
+    let _ = blocking(move || journal.note_leftover(&leftover)).await;
+}
+
+async fn replace(connection: &Arc<Connection>, plan: &WritePlan) -> Result<Done, Broken> {
     let sftp = connection.sftp().await?;
     let Some(after) = &plan.after else {
         remove(&sftp, plan).await?;
@@ -436,6 +495,7 @@ async fn replace(connection: &Arc<Connection>, plan: &WritePlan) -> Result<Done,
                 None => Expect::Absent,
             },
             kind: plan.kind,
+            temporary: plan.temporary.clone(),
         })
         .await?;
     Ok(Done {

@@ -11,6 +11,7 @@ use russh::{ChannelMsg, Sig};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::fault::{self, Point};
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
 
@@ -59,9 +60,11 @@ pub(in crate::ssh) async fn run(
         &connection.target().shell,
     )?;
     let mut running = Running::new(shell, &request);
+    fault::reach(Point::CommandBefore);
     if running.shell.channel.send(text.into_bytes()).await.is_err() {
         return Err(SshError::ConnectionLost { started: true });
     }
+    fault::reach(Point::CommandSent);
     connection.spare().prepare(connection);
     running.follow(connection, &request, &cancel).await
 }
@@ -204,6 +207,7 @@ impl Running {
 
     /// The command ended, or its channel did: collects the last of its output.
     async fn wind_up(mut self, request: &ExecRequest) -> Result<ExecOutcome, SshError> {
+        fault::reach(Point::CommandEnded);
         let ended_at = Instant::now();
         let mut note = None;
         let most = self.printed() + AFTERMATH_LIMIT;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use russh::ChannelMsg;
 
+use crate::fault::{self, Point};
 use crate::ssh::channel::SessionChannel;
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
@@ -67,6 +68,7 @@ impl Shell {
                         let group = group.ok_or_else(|| {
                             noise.refusal("its commands have no process group of their own")
                         })?;
+                        fault::reach(Point::ShellReady);
                         return Ok(Self {
                             channel,
                             nonce,

@@ -8,10 +8,12 @@
 
 mod attrs;
 mod error;
+mod in_place;
 mod list;
 mod plan;
 mod read;
 mod session;
+mod temporary;
 mod walk;
 mod write;
 
@@ -20,5 +22,6 @@ pub use error::SftpError;
 pub use list::DirEntry;
 pub use plan::{Expect, WriteKind, WritePlan};
 pub use session::Sftp;
+pub use temporary::{Cleared, temporary_name};
 pub use walk::{Walk, WalkEntry};
 pub use write::{Drift, WriteOutcome};

@@ -26,6 +26,10 @@ pub struct WritePlan {
     pub expect: Expect,
     /// The way that was predicted and agreed to.
     pub kind: WriteKind,
+    /// What the new file is called until it is complete, by [`temporary_name`].
+    ///
+    /// [`temporary_name`]: super::temporary_name
+    pub temporary: String,
 }
 
 /// What a file must be for a write to go ahead.
