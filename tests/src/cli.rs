@@ -31,6 +31,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(120);
 pub struct Cli {
     dir: TempDir,
     env: Vec<(String, String)>,
+    program: &'static Path,
 }
 
 /// How a run ended and what it said.
@@ -84,6 +85,12 @@ impl Cli {
     /// An installation that lacks the master key's file.
     #[must_use]
     pub fn without_key() -> Self {
+        Self::of(binary())
+    }
+
+    /// As [`Cli::without_key`], for another build of the binary.
+    #[must_use]
+    pub fn of(program: &'static Path) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("openshell-cli-")
             .tempdir()
@@ -94,6 +101,7 @@ impl Cli {
         let mut cli = Self {
             dir,
             env: Vec::new(),
+            program,
         };
         let path = std::env::var("PATH").unwrap_or_default();
         let place = |name: &str| cli.dir.path().join(name).display().to_string();
@@ -172,7 +180,7 @@ impl Cli {
         I: IntoIterator<Item = A>,
         A: AsRef<OsStr>,
     {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(self.program);
         command
             .args(arguments)
             .env_clear()

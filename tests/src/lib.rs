@@ -6,13 +6,16 @@
 //! openshell under test.
 
 mod account;
+mod bridge;
 mod cli;
+pub mod faults;
 mod model;
 mod opencode;
 mod sshd;
 mod terminal;
 
 pub use account::Account;
+pub use bridge::{Bridge, BridgeCall};
 pub use cli::{Cli, Output, binary, finish};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};

@@ -99,6 +99,7 @@ impl Server {
             jump: None,
             shell: "/bin/sh".to_owned(),
             connect_timeout: Duration::from_secs(20),
+            silence: Duration::from_secs(20),
         };
         Self { dir, target }
     }

@@ -15,6 +15,7 @@ mod error;
 mod exec;
 mod host_key;
 pub mod known_hosts;
+mod patience;
 mod pool;
 mod sftp;
 mod target;
@@ -24,6 +25,7 @@ pub use dial::fetch_host_key;
 pub use error::SshError;
 pub use exec::{End, Ended, ExecOutcome, ExecRequest, Printed, Program};
 pub use host_key::{HostKey, HostKeyError};
+pub use patience::{InvalidPatience, Patience};
 pub use pool::{Pool, PoolConfig};
 pub use sftp::{
     Attrs, Cleared, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, Walk, WalkEntry, WriteKind,

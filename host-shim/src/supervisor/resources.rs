@@ -23,12 +23,10 @@ use crate::registry::{
 };
 use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
-use crate::ssh::{Auth, Pool, PoolConfig, Target};
+use crate::ssh::{Auth, Patience, Pool, PoolConfig, Target};
 
 /// Largest file whose content before a change is kept, in bytes.
 pub(super) const SNAPSHOT_MAX: u64 = 32 * 1024 * 1024;
-/// Time for TCP, key exchange and login, unless the registry says otherwise.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a resource could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +112,7 @@ pub struct Resources {
     paths: Paths,
     prompt: Option<Prompt>,
     key_env: Option<KeyEnv<'static>>,
+    patience: Patience,
     unlocked: Arc<Unlocked>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
@@ -131,6 +130,7 @@ impl Resources {
             paths,
             prompt,
             key_env: None,
+            patience: Patience::default(),
             unlocked: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
@@ -146,6 +146,13 @@ impl Resources {
     #[must_use]
     pub fn with_key_env(mut self, env: KeyEnv<'static>) -> Self {
         self.key_env = Some(env);
+        self
+    }
+
+    /// Waits for servers as long as this says.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -333,7 +340,8 @@ impl Resources {
                 known_hosts: self.known_hosts(),
                 jump: target.map(Box::new),
                 shell: hop.shell.clone(),
-                connect_timeout: CONNECT_TIMEOUT,
+                connect_timeout: self.patience.connect,
+                silence: self.patience.silence,
             });
         }
         target.ok_or_else(|| failure(FailureCode::Internal, "No server was resolved.", ""))
