@@ -359,12 +359,14 @@ pub fn binary() -> &'static Path {
         if let Some(path) = std::env::var_os("OPENSHELL_TEST_BIN") {
             return PathBuf::from(path);
         }
-        // The test executable is `target/<profile>/deps/suite-<hash>`.
-        let test = std::env::current_exe().expect("the system knows this executable");
-        let profile = test
-            .parent()
-            .and_then(Path::parent)
-            .expect("cargo puts tests two levels below the target directory");
+        // A test is `target/<profile>/deps/suite-<hash>`, a program of this package
+        // `target/<profile>/<name>`.
+        let own = std::env::current_exe().expect("the system knows this executable");
+        let folder = own.parent().expect("cargo puts it into a directory");
+        let profile = match folder.parent() {
+            Some(profile) if folder.ends_with("deps") => profile,
+            _ => folder,
+        };
         let path = profile.join("openshell");
         if !path.exists() {
             let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))

@@ -10,7 +10,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -81,19 +81,13 @@ pub(super) struct HeadFile {
 }
 
 impl HeadFile {
-    /// Creates a head file that vouches for nothing, on disk when it returns.
+    /// Creates a head file that vouches for nothing, on disk when it returns. It is
+    /// there whole or not at all: one without a whole slot would stop the journal.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
         let slot = Position::start().render();
+        crate::replace::create(path, format!("{slot}{slot}").as_bytes())?;
         fault::reach(Point::HeadCreated);
-        file.write_all_at(format!("{slot}{slot}").as_bytes(), 0)?;
-        file.sync_all()?;
-        Ok(Self { file })
+        Self::open(path)
     }
 
     /// Opens the head file for writing.

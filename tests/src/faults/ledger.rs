@@ -15,6 +15,7 @@ pub(super) struct Ledger {
 /// What is on record of one action.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recorded {
+    pub(super) id: String,
     pub(super) tool: String,
     pub(super) key: Option<String>,
     pub(super) attempted: bool,
@@ -47,6 +48,7 @@ impl Ledger {
             };
             if record["event"] == "intent" {
                 let begun = Recorded {
+                    id: id.to_owned(),
                     tool: record["tool"].as_str().unwrap_or_default().to_owned(),
                     key: record["key"].as_str().map(str::to_owned),
                     ..Recorded::default()

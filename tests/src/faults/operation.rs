@@ -119,6 +119,9 @@ pub(super) struct Case {
     pub(super) key: String,
 }
 
+/// Size of a segment that is to be finished, at least, in bytes.
+const SEGMENT_LEAST: u64 = 16 * 1024;
+
 /// Content of several write requests, so that a write has a middle.
 fn content(word: &str) -> String {
     format!("{}\n", word.repeat(200)).repeat(100)
@@ -211,6 +214,15 @@ impl Case {
         }
         if self.operation == Operation::ServerRemove {
             rig.run(&rig.add(&self.name, 9), &[]);
+        }
+        if self.operation == Operation::Rotation {
+            // A segment is never so small that the last two of them hold less than
+            // one call.
+            while super::ledger::current_size(&rig.cli.audit_dir()) < SEGMENT_LEAST {
+                let padding = "x".repeat(4096);
+                let arguments = json!({"command": format!(": {padding}")});
+                rig.run(&rig.call("remote_exec", &arguments, None), &[]);
+            }
         }
         if self.operation == Operation::Recovery {
             let words = rig.call("remote_write_file", &self.write(rig), Some(&self.key));

@@ -1,6 +1,6 @@
 //! Breaks openshell in every way the harness knows and prints what came of it.
 //!
-//! `faults [--long] [--seed N]`: bounded to a few minutes, or every passing of
+//! `faults [--long] [--seed N] [--only PART]`: bounded to a few minutes, or every passing of
 //! every point and at least 2,000 kills. Ends with failure when a promise broke.
 
 use std::process::ExitCode;
@@ -18,13 +18,15 @@ const LONG_KILLS: u64 = 2_000;
 fn main() -> ExitCode {
     let mut long = false;
     let mut seed = None;
+    let mut only = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--long" => long = true,
             "--seed" => seed = words.next().and_then(|number| number.parse().ok()),
+            "--only" => only = words.next(),
             _ => {
-                eprintln!("usage: faults [--long] [--seed N]");
+                eprintln!("usage: faults [--long] [--seed N] [--only PART]");
                 return ExitCode::from(2);
             }
         }
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
 
     let mut report = Report::default();
     let mut section = |what: &str, work: &dyn Fn() -> Report| {
+        if only.as_deref().is_some_and(|only| !what.starts_with(only)) {
+            return;
+        }
         let began = std::time::Instant::now();
         let part = work();
         println!(
