@@ -420,6 +420,7 @@ fn plan(path: &Path, old: &[u8]) -> WritePlan {
                 .collect(),
         ),
         kind: WriteKind::Atomic,
+        temporary: ".openshell-0123456789abcdef.tmp".to_owned(),
     }
 }
 

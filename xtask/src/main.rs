@@ -1,10 +1,11 @@
-//! Everything a contributor runs: `cargo xtask demo|test|bench|docs|lint`.
+//! Everything a contributor runs: `cargo xtask demo|test|bench|faults|docs|lint`.
 //!
 //! Invariant: each task does the set-up it needs, says what it does, and says
 //! exactly what to run where it may not do it itself. Nothing outside the
 //! workspace is changed but by package managers, and by those only where they
 //! are named here.
 
+mod faults;
 mod setup;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ const USAGE: &str = "\
 cargo xtask demo            set up what the demo needs and run it
 cargo xtask test [FILTER…]  set up what the tests need and run every test
 cargo xtask bench           measure warm calls beside OpenSSH's ControlMaster
+cargo xtask faults [--long] kill, cut, fill and crowd it, and print what broke
 cargo xtask docs            write the pages that come from tables
 cargo xtask lint            formatting and clippy, as CI runs them";
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         "demo" => demo(&rest),
         "test" => test(&rest),
         "bench" => bench(&rest),
+        "faults" => faults::faults(&rest),
         "docs" => docs(),
         "lint" => lint(),
         _ => {
@@ -80,6 +83,7 @@ fn test(filters: &[String]) -> Result<(), String> {
     let opencode = setup::opencode()?;
     setup::report(opencode.as_deref());
     run(cargo().args(["build", "--package", "openshell"]))?;
+    faults::build()?;
     let nextest = cargo()
         .args(["nextest", "--version"])
         .output()
@@ -122,6 +126,17 @@ fn lint() -> Result<(), String> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    // What only the harness builds.
+    run(cargo().args([
+        "clippy",
+        "--package",
+        "openshell",
+        "--features",
+        "fault-points",
         "--",
         "-D",
         "warnings",

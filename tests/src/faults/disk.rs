@@ -17,9 +17,6 @@ use super::verdict::{Fault, Judge};
 /// Bytes of a page, which is what tmpfs gives out.
 const PAGE: u64 = 4096;
 
-/// Pages left free: none, and then as many as let an operation come so far.
-const FREE: [u64; 6] = [0, 1, 2, 4, 12, 28];
-
 /// A file system in memory, unmounted when it is dropped.
 struct Small {
     place: PathBuf,
@@ -94,12 +91,12 @@ fn copy(from: &Path, to: &Path) {
     let _ = Command::new("cp").arg("-a").arg(from).arg(to).output();
 }
 
-/// Fills each disk in turn.
+/// Fills each disk in turn, leaving so many pages free in turn.
 ///
 /// # Panics
 /// When the fixtures cannot work.
 #[must_use]
-pub fn disks() -> Report {
+pub fn disks(free: &[u64]) -> Report {
     let mut report = Report::default();
     let places: [(&str, fn(&Rig) -> PathBuf, &[Operation]); 4] = [
         (
@@ -133,7 +130,7 @@ pub fn disks() -> Report {
             continue;
         };
         for operation in operations {
-            for pages in FREE {
+            for &pages in free {
                 number += 1;
                 full(
                     &rig,

@@ -307,7 +307,7 @@ mod tests {
     fn it_misbehaves_at_the_byte() {
         let table = [
             (None, (10, true)),
-            (Some((Direction::Up, 4, Mischief::Stall)), (4, false)),
+            (Some((Direction::Up, 4, Mischief::Truncate)), (4, true)),
             (Some((Direction::Down, 7, Mischief::Stall)), (7, false)),
             (Some((Direction::Down, 7, Mischief::Truncate)), (7, true)),
             (Some((Direction::Down, 3, Mischief::Drop)), (3, true)),
