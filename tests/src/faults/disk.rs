@@ -87,6 +87,9 @@ impl Drop for Small {
     }
 }
 
+/// What is counted, which directory is full, and what is tried there.
+type Place = (&'static str, fn(&Rig) -> PathBuf, &'static [Operation]);
+
 fn copy(from: &Path, to: &Path) {
     let _ = Command::new("cp").arg("-a").arg(from).arg(to).output();
 }
@@ -98,7 +101,7 @@ fn copy(from: &Path, to: &Path) {
 #[must_use]
 pub fn disks(free: &[u64]) -> Report {
     let mut report = Report::default();
-    let places: [(&str, fn(&Rig) -> PathBuf, &[Operation]); 4] = [
+    let places: [Place; 4] = [
         (
             "disk full: journal",
             |rig| rig.cli.audit_dir(),

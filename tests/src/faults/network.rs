@@ -28,7 +28,9 @@ const OPERATIONS: [Operation; 6] = [
 pub fn network(bytes: u64, time: Duration, seed: u64) -> Report {
     let mut report = Report::default();
     let until = Instant::now() + time;
-    let rig = Rig::bare();
+    let mut rig = Rig::bare();
+    // Short, so that a stalled connection does not hold up the others.
+    rig.cli.set_env("OPENSHELL_SILENCE_MS", "2500");
     let proxy = Proxy::start(rig.server.port());
     let key = rig.cli.key_file().display().to_string();
     rig.run(&["key", "init", "--file", &key], &[]);

@@ -36,10 +36,7 @@ impl Rig {
     /// An installation in which nothing was ever run.
     pub(super) fn bare() -> Self {
         let server = Sshd::start(&SshdOptions::default());
-        let mut cli = Cli::of(fault_binary());
-        // Short enough that a silent server does not hold up a thousand runs.
-        cli.set_env("OPENSHELL_SILENCE_MS", "1500");
-        cli.set_env("OPENSHELL_CONNECT_TIMEOUT_MS", "10000");
+        let cli = Cli::of(fault_binary());
         let files = cli.files();
         Self { cli, server, files }
     }

@@ -97,14 +97,13 @@ impl Judge<'_> {
         ledger
             .actions_since(before.bytes.len())
             .into_values()
-            .filter(|action| {
+            .find(|action| {
                 if keyed {
                     action.key.as_deref() == Some(&case.key)
                 } else {
                     action.tool == "undo"
                 }
             })
-            .next()
     }
 
     /// Does the same again, as a client that saw no answer would.

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openshell_tests::Sshd;
 use openshell_tests::faults::{
-    Extent, Plan, Report, callers, connections_cut, disks, kills, network, processes,
-    server_restarts,
+    Extent, Plan, Report, callers, connections_cut, disks, frozen_holders, kills, network,
+    processes, server_restarts,
 };
 
 /// Kills in the long mode, at least.
@@ -65,6 +65,7 @@ fn main() -> ExitCode {
     section("connections cut at points", &|| {
         connections_cut(if long { 1 } else { 4 })
     });
+    section("frozen holders of locks", &frozen_holders);
     section("network", &|| match long {
         true => network(24, minutes(120), seed),
         false => network(6, minutes(2), seed),
