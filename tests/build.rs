@@ -1,4 +1,5 @@
-//! Builds the hostile guest that the suites run in the real host.
+//! Builds the hostile guest that the suites run in the real host, and the component
+//! with its steps counted.
 
 #[path = "../host-shim/build/guest.rs"]
 mod guest;
@@ -11,6 +12,8 @@ fn main() {
     let workspace = manifest.parent().expect("the crate lies in the workspace");
     for path in [
         "tests/guests",
+        "plugin/src",
+        "plugin/Cargo.toml",
         "wit",
         "Cargo.lock",
         "host-shim/build",
@@ -22,4 +25,6 @@ fn main() {
     // The component is there for whoever wants to inspect the attacks.
     std::fs::write(out.join("rogue.wasm"), rogue.component).expect("OUT_DIR is writable");
     std::fs::write(out.join("rogue.cwasm"), rogue.precompiled).expect("OUT_DIR is writable");
+    let counted = guest::build_counted(workspace, "openshell-plugin", &out);
+    std::fs::write(out.join("counted.cwasm"), counted).expect("OUT_DIR is writable");
 }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 
 use async_trait::async_trait;
-use openshell_host::approvals::{Answer, Answerer, Asker, Matter, Question, agent_in_charge};
+use openshell_host::approvals::{Answer, Answerer, Asker, Question, Shown, agent_in_charge};
 use openshell_host::registry::MasterKey;
 use rustix::termios::{QueueSelector, tcflush};
 use secrecy::SecretString;
@@ -100,69 +100,37 @@ fn ask_at_terminal(question: &Question) -> Answer {
 
 /// The question as text; everything untrusted in it is escaped already.
 pub(crate) fn render(question: &Question) -> String {
-    let labels = if question.labels.is_empty() {
-        String::new()
-    } else {
-        format!("  {YELLOW}{}{YELLOW:#}", question.labels.join(" "))
-    };
-    let scope = if question.scope == "global" {
-        String::new()
-    } else {
-        format!("  {YELLOW}from the {}{YELLOW:#}", question.scope)
-    };
-    let mut text = format!(
-        "{BOLD}{}{BOLD:#} wants to {} on {BOLD}{}{BOLD:#} ({}@{}:{}){scope}{labels}\n",
-        question.tool,
-        verb(&question.matter),
-        question.server,
-        question.user,
-        question.host,
-        question.port,
-    );
-    match &question.matter {
-        Matter::Command {
-            shown, cwd, shell, ..
-        } => {
-            for line in shown.lines() {
-                text.push_str(&format!("  {CYAN}${CYAN:#} {line}\n"));
-            }
-            if let Some(cwd) = cwd {
-                text.push_str(&format!("  in {cwd}\n"));
-            }
-            text.push_str(&format!("  by {shell}\n"));
-        }
-        Matter::Read { path, what } => text.push_str(&format!("  {what} of {path}\n")),
-        Matter::Write {
-            path,
-            change,
-            not_atomic,
-        } => {
-            text.push_str(&format!("  {path}: {}\n", change.summary));
-            if *not_atomic {
-                text.push_str(&format!(
-                    "  {YELLOW}NOT ATOMIC{YELLOW:#}: a lost connection can leave half of the file\n"
-                ));
-            }
-            if let Some(diff) = &change.diff {
-                text.push_str(&colour_diff(diff));
-            }
-        }
-        Matter::Remove { path, change } => {
-            text.push_str(&format!("  {path}: {}\n", change.summary));
-            if let Some(diff) = &change.diff {
-                text.push_str(&colour_diff(diff));
-            }
-        }
-    }
-    text.push_str(&format!("Why this asks: {}", question.reason));
-    text
+    paint(&Shown::of(question))
 }
 
-fn verb(matter: &Matter) -> &'static str {
-    match matter {
-        Matter::Command { .. } => "run a command",
-        Matter::Read { .. } => "read",
-        Matter::Write { .. } => "write a file",
-        Matter::Remove { .. } => "remove a file",
+/// A question in words, with colour.
+pub(crate) fn paint(shown: &Shown) -> String {
+    let account = match &shown.account {
+        Some(account) => format!(" {YELLOW}as {account}{YELLOW:#}"),
+        None => String::new(),
+    };
+    let mut text = format!(
+        "{BOLD}{}{BOLD:#} wants to {}{account} on {BOLD}{}{BOLD:#} ({})",
+        shown.tool, shown.does, shown.server, shown.address,
+    );
+    if let Some(scope) = &shown.scope {
+        text.push_str(&format!("  {YELLOW}from the {scope}{YELLOW:#}"));
     }
+    if !shown.labels.is_empty() {
+        text.push_str(&format!("  {YELLOW}{}{YELLOW:#}", shown.labels.join(" ")));
+    }
+    text.push('\n');
+    for line in &shown.lines {
+        let line = match (line.strip_prefix("$ "), line.strip_prefix("NOT ATOMIC")) {
+            (Some(command), _) => format!("{CYAN}${CYAN:#} {command}"),
+            (None, Some(rest)) => format!("{YELLOW}NOT ATOMIC{YELLOW:#}{rest}"),
+            (None, None) => line.clone(),
+        };
+        text.push_str(&format!("  {line}\n"));
+    }
+    if let Some(diff) = &shown.diff {
+        text.push_str(&colour_diff(diff));
+    }
+    text.push_str(&format!("Why this asks: {}", shown.reason));
+    text
 }

@@ -4,6 +4,7 @@
 
 use std::cell::OnceCell;
 use std::io::IsTerminal;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use openshell_host::engine::Engine;
@@ -77,4 +78,32 @@ impl Context {
             self.runtime.block_on(supervisor.resources().close());
         }
     }
+
+    /// Has the snapshots packed where that is due, without waiting for it.
+    pub(crate) fn tidy(&self) {
+        if self
+            .supervisor
+            .get()
+            .is_some_and(|supervisor| supervisor.resources().is_packing_due())
+        {
+            pack_apart();
+        }
+    }
+}
+
+/// Has a process of its own pack the snapshots, as git does: this one is over in a
+/// moment, and nobody should wait for it. Nothing depends on it.
+fn pack_apart() {
+    use std::os::unix::process::CommandExt;
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let _ = std::process::Command::new(program)
+        .args(["snapshots", "gc", "--auto", "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // A Ctrl+C at the terminal is not meant for it.
+        .process_group(0)
+        .spawn();
 }

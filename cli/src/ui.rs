@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use openshell_host::approvals::escape_text;
+use openshell_host::approvals::{escape_json, escape_text};
 use serde::Serialize;
 use serde_json::json;
 
@@ -46,7 +46,7 @@ impl Ui {
             serde_json::to_string_pretty(value)
         };
         match text {
-            Ok(text) => self.line(&text),
+            Ok(text) => self.line(&escape_json(&text)),
             Err(error) => self.warn(&error.to_string()),
         }
     }

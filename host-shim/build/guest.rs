@@ -23,26 +23,42 @@ pub(crate) struct Guest {
 
 /// Builds the crate `package` of the workspace at `workspace`, below `out`.
 pub(crate) fn build(workspace: &Path, package: &str, out: &Path) -> Guest {
-    require_target();
-    let module = compile(workspace, package, out);
-    let component = wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .and_then(|encoder| encoder.encode())
-        .unwrap_or_else(|error| fail(&format!("{package} is not a valid component: {error:#}")));
-    let target = std::env::var("TARGET").unwrap_or_else(|_| fail("cargo did not set TARGET"));
-    let mut config = settings::config();
-    // Naming the target fixes the instruction set to its baseline, so that the
-    // code runs on any machine of that kind and not only on the one building it.
-    let precompiled = config
-        .target(&target)
-        .and_then(|config| wasmtime::Engine::new(config))
-        .and_then(|engine| engine.precompile_component(&component))
-        .unwrap_or_else(|error| fail(&format!("{package} cannot be compiled: {error:#}")));
+    let component = component(workspace, package, out);
+    let precompiled = precompile(&component, settings::config());
     Guest {
         component,
         precompiled,
     }
+}
+
+/// Builds a crate into a component in which every step is counted as fuel, and
+/// compiles it.
+#[allow(dead_code, reason = "only the tests count steps")]
+pub(crate) fn build_counted(workspace: &Path, package: &str, out: &Path) -> Vec<u8> {
+    let mut config = settings::config();
+    config.consume_fuel(true);
+    precompile(&component(workspace, package, out), config)
+}
+
+fn component(workspace: &Path, package: &str, out: &Path) -> Vec<u8> {
+    require_target();
+    let module = compile(workspace, package, out);
+    wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|encoder| encoder.encode())
+        .unwrap_or_else(|error| fail(&format!("{package} is not a valid component: {error:#}")))
+}
+
+fn precompile(component: &[u8], mut config: wasmtime::Config) -> Vec<u8> {
+    let target = std::env::var("TARGET").unwrap_or_else(|_| fail("cargo did not set TARGET"));
+    // Naming the target fixes the instruction set to its baseline, so that the
+    // code runs on any machine of that kind and not only on the one building it.
+    config
+        .target(&target)
+        .and_then(|config| wasmtime::Engine::new(config))
+        .and_then(|engine| engine.precompile_component(component))
+        .unwrap_or_else(|error| fail(&format!("the component cannot be compiled: {error:#}")))
 }
 
 fn compile(workspace: &Path, package: &str, out: &Path) -> Vec<u8> {

@@ -81,6 +81,15 @@ impl From<policy::Decision> for wit::Decision {
     }
 }
 
+impl From<wit::Sudo> for policy::Sudo {
+    fn from(sudo: wit::Sudo) -> Self {
+        match sudo {
+            wit::Sudo::Never => Self::Never,
+            wit::Sudo::Ask => Self::Ask,
+        }
+    }
+}
+
 impl From<wit::Subject> for policy::Subject {
     fn from(subject: wit::Subject) -> Self {
         Self {
@@ -98,6 +107,7 @@ impl From<wit::Subject> for policy::Subject {
             cwd: subject.cwd,
             home: subject.home,
             resolved: subject.resolved,
+            sudo: subject.sudo.map(Into::into),
         }
     }
 }
@@ -139,6 +149,8 @@ impl From<policy::Verdict> for wit::Verdict {
             reason: verdict.reason,
             stages: verdict.stages,
             globs: verdict.globs,
+            run_as: verdict.run_as,
+            segments: verdict.segments,
         }
     }
 }

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::secrets::{self, Kind};
+
 /// An account. Dropping it removes it.
 #[derive(Debug)]
 pub struct Account {
@@ -88,6 +90,7 @@ impl Account {
     /// # Panics
     /// When `chpasswd` is missing or refuses.
     pub fn set_password(&self, password: &str) {
+        secrets::note(Kind::Password, password.as_bytes());
         let mut child = Command::new("chpasswd")
             .stdin(Stdio::piped())
             .spawn()

@@ -18,10 +18,13 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::Sshd;
+use crate::secrets::{self, Kind, Run};
 
 /// How long one run may take; only a hang takes longer.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
@@ -63,6 +66,13 @@ impl Output {
     }
 }
 
+impl Drop for Cli {
+    fn drop(&mut self) {
+        // A rotation may have brought another one.
+        self.note_keys();
+    }
+}
+
 impl Default for Cli {
     fn default() -> Self {
         Self::new()
@@ -79,7 +89,23 @@ impl Cli {
         let cli = Self::without_key();
         let made = cli.run(["key", "init", "--file", &cli.key_file().to_string_lossy()]);
         assert_eq!(made.status, 0, "key init: {made:?}");
+        cli.note_keys();
         cli
+    }
+
+    /// Notes the master keys that lie in the installation's directory, which is
+    /// where tests put them.
+    fn note_keys(&self) {
+        let entries = std::fs::read_dir(self.dir.path()).into_iter().flatten();
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let key = std::fs::read_to_string(&path).unwrap_or_default();
+            if path.extension().is_some_and(|end| end == "key")
+                && let Ok(key) = STANDARD.decode(key.trim())
+                && key.len() == 32
+            {
+                secrets::note_file(Kind::MasterKey, &key, &path);
+            }
+        }
     }
 
     /// An installation that lacks the master key's file.
@@ -91,10 +117,7 @@ impl Cli {
     /// As [`Cli::without_key`], for another build of the binary.
     #[must_use]
     pub fn of(program: &'static Path) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("openshell-cli-")
-            .tempdir()
-            .expect("a temporary directory");
+        let dir = secrets::directory("openshell-cli-");
         for name in ["home", "files"] {
             std::fs::create_dir(dir.path().join(name)).expect("the directory is new");
         }
@@ -199,6 +222,15 @@ impl Cli {
         finish(self.start(arguments))
     }
 
+    /// Runs the binary to its end in a directory of its own choice.
+    pub fn run_in<I, A>(&self, dir: &Path, arguments: I) -> Output
+    where
+        I: IntoIterator<Item = A>,
+        A: AsRef<OsStr>,
+    {
+        finish(spawn(self.command(arguments).current_dir(dir)))
+    }
+
     /// Runs the binary to its end, with a text on stdin.
     pub fn run_stdin<I, A>(&self, arguments: I, stdin: &str) -> Output
     where
@@ -298,13 +330,29 @@ impl Cli {
 ///
 /// # Panics
 /// When it takes longer than any run can; it is ended then.
-pub fn finish(mut child: Child) -> Output {
+pub fn finish(child: Child) -> Output {
+    finish_watched(child).0
+}
+
+/// The same, and the most memory it was seen to hold, in KiB. Its last moments
+/// are not seen; where there is no `/proc`, nothing is.
+///
+/// # Panics
+/// As [`finish`].
+pub fn finish_watched(mut child: Child) -> (Output, u64) {
     // Both pipes are read at once: a full one would stop the program.
     let stdout = child.stdout.take().map(drain);
     let stderr = child.stderr.take().map(drain);
     let limit = Instant::now() + RUN_LIMIT;
     let mut pause = Duration::from_millis(1);
+    let mut memory = 0;
+    let run = Run::current();
+    let words = run.map(|_| std::fs::read(format!("/proc/{}/cmdline", child.id())));
     let status = loop {
+        memory = memory_peak(child.id()).max(memory);
+        if let Some(run) = run {
+            run.look_at(child.id());
+        }
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() > limit => {
@@ -321,14 +369,33 @@ pub fn finish(mut child: Child) -> Output {
         let bytes = reader.map(|reader| reader.join().expect("reading does not panic"));
         String::from_utf8(bytes.unwrap_or_default()).expect("openshell writes UTF-8")
     };
-    Output {
+    let output = Output {
         status: status.code().unwrap_or_else(|| {
             use std::os::unix::process::ExitStatusExt;
             -status.signal().unwrap_or_default()
         }),
         stdout: text(stdout),
         stderr: text(stderr),
+    };
+    if let (Some(run), Some(words)) = (run, words) {
+        let words = words.unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        run.transcript(
+            &words,
+            &[output.stdout.as_bytes(), output.stderr.as_bytes()],
+        );
     }
+    (output, memory)
+}
+
+/// The most memory a process has held so far, in KiB: `VmHWM` of proc(5).
+fn memory_peak(pid: u32) -> u64 {
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|value| value.split_ascii_whitespace().next()?.parse().ok())
+        .unwrap_or_default()
 }
 
 fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {

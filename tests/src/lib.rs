@@ -6,18 +6,29 @@
 //! openshell under test.
 
 mod account;
+mod agent;
 mod bridge;
 mod cli;
+mod commands;
 pub mod faults;
+mod mcp;
 mod model;
 mod opencode;
+mod peer;
+pub mod secrets;
 mod sshd;
+mod sudoers;
 mod terminal;
 
 pub use account::Account;
+pub use agent::SshAgent;
 pub use bridge::{Bridge, BridgeCall};
-pub use cli::{Cli, Output, binary, finish};
+pub use cli::{Cli, Output, binary, finish, finish_watched};
+pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
+pub use mcp::{RawMcp, sdk_session};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
+pub use peer::Peer;
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
+pub use sudoers::Sudoers;
 pub use terminal::Terminal;

@@ -14,6 +14,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::secrets::Run;
+
 /// One answer of the model.
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -47,6 +49,15 @@ struct State {
     steps: Mutex<VecDeque<Step>>,
     requests: Mutex<Vec<Value>>,
     calls: AtomicU64,
+}
+
+impl Drop for ScriptedModel {
+    fn drop(&mut self) {
+        if let Some(run) = Run::current() {
+            let requests = Value::from(self.requests()).to_string();
+            run.transcript("what a model was sent", &[requests.as_bytes()]);
+        }
+    }
 }
 
 impl ScriptedModel {

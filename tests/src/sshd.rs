@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::secrets::{self, Kind, Run};
+
 /// Where Debian, Fedora, macOS and the BSDs install the server.
 const SSHD: &str = "/usr/sbin/sshd";
 
@@ -299,6 +301,9 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.stop();
+        if let Some(run) = Run::current() {
+            run.keep(&self.dir.path().join("log"));
+        }
     }
 }
 
@@ -324,6 +329,11 @@ pub fn ssh_keygen(path: &Path, kind: &str, passphrase: &str) {
         "ssh-keygen -t {kind} failed: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+    secrets::note_private_key(path);
+    // Shorter ones are in no need of being kept.
+    if passphrase.len() >= 12 {
+        secrets::note(Kind::Passphrase, passphrase.as_bytes());
+    }
 }
 
 /// Starts the listener from the configuration in a directory.

@@ -18,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cli::{Cli, Output, binary};
+use crate::secrets::{Run, Watch};
 
 /// How long something may take to appear or to end.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -26,6 +27,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Terminal {
     child: Child,
+    _watch: Option<Watch>,
     keyboard: ChildStdin,
     shown: Arc<Mutex<Vec<u8>>>,
     stdout: PathBuf,
@@ -99,8 +101,10 @@ impl Terminal {
                     .extend_from_slice(&piece[..count]);
             }
         });
+        let watch = Run::current().map(|run| run.watch(child.id()));
         Some(Self {
             child,
+            _watch: watch,
             keyboard,
             shown,
             stdout,
@@ -164,11 +168,15 @@ impl Terminal {
                 ended => panic!("no end ({ended:?}): {}", self.shown()),
             }
         };
-        Output {
+        let output = Output {
             status: status.code().unwrap_or(-1),
             stdout: fs::read_to_string(&self.stdout).unwrap_or_default(),
             stderr: self.shown(),
+        };
+        if let Some(run) = Run::current() {
+            run.transcript("at a terminal", &[output.stderr.as_bytes()]);
         }
+        output
     }
 }
 

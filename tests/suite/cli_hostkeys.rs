@@ -313,7 +313,13 @@ fn servers_are_listed_shown_tested_and_removed() {
     let steps = tested["steps"].as_array().or_else(|| tested.as_array());
     let steps: Vec<&Value> = steps.expect("an array").iter().collect();
     let names: Vec<&Value> = steps.iter().map(|step| &step["step"]).collect();
-    assert_eq!(names, ["registry", "connect", "exec", "sftp"], "{tested}");
+    assert_eq!(
+        names,
+        [
+            "registry", "resolve", "tcp", "host-key", "login", "exec", "sftp"
+        ],
+        "{tested}"
+    );
     assert!(steps.iter().all(|step| step["ok"] == true), "{tested}");
     // The same id again is a mistake unless it was meant.
     let identity = text(&rig.server.client_key_path());

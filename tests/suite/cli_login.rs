@@ -1,16 +1,11 @@
 //! Logging in by each registered way, and the register that holds the logins.
 
 use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
-use openshell_tests::{Account, Cli, Sshd, SshdOptions, ssh_keygen};
+use openshell_tests::{Account, Cli, SshAgent, Sshd, SshdOptions, ssh_keygen};
 use serde_json::json;
 
-use crate::cli_support::{
-    Rig, add, add_as, ended, eventually, ids, is_root, put, text, unique, uptime,
-};
+use crate::cli_support::{Rig, add, add_as, ended, ids, is_root, put, text, unique, uptime};
 
 #[test]
 fn a_password_logs_in_and_is_never_an_argument() {
@@ -112,57 +107,13 @@ fn an_encrypted_identity_needs_its_passphrase() {
     assert_eq!(none.status, 2, "a way to log in is missing: {none:?}");
 }
 
-/// An `ssh-agent` of this test, ended with it.
-struct Agent {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl Agent {
-    fn start(dir: &Path) -> Self {
-        let socket = dir.join("agent");
-        let child = Command::new("ssh-agent")
-            .args(["-D", "-a"])
-            .arg(&socket)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("ssh-agent is installed (openssh-client)");
-        let agent = Self { child, socket };
-        eventually("the agent listens", || agent.socket.exists());
-        agent
-    }
-
-    fn add(&self, key: &Path) {
-        let mut child = Command::new("ssh-add")
-            .arg("-q")
-            .arg(key)
-            .env("SSH_AUTH_SOCK", &self.socket)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("ssh-add is installed (openssh-client)");
-        let mut said = String::new();
-        if let Some(mut stderr) = child.stderr.take() {
-            let _ = stderr.read_to_string(&mut said);
-        }
-        assert!(child.wait().expect("ssh-add ends").success(), "{said}");
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn an_agent_is_the_one_that_was_registered() {
     let server = Sshd::start(&SshdOptions::default());
     let mut cli = Cli::new();
     let key = server.host_key_line();
-    let agent = Agent::start(cli.dir());
-    cli.set_env("SSH_AUTH_SOCK", &text(&agent.socket));
+    let agent = SshAgent::start(cli.dir());
+    cli.set_env("SSH_AUTH_SOCK", &text(agent.socket()));
     let flags = ["--agent", "--host-key", key.as_str()];
     let added = add(&cli, &server, "a", &flags, "");
     assert_eq!(added.status, 0, "{added:?}");

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::cli_support::{is_root, put, text};
 
 /// A shell, its start-up file, and how that replaces `cat` and more.
-const SHELLS: [(&str, &[&str], &str); 5] = [
+const SHELLS: [(&str, &[&str], &str); 9] = [
     (
         "/bin/bash",
         &[".bashrc", ".bash_profile"],
@@ -29,6 +29,26 @@ const SHELLS: [(&str, &[&str], &str); 5] = [
         "/usr/bin/zsh",
         &[".zshenv", ".zshrc"],
         "cat() { echo HIJACKED; }\nalias cat='echo HIJACKED'\nalias -g hosts=HIJACKED\n",
+    ),
+    (
+        "/bin/ksh93",
+        &[".profile", ".kshrc"],
+        "function cat { echo HIJACKED; }\nenv() { echo HIJACKED; }\nalias cat='echo HIJACKED'\n",
+    ),
+    (
+        "/usr/bin/mksh",
+        &[".profile", ".mkshrc"],
+        "cat() { echo HIJACKED; }\nenv() { echo HIJACKED; }\nalias cat='echo HIJACKED'\n",
+    ),
+    (
+        "/usr/bin/yash",
+        &[".yash_profile", ".yashrc", ".profile"],
+        "cat() { echo HIJACKED; }\nenv() { echo HIJACKED; }\nalias -g hosts=HIJACKED\n",
+    ),
+    (
+        "/bin/busybox",
+        &[".profile", ".ashrc"],
+        "cat() { echo HIJACKED; }\nenv() { echo HIJACKED; }\nalias cat='echo HIJACKED'\n",
     ),
     (
         "/usr/bin/fish",
@@ -128,6 +148,8 @@ fn any_name_is_read_behind_any_login_shell() {
     }
     let server = Sshd::start(&SshdOptions {
         empty_home: false,
+        // Start-up files that a shell reads only where the environment names them.
+        extra_config: vec!["SetEnv ENV=$HOME/.profile BASH_ENV=$HOME/.bashrc".to_owned()],
         ..SshdOptions::default()
     });
     let cli = Cli::new();
@@ -148,7 +170,8 @@ fn any_name_is_read_behind_any_login_shell() {
             fs::create_dir_all(path.parent().expect("below home")).expect("own directory");
             fs::write(&path, lies).expect("own directory");
         }
-        let Some(account) = Account::create(shell, &home) else {
+        let login_shell = login_shell(shell, server.dir());
+        let Some(account) = Account::create(&login_shell, &home) else {
             continue;
         };
         cli.enrol_as(&server, label, account.name(), &[]);
@@ -173,6 +196,16 @@ fn any_name_is_read_behind_any_login_shell() {
         assert!(unasked(&plain).contains("content 0"), "{shell}");
         assert!(unasked("uptime").contains("load average"), "{shell}");
     }
+}
+
+/// The shell as an account names it: busybox is one by the name it is called by.
+fn login_shell(path: &str, folder: &Path) -> String {
+    if !path.ends_with("busybox") || !Path::new(path).exists() {
+        return path.to_owned();
+    }
+    let link = folder.join("ash");
+    std::os::unix::fs::symlink(path, &link).expect("the fixture's own directory");
+    text(&link)
 }
 
 /// Puts a directory of other programs in front of the account's path.

@@ -128,13 +128,48 @@ fn what_escapes_is_said_to_run() {
     ended(&output, 1, "EXEC_TIMEOUT");
     assert_eq!(left.len(), 1, "setsid puts it out of reach: {output:?}");
     assert_eq!(output.json()["data"]["process"], "may-run", "{output:?}");
+    let named = format!("still running: {} `sleep {number}`", left[0]);
     assert!(
-        output.json()["message"]
-            .to_string()
-            .contains("may still be running"),
+        output.json()["message"].to_string().contains(&named),
         "{output:?}"
     );
-    assert_eq!(last_outcome(&rig)["ended"], "may-run");
+    let expected = json!([{"pid": left[0], "command": format!("sleep {number}")}]);
+    assert_eq!(output.json()["execution"]["leftRunning"], expected);
+    let outcome = last_outcome(&rig);
+    assert_eq!(outcome["ended"], "may-run");
+    assert!(outcome["note"].to_string().contains(&named), "{outcome}");
+}
+
+/// What lets go of the output as well would look gone; its mark gives it away.
+#[test]
+fn what_escapes_in_silence_is_found_too() {
+    let rig = Rig::start();
+    let (escaped, waiting) = (seconds(), seconds());
+    let command = format!(
+        "setsid sh -c 'sleep {escaped} & sleep {escaped}' </dev/null >/dev/null 2>&1 & \
+         sleep {waiting}"
+    );
+    let arguments = json!({"server": "a", "command": command, "timeout": 1000});
+    let output = rig.cli.call("remote_exec", &arguments, &["--yes"]);
+    let left = sleepers(escaped);
+    ended(&output, 1, "EXEC_TIMEOUT");
+    gone_within(waiting, PROMPTLY);
+    let envelope = output.json();
+    assert_eq!(envelope["data"]["process"], "may-run", "{envelope}");
+    let named: Vec<i64> = envelope["execution"]["leftRunning"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .filter_map(|process| process["pid"].as_i64())
+        .collect();
+    assert_eq!(left.len(), 2, "{envelope}");
+    for pid in &left {
+        assert!(named.contains(&i64::from(*pid)), "{pid}: {envelope}");
+    }
+    for pid in named {
+        let pid = u32::try_from(pid).expect("a process id");
+        signal(pid, rustix::process::Signal::KILL);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use openshell_tests::secrets::{self, Kind};
 use openshell_tests::{Cli, Output, Sshd, SshdOptions, Terminal, binary};
 use serde_json::json;
 
@@ -53,6 +54,10 @@ fn add(cli: &Cli, id: &str, secret: &str) -> Output {
 
 fn private(path: PathBuf, text: &str) -> PathBuf {
     fs::write(&path, text).expect("the directory is there");
+    let phrase = text.trim().as_bytes();
+    if phrase.len() >= 12 {
+        secrets::note_file(Kind::Passphrase, phrase, &path);
+    }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
     path
 }

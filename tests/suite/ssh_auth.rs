@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use openshell_host::ssh::{Auth, Pool, PoolConfig, SshError, Target};
-use openshell_tests::{Sshd, SshdOptions, ssh_keygen};
+use openshell_tests::{SshAgent, Sshd, SshdOptions, ssh_keygen};
 use secrecy::SecretString;
 
-use crate::ssh_support::{Account, argv, connect, eventually, run, start, target, text, unique};
+use crate::ssh_support::{Account, argv, connect, run, start, target, text, unique};
 
 async fn refusal(target: &Target) -> SshError {
     match Pool::new(PoolConfig::default()).connection(target).await {
@@ -127,50 +127,6 @@ async fn user_certificates_beside_the_key_are_used() {
     }
 }
 
-/// An `ssh-agent` of our own.
-struct Agent {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl Agent {
-    async fn start(dir: &Path) -> Self {
-        let socket = dir.join("agent");
-        let child = Command::new("ssh-agent")
-            .args(["-D", "-a"])
-            .arg(&socket)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("ssh-agent is installed (openssh-client)");
-        let agent = Self { child, socket };
-        eventually("the agent listens", || agent.socket.exists()).await;
-        agent
-    }
-
-    fn add(&self, key: &Path) {
-        let output = Command::new("ssh-add")
-            .arg("-q")
-            .arg(key)
-            .env("SSH_AUTH_SOCK", &self.socket)
-            .stdin(Stdio::null())
-            .output()
-            .expect("ssh-add runs");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::test]
 async fn an_agent_signs_with_whichever_key_is_right() {
     let server = start();
@@ -184,7 +140,7 @@ async fn an_agent_signs_with_whichever_key_is_right() {
         matches!(error, SshError::AgentAbsent { .. }),
         "no socket: {error:?}"
     );
-    let agent = Agent::start(server.dir()).await;
+    let agent = SshAgent::start(server.dir());
     let error = refusal(&target).await;
     assert!(
         matches!(error, SshError::AgentAbsent { .. }),

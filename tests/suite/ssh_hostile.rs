@@ -413,6 +413,7 @@ fn plan(path: &Path, old: &[u8]) -> WritePlan {
         content: b"ours".to_vec(),
         mode: 0o640,
         owner: None,
+        found: None,
         expect: Expect::Sha256(
             Sha256::digest(old)
                 .iter()

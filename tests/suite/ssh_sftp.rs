@@ -46,6 +46,7 @@ fn replace(path: &str, old: &[u8], new: &[u8], mode: u32) -> WritePlan {
         content: new.to_vec(),
         mode,
         owner: None,
+        found: None,
         expect: Expect::Sha256(sha256(old)),
         kind: WriteKind::Atomic,
         temporary: temporary_name().expect("the system has random bytes"),

@@ -24,6 +24,16 @@ fn posix(name: &str) -> String {
     )
 }
 
+/// Functions and aliases where there is no `builtin`; special builtins cannot be
+/// redefined there.
+fn posix_echo(name: &str) -> String {
+    let function = match name {
+        "unset" | "trap" | "set" => String::new(),
+        _ => format!("{name}() {{ /bin/echo HIJACKED {name}; }}\n"),
+    };
+    format!("{function}{}", plain(name))
+}
+
 fn exported(name: &str) -> String {
     format!("{}export -f {name}\n", posix(name))
 }
@@ -41,7 +51,7 @@ fn tcsh(name: &str) -> String {
     format!("alias {name} '/bin/echo HIJACKED'\n")
 }
 
-const SHELLS: [Shell; 7] = [
+const SHELLS: [Shell; 9] = [
     Shell {
         path: "/bin/bash",
         files: &[".bashrc", ".bash_profile", ".profile"],
@@ -73,6 +83,16 @@ const SHELLS: [Shell; 7] = [
         define: plain,
     },
     Shell {
+        path: "/bin/ksh93",
+        files: &[".kshrc", ".profile"],
+        define: posix_echo,
+    },
+    Shell {
+        path: "/bin/busybox",
+        files: &[".ashrc", ".profile"],
+        define: posix_echo,
+    },
+    Shell {
         path: "/usr/bin/yash",
         files: &[".yashrc", ".yash_profile"],
         define: plain,
@@ -83,6 +103,8 @@ const SHELLS: [Shell; 7] = [
 async fn no_login_shell_reads_a_word_of_a_command() {
     let server = Sshd::start(&SshdOptions {
         empty_home: false,
+        // Start-up files that a shell reads only where the environment names them.
+        extra_config: vec!["SetEnv ENV=$HOME/.profile BASH_ENV=$HOME/.bashrc".to_owned()],
         ..SshdOptions::default()
     });
     let words = [
@@ -106,7 +128,8 @@ async fn no_login_shell_reads_a_word_of_a_command() {
             rc.extend(NAMES.map(shell.define));
             std::fs::write(&path, rc).expect("own directory");
         }
-        let Some(account) = Account::create(label, shell.path, &home) else {
+        let login_shell = login_shell(shell.path, server.dir());
+        let Some(account) = Account::create(label, &login_shell, &home) else {
             continue;
         };
         let mut target = target(&server);
@@ -130,6 +153,16 @@ async fn no_login_shell_reads_a_word_of_a_command() {
         assert_eq!(text(&outcome), "/\n0\n", "{label}: {outcome:?}");
         connection.close().await;
     }
+}
+
+/// The shell as an account names it: busybox is one by the name it is called by.
+fn login_shell(path: &str, folder: &std::path::Path) -> String {
+    if !path.ends_with("busybox") || !std::path::Path::new(path).exists() {
+        return path.to_owned();
+    }
+    let link = folder.join("ash");
+    std::os::unix::fs::symlink(path, &link).expect("the fixture's own directory");
+    link.to_str().expect("temporary paths are ASCII").to_owned()
 }
 
 /// What a start-up file may do to `exec` itself ends in a refusal or in the

@@ -51,6 +51,7 @@ pub(crate) fn request(program: Program) -> ExecRequest {
         timeout: Duration::from_secs(30),
         head_limit: 1 << 20,
         tail_limit: 1 << 20,
+        mark: None,
     }
 }
 
@@ -154,6 +155,10 @@ impl Account {
     pub(crate) fn password(&self) -> String {
         use std::io::Write;
         let password = format!("pw-{}", unique());
+        openshell_tests::secrets::note(
+            openshell_tests::secrets::Kind::Password,
+            password.as_bytes(),
+        );
         let mut child = std::process::Command::new("chpasswd")
             .stdin(std::process::Stdio::piped())
             .spawn()

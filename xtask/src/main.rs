@@ -1,4 +1,4 @@
-//! Everything a contributor runs: `cargo xtask demo|test|bench|faults|docs|lint`.
+//! Everything a contributor runs: `cargo xtask demo|test|bench|faults|fuzz|docs|lint`.
 //!
 //! Invariant: each task does the set-up it needs, says what it does, and says
 //! exactly what to run where it may not do it itself. Nothing outside the
@@ -6,6 +6,7 @@
 //! are named here.
 
 mod faults;
+mod fuzz;
 mod setup;
 
 use std::path::{Path, PathBuf};
@@ -14,8 +15,12 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask demo            set up what the demo needs and run it
 cargo xtask test [FILTER…]  set up what the tests need and run every test
-cargo xtask bench           measure warm calls beside OpenSSH's ControlMaster
+cargo xtask bench [calls|verdicts]
+                            measure warm calls beside OpenSSH's ControlMaster, and what verdicts cost
+cargo xtask bench journal   measure what a journal of a million events costs
 cargo xtask faults [--long] kill, cut, fill and crowd it, and print what broke
+cargo xtask fuzz policy [--minutes N] [--seed S]
+                            run what the policy allows in a sandbox and look for effects
 cargo xtask docs            write the pages that come from tables
 cargo xtask lint            formatting and clippy, as CI runs them";
 
@@ -28,6 +33,7 @@ fn main() -> ExitCode {
         "test" => test(&rest),
         "bench" => bench(&rest),
         "faults" => faults::faults(&rest),
+        "fuzz" => fuzz::fuzz(&rest),
         "docs" => docs(),
         "lint" => lint(),
         _ => {
@@ -81,6 +87,7 @@ fn test(filters: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
     setup::debian_packages();
     let opencode = setup::opencode()?;
+    setup::mcp_sdks();
     setup::report(opencode.as_deref());
     run(cargo().args(["build", "--package", "openshell"]))?;
     faults::build()?;
@@ -94,11 +101,55 @@ fn test(filters: &[String]) -> Result<(), String> {
     } else {
         command.args(["test", "--workspace", "--no-fail-fast", "--"]);
     }
-    run(command.args(filters))
+    let left = Left::new()?;
+    let tested = run(command.args(filters).env("OPENSHELL_TEST_RUN", &left.0));
+    // Also after a failure: a secret that leaked is the worse news.
+    let scanned = left.scan(filters.is_empty());
+    tested.and(scanned)
+}
+
+/// What a run of the suites leaves, to be looked through for its secrets.
+struct Left(PathBuf);
+
+impl Left {
+    /// A new directory. Accounts that tests make must be able to reach below it,
+    /// and paths of sockets in it must be short.
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("openshell-run-{}", std::process::id()));
+        std::fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Looks for every secret in every file, and removes the files if there is
+    /// none. After a whole run, too few of either is a failure as well.
+    fn scan(self, whole: bool) -> Result<(), String> {
+        let mut command = cargo();
+        command
+            .args(["run", "--quiet", "--package", "openshell-tests"])
+            .args(["--bin", "scan", "--"])
+            .arg(&self.0);
+        if whole {
+            command.arg("--whole");
+        }
+        run(&mut command).map_err(|error| {
+            format!(
+                "{error}. A secret of the tests is where it must not be, or too little was looked \
+                 through; everything is kept in {}",
+                self.0.display()
+            )
+        })?;
+        std::fs::remove_dir_all(&self.0).map_err(|error| format!("{}: {error}", self.0.display()))
+    }
 }
 
 fn bench(rest: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
+    if let Some(("journal", rest)) = rest.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+        return run(cargo()
+            .args(["run", "--release", "--package", "openshell-host"])
+            .args(["--example", "journal", "--"])
+            .args(rest));
+    }
     setup::debian_packages();
     run(cargo().args(["build", "--release", "--package", "openshell"]))?;
     // Only the helper has to be built for speed, not the program that times it.

@@ -11,9 +11,16 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The OpenCode the adapter is tested with.
 const OPENCODE: &str = "opencode-ai@1.18.33";
 
+/// The official MCP client SDKs for TypeScript: up to revision 2025-11-25 of the
+/// protocol, and from 2026-07-28 on.
+const MCP_SDKS: [&str; 2] = [
+    "@modelcontextprotocol/sdk@1.32.2",
+    "@modelcontextprotocol/client@2.4.0",
+];
+
 /// Debian packages the suites use, and a file that shows each is there. All but
 /// the first are optional: their tests say aloud that they were skipped.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: &[(&str, &str)] = &[
     ("openssh-server", "/usr/sbin/sshd"),
     ("openssh-client", "/usr/bin/ssh"),
     ("fish", "/usr/bin/fish"),
@@ -21,9 +28,16 @@ const PACKAGES: [(&str, &str); 10] = [
     ("zsh", "/usr/bin/zsh"),
     ("ksh", "/usr/bin/ksh"),
     ("mksh", "/usr/bin/mksh"),
+    ("yash", "/usr/bin/yash"),
     ("busybox", "/usr/bin/busybox"),
+    ("strace", "/usr/bin/strace"),
     ("gnome-keyring", "/usr/bin/gnome-keyring-daemon"),
     ("dbus", "/usr/bin/dbus-run-session"),
+    ("sudo", "/usr/bin/sudo"),
+    ("dropbear-bin", "/usr/sbin/dropbear"),
+    ("tinysshd", "/usr/sbin/tinysshd"),
+    ("proftpd-core", "/usr/sbin/proftpd"),
+    ("proftpd-mod-crypto", "/usr/lib/proftpd/mod_sftp.so"),
 ];
 
 /// Makes sure the compiler can produce WebAssembly.
@@ -130,6 +144,38 @@ pub(crate) fn opencode() -> Result<Option<PathBuf>, String> {
         .arg(OPENCODE))
     .map_err(|error| format!("{error}. The end-to-end tests need npm and {OPENCODE}"))?;
     Ok(Some(program))
+}
+
+/// Installs the pinned MCP SDKs into the workspace's cache folder. The tests that
+/// need them say aloud that they were skipped, so this may fail.
+pub(crate) fn mcp_sdks() {
+    let cache = workspace().join(".cache/mcp");
+    let installed = MCP_SDKS.iter().all(|spec| {
+        let (name, version) = spec.rsplit_once('@').unwrap_or_default();
+        let package = cache.join("node_modules").join(name).join("package.json");
+        std::fs::read_to_string(package)
+            .is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
+    });
+    if installed {
+        return;
+    }
+    println!("setting up: {} in .cache/mcp", MCP_SDKS.join(", "));
+    let made = std::fs::create_dir_all(&cache).map_err(|error| error.to_string());
+    let result = made.and_then(|()| {
+        run(Command::new("npm")
+            .args([
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+                "--prefix",
+            ])
+            .arg(&cache)
+            .args(MCP_SDKS))
+    });
+    if let Err(error) = result {
+        println!("not installed: {error}. Tests with official MCP SDKs say so");
+    }
 }
 
 /// Names the real parts the tests run against.

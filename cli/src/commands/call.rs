@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use openshell_host::approvals::Asker;
+use openshell_host::approvals::{Asker, Origin, escape_line};
 use openshell_host::supervisor::ToolCall;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,9 @@ pub(crate) struct CallArgs {
     /// Idempotency key: a second call with the same key is answered from the record
     #[arg(long, value_name = "K")]
     key: Option<String>,
+    /// Keep a question for `openshell approvals` instead of asking here
+    #[arg(long, conflicts_with_all = ["yes", "no"])]
+    defer: bool,
 }
 
 pub(crate) fn run(args: CallArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
@@ -44,19 +47,30 @@ pub(crate) fn run(args: CallArgs, context: &Context, ui: Ui) -> Result<ExitCode,
     } else {
         args.arguments
     };
+    let supervisor = context.supervisor()?;
+    let workspace = std::env::current_dir().ok();
     let asker: Arc<dyn Asker> = if args.yes || args.no {
         Arc::new(FlagAsker { yes: args.yes })
+    } else if args.defer {
+        Arc::new(
+            supervisor.deferred(Origin {
+                door: "cli".to_owned(),
+                client: Some("openshell call".to_owned()),
+                workspace: workspace
+                    .as_ref()
+                    .map(|folder| escape_line(&folder.display().to_string())),
+            }),
+        )
     } else {
         Arc::new(TerminalAsker)
     };
-    let supervisor = context.supervisor()?;
     let cancel = CancellationToken::new();
     let request = ToolCall {
         tool: args.tool,
         arguments,
         door: "cli",
         key: args.key,
-        workspace: std::env::current_dir().ok(),
+        workspace,
         cancel: cancel.clone(),
         ..ToolCall::default()
     };

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::doctor_opencode;
 use super::key::name;
+use super::server_layers;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::{GREEN, RED, Ui, YELLOW};
@@ -297,11 +298,11 @@ pub(super) fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 fn servers(context: &Context, findings: &mut Vec<Finding>) {
-    let Ok(registry) = Registry::open(context.paths()) else {
-        // Said already.
-        return;
-    };
-    for server in registry.list() {
+    // What keeps the list from being read was said already.
+    let servers = server_layers::all(context, Ui::new(true)).unwrap_or_default();
+    let here = std::env::current_dir().ok();
+    for server in servers.into_iter().filter(|listed| listed.inert.is_none()) {
+        let server = server.view;
         let id = server.id.as_str().to_owned();
         if server.disabled {
             findings.push(Finding::note(
@@ -313,7 +314,7 @@ fn servers(context: &Context, findings: &mut Vec<Finding>) {
         }
         let connected: Result<(), CliError> = context.supervisor().and_then(|supervisor| {
             context.runtime().block_on(async {
-                let target = supervisor.target(&id).await?;
+                let target = supervisor.target(&id, here.as_deref()).await?;
                 supervisor.resources().pool().connection(&target).await?;
                 Ok(())
             })

@@ -1,6 +1,12 @@
 //! The verbs, one file each.
 
+mod approvals;
 mod audit;
+mod audit_export;
+mod audit_list;
+mod audit_tail;
+mod audit_unknown;
+mod audit_verify;
 mod bridge;
 mod call;
 mod demo;
@@ -11,6 +17,7 @@ mod history;
 mod key;
 mod key_recovery;
 mod key_rotate;
+mod mcp;
 mod pause;
 mod policy;
 mod policy_replay;
@@ -19,10 +26,12 @@ mod server_add;
 mod server_dialogue;
 mod server_host_keys;
 mod server_import;
+mod server_layers;
 mod server_plan;
 mod server_randomart;
 mod server_test;
 mod server_trust;
+mod snapshots;
 mod tools;
 mod trust;
 mod undo;
@@ -54,10 +63,13 @@ pub(crate) enum Command {
     Audit(audit::AuditCommand),
     /// Show the recorded changes of a file, a server, or everything
     History(history::HistoryArgs),
-    /// Show a recorded change of a file
+    /// Show a recorded change of a file, or what is different on the server now
     Diff(diff::DiffArgs),
-    /// Take back a recorded change of a file
+    /// Take back a recorded change of a file, or all that an action or a session changed
     Undo(undo::UndoArgs),
+    /// Share, check or pack the history that changes are undone from
+    #[command(subcommand)]
+    Snapshots(snapshots::SnapshotsCommand),
     /// Manage the registry's master key
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -69,8 +81,12 @@ pub(crate) enum Command {
     Pause,
     /// End a pause
     Resume,
+    /// Answer the questions that wait for a person
+    Approvals(approvals::ApprovalsArgs),
     /// Serve an agent's plugin on stdin and stdout
     Bridge,
+    /// Serve any MCP client on stdin and stdout
+    Mcp(mcp::McpArgs),
     /// Show what openshell does, on a private server of its own
     Demo(demo::DemoArgs),
 }
@@ -81,6 +97,7 @@ impl Command {
             return demo::run(&args, *ui);
         }
         let context = Context::from_env()?;
+        let changes = matches!(self, Self::Call(_) | Self::Undo(_));
         let result = match self {
             Self::Server(command) => server::run(command, &context, *ui),
             Self::Call(args) => call::run(args, &context, *ui),
@@ -90,15 +107,21 @@ impl Command {
             Self::History(args) => history::run(&args, &context, *ui),
             Self::Diff(args) => diff::run(&args, &context, *ui),
             Self::Undo(args) => undo::run(args, &context, *ui),
+            Self::Snapshots(command) => snapshots::run(command, &context, *ui),
             Self::Key(command) => key::run(command, &context, *ui),
             Self::Doctor(args) => doctor::run(&args, &context, *ui),
             Self::Trust(args) => trust::run(&args, &context, *ui),
             Self::Pause => pause::pause(&context, *ui),
             Self::Resume => pause::resume(&context, *ui),
+            Self::Approvals(args) => approvals::run(args, &context, *ui),
             Self::Bridge => bridge::run(&context),
+            Self::Mcp(args) => mcp::run(args, &context),
             Self::Demo(_) => Ok(ExitCode::SUCCESS),
         };
         context.close();
+        if changes {
+            context.tidy();
+        }
         result
     }
 }

@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use openshell_host::approvals::escape_text;
-use openshell_host::contract::{Decision, Request, Rulebook, Subject, Verdict};
+use openshell_host::contract::{Decision, Request, Rulebook, Subject, Sudo, Verdict};
+use openshell_host::registry;
 use openshell_host::rules::{self, Mode, Rules};
 use serde::Deserialize;
 use serde_json::json;
@@ -20,7 +22,7 @@ pub(crate) enum PolicyCommand {
     /// Say what would happen to a command, and why
     Explain(ExplainArgs),
     /// Judge many commands: JSON lines {"id","command"} on stdin
-    Check,
+    Check(CheckArgs),
     /// Show the rules that are in force here
     Show,
     /// Run the examples of the rule file
@@ -39,6 +41,13 @@ pub(crate) struct ExplainArgs {
     /// Judge it in this absolute directory
     #[arg(long)]
     cwd: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Add the time each verdict took, as "ns"
+    #[arg(long)]
+    timed: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,7 +69,7 @@ pub(crate) fn run(command: PolicyCommand, context: &Context, ui: Ui) -> Result<E
         .rules(workspace.as_deref(), supervisor.judge())?;
     match command {
         PolicyCommand::Explain(args) => explain(args, context, &rules, ui),
-        PolicyCommand::Check => check(context, &rules.rulebook),
+        PolicyCommand::Check(args) => check(&args, context, &rules.rulebook),
         PolicyCommand::Show => show(context, &rules, ui),
         PolicyCommand::Replay => policy_replay::run(context, &rules.rulebook, ui),
         PolicyCommand::Test => Ok(ExitCode::SUCCESS),
@@ -86,6 +95,15 @@ pub(super) fn subject(command: String, cwd: Option<String>) -> Subject {
         cwd,
         home: None,
         resolved: None,
+        sudo: None,
+    }
+}
+
+/// What a registration says, in the policy's words.
+pub(super) fn sudo(registered: registry::Sudo) -> Sudo {
+    match registered {
+        registry::Sudo::Never => Sudo::Never,
+        registry::Sudo::Ask => Sudo::Ask,
     }
 }
 
@@ -98,9 +116,13 @@ fn explain(
     let mut subject = subject(args.command, args.cwd);
     let mut mode = Mode::Ask;
     if let Some(server) = args.server {
-        let view = super::server::find(context, &server)?;
+        let id = super::server_id(&server)?;
+        let listed = super::server_layers::named(context, &id, ui)?;
+        listed.require_effect()?;
+        let view = listed.view;
         mode = rules.access_to(&server, &view.labels).0;
         subject.labels = view.labels;
+        subject.sudo = Some(sudo(view.sudo));
         subject.server = server;
     }
     let judge = context.supervisor()?.judge();
@@ -162,7 +184,7 @@ fn conclusion(verdict: &Verdict) -> String {
     )
 }
 
-fn check(context: &Context, rulebook: &Rulebook) -> Result<ExitCode, CliError> {
+fn check(args: &CheckArgs, context: &Context, rulebook: &Rulebook) -> Result<ExitCode, CliError> {
     let judge = context.supervisor()?.judge();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for (number, line) in std::io::stdin().lock().lines().enumerate() {
@@ -174,13 +196,19 @@ fn check(context: &Context, rulebook: &Rulebook) -> Result<ExitCode, CliError> {
             CliError::usage(format!("line {} of the input: {error}", number + 1))
                 .next("Each line is a JSON object with \"id\" and \"command\".")
         })?;
-        let verdict = judge.classify(&subject(line.command, line.cwd), rulebook)?;
-        let answer = json!({
+        let subject = subject(line.command, line.cwd);
+        let started = Instant::now();
+        let verdict = judge.classify(&subject, rulebook)?;
+        let took = started.elapsed();
+        let mut answer = json!({
             "id": line.id,
             "decision": word(verdict.decision),
             "rule": verdict.rule,
             "reason": verdict.reason,
         });
+        if args.timed {
+            answer["ns"] = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).into();
+        }
         writeln!(out, "{answer}")?;
     }
     out.flush()?;

@@ -13,7 +13,7 @@ use openshell_host::journal::{EventKind, Filter, Journal};
 use openshell_host::registry::{Registry, Scope, ServerId};
 use serde_json::json;
 
-use super::policy::{subject, word};
+use super::policy::{subject, sudo, word};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
@@ -46,7 +46,9 @@ pub(super) fn run(context: &Context, rulebook: &Rulebook, ui: Ui) -> Result<Exit
         if let Ok(id) = ServerId::new(command.server.as_str())
             && let Ok(record) = registry.get(&id)
         {
-            asked.labels = record.view(Scope::Global).labels;
+            let view = record.view(Scope::Global);
+            asked.sudo = Some(sudo(view.sudo));
+            asked.labels = view.labels;
         }
         let verdict = judge.classify(&asked, rulebook)?;
         judged += 1;

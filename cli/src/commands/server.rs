@@ -7,6 +7,7 @@ use openshell_host::registry::{Registry, ServerId, ServerView};
 use openshell_host::ssh::known_hosts::{self, KnownHosts};
 use serde_json::{Value, json};
 
+use super::server_layers::{self, Listed};
 use crate::consent::require_person;
 use crate::context::Context;
 use crate::error::CliError;
@@ -87,40 +88,43 @@ pub(super) fn describe(server: &ServerView) -> Value {
         "auth": server.auth.as_str(),
         "jump": server.jump.as_ref().map(ServerId::as_str),
         "shell": server.shell,
+        "sudo": server.sudo.as_str(),
         "disabled": server.disabled,
         "created": server.created.to_string(),
     })
 }
 
 fn list(context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
-    let servers = open(context, ui)?.list();
+    let servers = server_layers::all(context, ui)?;
     if ui.json {
-        let servers: Vec<_> = servers.iter().map(describe).collect();
+        let servers: Vec<_> = servers.iter().map(Listed::json).collect();
         ui.value(&servers);
     } else if servers.is_empty() {
         ui.note("No server is registered. `openshell server add --help` shows how to add one.");
     } else {
         let rows = servers
             .iter()
-            .map(|server| {
+            .map(|listed| {
+                let server = &listed.view;
                 [
                     server.id.as_str().to_owned(),
                     format!("{}@{}:{}", server.user, server.host, server.port),
                     server.auth.as_str().to_owned(),
                     server.labels.join(" "),
-                    if server.disabled { "disabled" } else { "" }.to_owned(),
+                    server.scope.as_str().to_owned(),
+                    listed.remark(),
                 ]
             })
             .collect();
-        ui.table(["id", "login", "auth", "labels", ""], rows);
+        ui.table(["id", "login", "auth", "labels", "scope", ""], rows);
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn show(id: &str, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
-    let server = find(context, id)?;
-    let keys = known_keys(context, &server)?;
-    let mut value = describe(&server);
+    let listed = server_layers::named(context, &server_id(id)?, ui)?;
+    let keys = known_keys(context, &listed.view)?;
+    let mut value = listed.json();
     value["hostKeys"] = json!(keys);
     if ui.json {
         ui.value(&value);
@@ -137,11 +141,13 @@ fn show(id: &str, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
         other => other.to_string(),
     };
     let names = [
-        "id", "host", "port", "user", "auth", "jump", "labels", "scope", "shell", "disabled",
-        "created", "hostKeys",
+        "id", "host", "port", "user", "auth", "jump", "labels", "scope", "shell", "sudo",
+        "disabled", "created", "file", "inert", "hostKeys",
     ];
     let rows = names
         .iter()
+        // What only an entry of a workspace says.
+        .filter(|name| value.get(**name).is_some())
         .map(|name| [(*name).to_owned(), text(&value[*name])])
         .collect();
     ui.table(["field", "value"], rows);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use openshell_host::registry::{Added, AuthMaterial, NewServer, RegistryError, ServerId};
+use openshell_host::registry::{Added, AuthMaterial, NewServer, RegistryError, ServerId, Sudo};
 use openshell_host::ssh::HostKey;
 use openshell_host::ssh::known_hosts::{self, KnownHosts};
 use secrecy::SecretString;
@@ -62,6 +62,9 @@ pub(crate) struct AddArgs {
     /// Shell that runs approved commands
     #[arg(long, default_value = "/bin/sh")]
     shell: String,
+    /// Whether `sudo -n` may be used, asked each time: never or ask
+    #[arg(long, value_name = "CHOICE", default_value = "never", value_parser = ["never", "ask"])]
+    sudo: String,
     /// Replace a server of the same id
     #[arg(long)]
     replace: bool,
@@ -100,6 +103,9 @@ pub(crate) fn run(args: AddArgs, context: &Context, ui: Ui) -> Result<ExitCode, 
     server.labels = args.labels;
     server.jump = jump;
     server.shell = args.shell;
+    if args.sudo == "ask" {
+        server.sudo = Sudo::Ask;
+    }
     server.check()?;
     // The host key first: cut off in between, a key that was vouched for is known,
     // and adding the server again works. The other way round it would be there
@@ -248,7 +254,11 @@ fn confirmed_keys(
     require_terminal(what, instead)?;
     let supervisor = context.supervisor()?;
     let jump = match jump {
-        Some(id) => Some(context.runtime().block_on(supervisor.target(id.as_str()))?),
+        Some(id) => Some(
+            context
+                .runtime()
+                .block_on(supervisor.target(id.as_str(), None))?,
+        ),
         None => None,
     };
     let fetched = server_host_keys::fetch(context, &login.host, login.port, jump.as_ref())?;

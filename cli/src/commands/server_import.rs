@@ -137,7 +137,11 @@ fn host_keys(
     }
     let supervisor = context.supervisor()?;
     let jump = match &planned.jump {
-        Some(id) => Some(context.runtime().block_on(supervisor.target(id.as_str()))?),
+        Some(id) => Some(
+            context
+                .runtime()
+                .block_on(supervisor.target(id.as_str(), None))?,
+        ),
         None => None,
     };
     let fetched = server_host_keys::fetch(context, &planned.host, planned.port, jump.as_ref())?;

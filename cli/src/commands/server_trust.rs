@@ -50,7 +50,7 @@ pub(crate) fn run(args: &TrustArgs, context: &Context, ui: Ui) -> Result<ExitCod
         // Host and route are claims until the record is proven.
         let target = context
             .runtime()
-            .block_on(context.supervisor()?.target(server.id.as_str()))?;
+            .block_on(context.supervisor()?.target(server.id.as_str(), None))?;
         fetch(context, &target.host, target.port, target.jump.as_deref())?
     } else {
         given

@@ -200,7 +200,9 @@ fn undo(context: &Context, teller: &Teller<'_>, path: &str) -> Result<(), CliErr
         server: SERVER.to_owned(),
         path: path.to_owned(),
         to: None,
+        left: None,
         despite_drift: false,
+        workspace: None,
     };
     let player = Arc::new(Player::new(Some(Reply::Yes)));
     let envelope = context.runtime().block_on(context.supervisor()?.restore(

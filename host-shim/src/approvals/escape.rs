@@ -16,6 +16,24 @@ pub fn escape_line(text: &str) -> String {
     escape(text, false)
 }
 
+/// Escapes JSON so that a terminal shows it as it is: what cannot be seen becomes
+/// `\uXXXX` (RFC 8259 section 7), which reads back as the same value. Only
+/// strings can hold such characters, and white space between values stays.
+pub fn escape_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || character == OPEN || !hidden(character) {
+            shown.push(character);
+        } else {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                shown.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    shown
+}
+
 fn escape(text: &str, line_feeds: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -63,6 +81,23 @@ fn hidden(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = serde_json::json!({
+            "plain": "a b\tc é ⟦", "control": "\u{1b}[2J\u{9b}31m\u{7f}",
+            "bidi": "\u{202e}", "tag": "\u{e0041}",
+        });
+        for json in [value.to_string(), format!("{value:#}")] {
+            let shown = escape_json(&json);
+            assert!(
+                !shown.chars().any(|c| hidden(c) && c != '\n' && c != OPEN),
+                "{shown}"
+            );
+            let read: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
+            assert_eq!(read, value);
+        }
+    }
 
     #[test]
     fn what_cannot_be_seen_is_named() {

@@ -8,6 +8,8 @@
 mod consent;
 mod diff;
 mod escape;
+mod pending;
+mod shown;
 
 use async_trait::async_trait;
 
@@ -15,7 +17,12 @@ use crate::registry::MasterKey;
 
 pub use consent::{AgentFound, agent_between, agent_in_charge};
 pub use diff::{Change, describe_change};
-pub use escape::{escape_line, escape_text};
+pub use escape::{escape_json, escape_line, escape_text};
+pub(crate) use pending::name as question_name;
+pub use pending::{Decision, Origin, PendingAsk, PendingError, PendingState, PendingStore, Taken};
+pub use shown::Shown;
+#[cfg(test)]
+pub(crate) use shown::tests as tests_shown;
 
 /// Longest command that is put to a person, in lines and in characters: what a
 /// dialog shows whole. Longer ones are refused, because half of a command is not
@@ -33,6 +40,9 @@ pub enum Matter {
         shown: String,
         /// As it will run.
         raw: String,
+        /// The simple commands in it, as far as they can be made out; escaped. A
+        /// standing "no" to any of them is one to the whole.
+        segments: Vec<String>,
         /// Directory, where one was given; escaped.
         cwd: Option<String>,
         /// In ms.
@@ -85,6 +95,8 @@ pub struct Question {
     pub labels: Vec<String>,
     /// Where the entry comes from: `global` or `workspace`.
     pub scope: &'static str,
+    /// The accounts it would be done as, where they are not the login's.
+    pub run_as: Vec<String>,
     /// What is to be done.
     pub matter: Matter,
     /// Why it is not done unasked, in a sentence.
@@ -95,6 +107,8 @@ pub struct Question {
     pub digest: String,
     /// How long an answer counts, in ms.
     pub expires_ms: u64,
+    /// Whether a grant also takes the registry's passphrase, typed at a terminal.
+    pub presence: bool,
 }
 
 /// Who or what gave an answer, as the journal keeps it.
@@ -102,6 +116,8 @@ pub struct Question {
 pub enum Answerer {
     /// A person, in a dialog or at a terminal.
     Person,
+    /// A person, at a terminal, some time before the call that uses the answer.
+    OutOfBand,
     /// A standing rule of the person, named.
     Rule(String),
     /// `--yes` or `--no` on the command line.
@@ -117,6 +133,7 @@ impl Answerer {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Person => "person",
+            Self::OutOfBand => "person-out-of-band",
             Self::Rule(_) => "rule",
             Self::Flag => "flag",
             Self::Automatic => "auto",
@@ -134,6 +151,9 @@ pub enum Answer {
     Rejected(Answerer, Option<String>),
     /// Nobody could be asked; with the reason.
     Unanswered(String),
+    /// The question is kept until a person looks at it; the same call, made
+    /// again, finds the answer.
+    Kept,
 }
 
 /// A way to reach a person.

@@ -29,7 +29,7 @@ use crate::supervisor::{Supervisor, ToolCall};
 /// Version of the protocol this helper speaks.
 const PROTOCOL: u32 = 1;
 /// Longest frame accepted, in bytes: the largest write in base64, with room.
-const FRAME_MAX: usize = 48 * 1024 * 1024;
+pub(super) const FRAME_MAX: usize = 48 * 1024 * 1024;
 /// How long running calls get to end and be recorded after the input ended.
 const FAREWELL: Duration = Duration::from_millis(1_800);
 
@@ -99,12 +99,14 @@ pub async fn serve_bridge(
 }
 
 /// One line of input.
-enum Frame {
+pub(super) enum Frame {
     Line(Vec<u8>),
     TooLong,
 }
 
-async fn read_frame(input: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<Frame>> {
+pub(super) async fn read_frame(
+    input: &mut (impl AsyncBufRead + Unpin),
+) -> std::io::Result<Option<Frame>> {
     let mut line = Vec::new();
     let mut too_long = false;
     loop {
@@ -530,6 +532,7 @@ fn question_params(call: &Value, question: &Question) -> Value {
         Matter::Command {
             shown,
             raw,
+            segments,
             cwd,
             timeout_ms,
             simple,
@@ -538,6 +541,7 @@ fn question_params(call: &Value, question: &Question) -> Value {
             "kind": "exec",
             "command": shown,
             "rawCommand": raw,
+            "segments": segments,
             "cwd": cwd,
             "timeoutMs": timeout_ms,
             "simple": simple,
@@ -564,6 +568,9 @@ fn question_params(call: &Value, question: &Question) -> Value {
             "removed": true,
         }),
     };
+    if !question.run_as.is_empty() {
+        params["as"] = json!(question.run_as);
+    }
     if let (Some(params), Value::Object(more)) = (params.as_object_mut(), more) {
         params.extend(more);
     }

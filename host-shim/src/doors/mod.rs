@@ -4,5 +4,7 @@
 //! whoever can answer them.
 
 mod bridge;
+mod mcp;
 
 pub use bridge::{BridgeError, serve_bridge};
+pub use mcp::{McpError, McpOptions, serve_mcp};

@@ -32,6 +32,6 @@ pub mod contract {
     pub use super::openshell::host::servers::{AuthKind, Scope, Server};
     pub use super::openshell::host::types::{
         Decision, Ended, Failure, FailureCode, Output, Printed, Request, Rule, RuleOrigin,
-        Rulebook, Step, Subject, Verdict,
+        Rulebook, Step, Subject, Sudo, Verdict,
     };
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::entry::Entry;
 use super::error::JournalError;
 use super::head::Position;
+use super::keys::{KeyStage, KeyState};
 use super::line::{self, MAX_LINE};
 use super::segments;
 
@@ -19,13 +20,20 @@ pub(super) struct Batch {
     pub(super) seq: u64,
     /// Its hash, in hex.
     pub(super) last: String,
+    /// Offset at which the text will begin in its segment.
+    begins: u64,
+    /// Keys claimed in it: key, action, payload.
+    pub(super) claims: Vec<(String, String, Option<String>)>,
     ts: String,
 }
 
 impl Batch {
-    /// Continues the chain after a place.
-    pub(super) fn after(at: &Position) -> Self {
+    /// Continues the chain after a place. Between that and the text there may be
+    /// bytes that are no record.
+    pub(super) fn after(at: &Position, torn: u64) -> Self {
         Self {
+            begins: at.end + torn,
+            claims: Vec::new(),
             text: String::new(),
             seq: at.seq,
             last: at.last.clone(),
@@ -33,6 +41,23 @@ impl Batch {
                 .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
                 .to_string(),
         }
+    }
+
+    /// The claim of a key that is not in the file yet.
+    pub(super) fn claimed(&self, key: &str) -> Option<KeyState> {
+        let (_, action, payload) = self.claims.iter().find(|(claimed, ..)| claimed == key)?;
+        Some(KeyState {
+            action: action.clone(),
+            payload: payload.clone(),
+            seq: self.seq,
+            stage: KeyStage::Open,
+            operation: None,
+        })
+    }
+
+    /// Where the next entry will begin.
+    pub(super) fn offset(&self) -> u64 {
+        self.begins + self.text.len() as u64
     }
 
     /// Gives an entry its place, and takes it in unless it is too long.

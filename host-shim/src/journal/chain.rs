@@ -12,14 +12,19 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::batch::Batch;
 use super::entry::Entry;
 use super::error::JournalError;
-use super::event::{EventKind, Segment};
+use super::event::{EventKind, Unsettled};
 use super::follow::{Follower, Repair, walk};
+use super::handle::Options;
 use super::head::{HEAD, HeadFile, Position};
-use super::keys::{KeyIndex, KeyState};
+use super::index::Index;
+use super::keys::{KeyState, Place};
 use super::lock::FileLock;
 use super::opening::{
     Current, open_current, open_head, prepare, previous_segment, refusal, trusted_position,
@@ -35,6 +40,7 @@ pub(super) const LOCK: &str = "lock";
 pub(super) struct Placed {
     pub(super) seq: u64,
     pub(super) hash: String,
+    pub(super) place: Place,
 }
 
 /// One process's end of the chain.
@@ -46,9 +52,11 @@ pub(super) struct Chain {
     current: Current,
     at: Position,
     repair: Repair,
-    segment_bytes: u64,
+    options: Options,
+    /// Segment being written and when its first record was.
+    begun: Option<(u64, Timestamp)>,
     owner: String,
-    keys: Option<KeyIndex>,
+    index: Option<Index>,
     stopped: Option<String>,
     #[cfg(test)]
     pub(super) fail_next_sync: bool,
@@ -57,11 +65,7 @@ pub(super) struct Chain {
 impl Chain {
     /// Opens the chain in a directory, creating both. Reads from the last
     /// place known to be on disk, not the whole file.
-    pub(super) fn open(
-        dir: &Path,
-        owner: String,
-        segment_bytes: u64,
-    ) -> Result<Self, JournalError> {
+    pub(super) fn open(dir: &Path, owner: String, options: Options) -> Result<Self, JournalError> {
         prepare(dir)?;
         let lock_path = dir.join(LOCK);
         let lock = Arc::new(
@@ -81,9 +85,10 @@ impl Chain {
             current,
             at,
             repair: Repair::None,
-            segment_bytes,
+            options,
+            begun: None,
             owner,
-            keys: None,
+            index: None,
             stopped: None,
             #[cfg(test)]
             fail_next_sync: false,
@@ -96,6 +101,11 @@ impl Chain {
     /// Sequence number of the last record.
     pub(super) fn seq(&self) -> u64 {
         self.at.seq
+    }
+
+    /// Just after the last record.
+    pub(super) fn at(&self) -> &Position {
+        &self.at
     }
 
     /// The directory of the journal.
@@ -137,15 +147,17 @@ impl Chain {
         sync: bool,
     ) -> Result<Vec<Result<Placed, JournalError>>, JournalError> {
         self.catch_up()?;
-        self.rotate_if_full()?;
-        let mut batch = Batch::after(&self.at);
+        self.rotate_if_due()?;
         // Torn bytes stay where they are; the new text goes after them.
-        let mut kept = 0;
+        let kept = match &self.repair {
+            Repair::Torn { newline, torn } => torn.bytes - u64::from(*newline),
+            Repair::None | Repair::Newline => 0,
+        };
+        let mut batch = Batch::after(&self.at, kept);
         match self.repair.clone() {
             Repair::None => {}
             Repair::Newline => batch.text.push('\n'),
             Repair::Torn { newline, torn } => {
-                kept = torn.bytes - u64::from(newline);
                 if newline {
                     batch.text.push('\n');
                 }
@@ -161,11 +173,9 @@ impl Chain {
             }
         }
         if self.at.end == 0 && self.at.seq > 0 {
-            let follows = self.at.clone();
+            let follows = previous_segment(&self.dir, self.at.segment);
             let checkpoint = Entry {
-                segment: Some(Segment {
-                    follows: previous_segment(&self.dir, follows.segment),
-                }),
+                segment: Some(self.index()?.ledger().carried(follows)),
                 ..Entry::blank(EventKind::Checkpoint)
             };
             batch.add(checkpoint, &self.owner)?;
@@ -187,36 +197,63 @@ impl Chain {
 
     fn place(&mut self, entry: Entry, batch: &mut Batch) -> Result<Placed, JournalError> {
         if let (EventKind::Intent, Some(key)) = (entry.event, &entry.key)
-            && let Some(state) = self.index()?.taken(key)
+            && let Some(state) = self.look_up(key, batch)?.filter(KeyState::is_taken)
         {
-            return Err(JournalError::Duplicate(Box::new(state.clone())));
+            return Err(JournalError::Duplicate(Box::new(state)));
         }
+        let offset = batch.offset();
         let entry = batch.add(entry, &self.owner)?;
-        let placed = Placed {
+        if let Some(index) = &mut self.index {
+            index.note(&entry, offset);
+        }
+        if let (EventKind::Intent, Some(key), Some(action)) = (entry.event, entry.key, entry.action)
+        {
+            batch.claims.push((key, action, entry.payload));
+        }
+        Ok(Placed {
             seq: entry.seq,
             hash: batch.last.clone(),
-        };
-        if let Some(keys) = &mut self.keys {
-            keys.note(&entry);
+            place: Place {
+                segment: self.at.segment,
+                offset,
+            },
+        })
+    }
+
+    /// What is on record under a key, or about to be.
+    fn look_up(&mut self, key: &str, batch: &Batch) -> Result<Option<KeyState>, JournalError> {
+        if let Some(claimed) = batch.claimed(key) {
+            return Ok(Some(claimed));
         }
-        Ok(placed)
+        let (dir, end) = (self.dir.clone(), self.at.end);
+        self.index()?
+            .find(&dir, key, end)
+            .map_err(|error| JournalError::io(&dir, &error))
     }
 
     /// What is on record under an idempotency key, by any process.
     pub(super) fn find_key(&mut self, key: &str) -> Result<Option<KeyState>, JournalError> {
         self.exclusively(|chain| {
             chain.catch_up()?;
-            Ok(chain.index()?.get(key).cloned())
+            chain.look_up(key, &Batch::after(&chain.at, 0))
         })
     }
 
-    fn index(&mut self) -> Result<&KeyIndex, JournalError> {
-        let keys = match self.keys.take() {
-            Some(keys) => keys,
-            None => KeyIndex::build(&self.dir, self.at.end)
+    /// Changes whose outcome is unknown, by any process.
+    pub(super) fn unknown(&mut self) -> Result<Vec<Unsettled>, JournalError> {
+        self.exclusively(|chain| {
+            chain.catch_up()?;
+            Ok(chain.index()?.unknown())
+        })
+    }
+
+    fn index(&mut self) -> Result<&mut Index, JournalError> {
+        let index = match self.index.take() {
+            Some(index) => index,
+            None => Index::build(&self.dir, &self.at)
                 .map_err(|error| JournalError::io(&self.dir, &error))?,
         };
-        Ok(self.keys.insert(keys))
+        Ok(self.index.insert(index))
     }
 
     /// Makes everything written so far durable.
@@ -268,7 +305,7 @@ impl Chain {
         self.write_text(text).map_err(|error| {
             // Part of the text may be in the file: the next operation reads it
             // back and sorts it out, as it would after a crash.
-            self.keys = None;
+            self.index = None;
             JournalError::io(&segments::current(&self.dir), &error)
         })
     }
@@ -303,10 +340,11 @@ impl Chain {
             return Ok(());
         }
         let mut follower = Follower::after(self.at.clone());
-        let keys = &mut self.keys;
-        walk(&self.dir, &mut follower, None, &mut |entry| {
-            if let Some(keys) = keys {
-                keys.note(&entry);
+        let begun = self.at.segment;
+        let index = &mut self.index;
+        walk(&self.dir, &mut follower, None, &mut |entry, place| {
+            if let Some(index) = index.as_mut().filter(|_| place.segment == begun) {
+                index.note(&entry, place.offset);
             }
         })
         .map_err(|stray| refusal(&self.dir, self.at.seq, stray))?;
@@ -332,7 +370,7 @@ impl Chain {
             }
         }
         if follower.at.segment != self.at.segment {
-            self.keys = None;
+            self.index = None;
         }
         self.repair = follower.repair();
         self.at = follower.at;
@@ -342,10 +380,15 @@ impl Chain {
         Ok(())
     }
 
-    fn rotate_if_full(&mut self) -> Result<(), JournalError> {
-        if self.at.end < self.segment_bytes || self.repair != Repair::None || self.at.seq == 0 {
+    /// Finishes the segment being written when it is long or old enough.
+    fn rotate_if_due(&mut self) -> Result<(), JournalError> {
+        if self.at.end == 0 || self.at.seq == 0 || self.repair != Repair::None {
             return Ok(());
         }
+        if self.at.end < self.options.segment_bytes && !self.is_old()? {
+            return Ok(());
+        }
+        self.index()?;
         self.sync_locked()?;
         self.sync_head()?;
         let from = segments::current(&self.dir);
@@ -356,9 +399,28 @@ impl Chain {
         fault::reach(Point::RotateRenamed);
         self.at.segment = self.at.seq + 1;
         self.at.end = 0;
-        self.keys = None;
+        let (dir, next) = (self.dir.clone(), self.at.segment);
+        self.index()?.turn_over(&dir, next);
         self.current = open_current(&self.dir)?;
         fault::reach(Point::RotateOpened);
         Ok(())
+    }
+
+    /// Whether the first record of the segment being written is old.
+    fn is_old(&mut self) -> Result<bool, JournalError> {
+        let begun = match self.begun {
+            Some((segment, begun)) if segment == self.at.segment => begun,
+            _ => {
+                let path = segments::current(&self.dir);
+                // A segment whose first line cannot be read is no older than now.
+                let begun = segments::begun(&path)
+                    .map_err(|error| JournalError::io(&path, &error))?
+                    .unwrap_or_else(Timestamp::now);
+                self.begun = Some((self.at.segment, begun));
+                begun
+            }
+        };
+        let age = Timestamp::now().duration_since(begun);
+        Ok(Duration::try_from(age).is_ok_and(|age| age >= self.options.segment_age))
     }
 }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::{
-    Answer, Conclusion, Context, Decided, Event, EventKind, Operation, Recovered, Segment, Torn,
+    Answer, Conclusion, Context, Decided, Event, EventKind, Operation, Recovered, Segment, Settled,
+    Torn,
 };
 
 /// Version of the line format.
@@ -42,6 +43,9 @@ pub struct Entry {
     /// Logical server id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// Where the server's id comes from, if not from the operator's register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Arguments, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Value>,
@@ -60,6 +64,9 @@ pub struct Entry {
     /// How an unfinished action was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<Recovered>,
+    /// What was found out about an unknown outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
     /// Which segment this one continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<Segment>,
@@ -99,12 +106,14 @@ impl Entry {
             door: None,
             tool: None,
             server: None,
+            scope: None,
             arguments: None,
             verdict: None,
             approval: None,
             operation: None,
             outcome: None,
             recovered: None,
+            settled: None,
             segment: None,
             torn: None,
             text: None,
@@ -126,7 +135,15 @@ impl Entry {
             door: self.door.clone().unwrap_or_default(),
             tool: self.tool.clone().unwrap_or_default(),
             server: self.server.clone(),
+            scope: self.scope.clone(),
         })
+    }
+
+    /// Whether what an attempt announces can change a server.
+    pub(super) fn may_change(&self) -> bool {
+        self.operation
+            .as_ref()
+            .is_some_and(|operation| !operation.read_only)
     }
 
     /// Sets the call an entry belongs to.
@@ -136,6 +153,7 @@ impl Entry {
         self.door = Some(context.door);
         self.tool = Some(context.tool);
         self.server = context.server;
+        self.scope = context.scope;
         self
     }
 
@@ -149,9 +167,18 @@ impl Entry {
             None => (None, None),
         };
         let rule = self.approval.as_mut().and_then(|it| it.rule.as_mut());
-        [verdict, rule, path, message, note, self.text.as_mut()]
-            .into_iter()
-            .flatten()
+        let found = self.settled.as_mut().and_then(|it| it.note.as_mut());
+        [
+            verdict,
+            rule,
+            path,
+            message,
+            note,
+            found,
+            self.text.as_mut(),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// Identifiers that come from outside.
@@ -197,6 +224,11 @@ impl From<Event> for Entry {
                 outcome: Some(it.outcome),
                 operation: it.operation,
                 ..Self::blank(EventKind::Outcome)
+            }
+            .about(it.context),
+            Event::Settled(it) => Self {
+                settled: Some(it.settled),
+                ..Self::blank(EventKind::Settled)
             }
             .about(it.context),
             Event::Note(it) => {

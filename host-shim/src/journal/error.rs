@@ -21,12 +21,19 @@ pub enum JournalError {
         reason: String,
     },
     /// Another process held the chain longer than a write can take.
-    #[error("the journal is held by another process for more than {waited_ms} ms ({})", path.display())]
+    #[error(
+        "the journal is held by {} for more than {waited_ms} ms ({}); a process that is stopped \
+         holds it until it goes on or is ended",
+        holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")),
+        path.display()
+    )]
     Busy {
         /// The lock file.
         path: PathBuf,
         /// How long it was waited for, in ms.
         waited_ms: u64,
+        /// Process id of the holder, where the system says it.
+        holder: Option<u32>,
     },
     /// A line is not what was written.
     #[error(
@@ -85,9 +92,10 @@ impl JournalError {
     /// Wraps a failed lock.
     pub(super) fn lock(path: &Path, error: &LockError) -> Self {
         match error {
-            LockError::Busy { waited_ms } => Self::Busy {
+            LockError::Busy { waited_ms, holder } => Self::Busy {
                 path: path.to_path_buf(),
                 waited_ms: *waited_ms,
+                holder: *holder,
             },
             LockError::Io(error) => Self::io(path, error),
         }

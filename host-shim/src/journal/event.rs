@@ -21,6 +21,8 @@ pub enum EventKind {
     Recovered,
     /// First line of a segment that continues another.
     Checkpoint,
+    /// An action whose outcome was unknown was found out about later.
+    Settled,
     /// Anything a reader of the record should know besides.
     Note,
 }
@@ -36,24 +38,31 @@ impl EventKind {
             Self::Outcome => "outcome",
             Self::Recovered => "recovered",
             Self::Checkpoint => "checkpoint",
+            Self::Settled => "settled",
             Self::Note => "note",
         }
     }
 }
 
 /// Which tool call an event belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// Identifier of the action, a ULID.
     pub action: String,
     /// The client's session, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// Where the call came in: `bridge`, `mcp` or `cli`.
     pub door: String,
     /// Name of the tool.
     pub tool: String,
     /// Logical server id, where the tool works on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// Where the id comes from, if not from the operator's own register:
+    /// `workspace:` and the workspace's short hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
 }
 
 /// What the policy said.
@@ -88,9 +97,22 @@ pub struct Operation {
     pub kind: String,
     /// Digest over everything the permit covers, in hex.
     pub digest: String,
+    /// Whether it is known to change nothing on the server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// The accounts it is done as, where they are not the login's.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<String>,
     /// The path after every symbolic link was followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Fingerprint of the host key the server proved itself with, by which it is
+    /// the same server under another id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<String>,
+    /// Permission bits a written file gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
     /// SHA-256 of the content before, in hex; none where there was no file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_sha256: Option<String>,
@@ -135,6 +157,9 @@ pub struct Conclusion {
     /// SHA-256 of the content read or written, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Process group on the server of a command whose end is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
     /// What a reader should know besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -148,6 +173,20 @@ pub enum Recovery {
     NotAttempted,
     /// An attempt is on record and no outcome.
     Unknown,
+    /// An attempt of something that changes nothing; only its result is lost.
+    Interrupted,
+}
+
+impl Recovery {
+    /// The word used in the record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAttempted => "not-attempted",
+            Self::Unknown => "unknown",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// How an unfinished action was settled.
@@ -168,11 +207,99 @@ pub struct Torn {
     pub sha256: String,
 }
 
-/// Where a segment continues.
+/// Where a segment continues, and what it must know of those before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// File name of the segment before.
     pub follows: String,
+    /// Changes that were under way when the segment began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub under_way: Vec<Unsettled>,
+    /// Changes whose outcome was unknown then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Unsettled>,
+}
+
+/// A change of which nobody knows whether it happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// Which call.
+    pub context: Context,
+    /// Sequence number of its attempt.
+    pub attempt: u64,
+    /// When it was attempted: RFC 3339, UTC, ms.
+    pub ts: String,
+    /// What was attempted.
+    pub operation: Operation,
+    /// Process group of the command on the server, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
+    /// What was found so far and may still change: a command that still ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Finding>,
+}
+
+/// What was found out about an action whose outcome was unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finding {
+    /// The file is as it was to become.
+    Written,
+    /// The file is as it was before.
+    NotWritten,
+    /// The file is neither: somebody else has changed it since.
+    Changed,
+    /// The command is still running.
+    StillRunning,
+    /// Nothing of the command runs any more; what it did is not known.
+    Gone,
+    /// It happened, as a person found out.
+    Done,
+    /// It did not happen, as a person found out.
+    NotDone,
+}
+
+impl Finding {
+    /// The word used in the record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::NotWritten => "not-written",
+            Self::Changed => "changed",
+            Self::StillRunning => "still-running",
+            Self::Gone => "gone",
+            Self::Done => "done",
+            Self::NotDone => "not-done",
+        }
+    }
+
+    /// Whether it will not change any more by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self != Self::StillRunning
+    }
+}
+
+/// How an action whose outcome was unknown was settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// What was found.
+    pub finding: Finding,
+    /// `reconciliation` or `person`.
+    pub by: String,
+    /// Account name of the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// The action in the course of which it was found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<String>,
+    /// SHA-256 of the file as it was found, in hex; none where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What it rests on, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// A tool call arrived.
@@ -228,6 +355,15 @@ pub struct Outcome {
     pub operation: Option<Operation>,
 }
 
+/// An unknown outcome was found out about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The call that was settled.
+    pub context: Context,
+    /// What was found.
+    pub settled: Settled,
+}
+
 /// A remark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -249,6 +385,8 @@ pub enum Event {
     Attempt(Attempt),
     /// An action ended.
     Outcome(Outcome),
+    /// An unknown outcome was found out about.
+    Settled(Settlement),
     /// A remark.
     Note(Note),
 }

@@ -14,6 +14,7 @@ use super::digest::hex;
 use super::entry::{Entry, FORMAT};
 use super::event::Torn;
 use super::head::Position;
+use super::keys::Place;
 use super::line;
 use super::segments::{self, Lines, RawLine};
 
@@ -34,7 +35,7 @@ pub(super) enum Stray {
 
 /// What is wrong with a line, counted from where the walk entered the segment.
 #[derive(Debug)]
-struct Fault {
+pub(super) struct Fault {
     line: u64,
     what: String,
     /// Whether records before it are missing.
@@ -101,7 +102,7 @@ impl Follower {
 
     /// Takes the next line. Returns the record in it, or none for a line that
     /// is no record; whether that is a fault shows at the next record.
-    fn feed(&mut self, line: &RawLine) -> Result<Option<Entry>, Fault> {
+    pub(super) fn feed(&mut self, line: &RawLine) -> Result<Option<(Entry, Place)>, Fault> {
         self.last_line = line.number;
         let hash = match line::check(&line.bytes) {
             Ok(_) if !line.terminated && self.region.is_some() => {
@@ -155,12 +156,16 @@ impl Follower {
                 "it does not continue the record before it".to_owned(),
             ));
         }
+        let place = Place {
+            segment: self.at.segment,
+            offset: self.at.end,
+        };
         self.at.seq = entry.seq;
         self.at.last = hash;
         self.at.end += line.length();
         self.records += 1;
         self.newline_missing = !line.terminated;
-        Ok(Some(entry))
+        Ok(Some((entry, place)))
     }
 
     fn stray(&mut self, line: &RawLine, what: &str) {
@@ -226,12 +231,12 @@ pub(super) struct Stop {
 }
 
 /// Follows the chain from where the follower is to its end, through finished
-/// segments, and hands every record to `each` with its file and line number.
+/// segments, and hands every record to `each` with the place it begins at.
 pub(super) fn walk(
     dir: &Path,
     follower: &mut Follower,
     stop: Option<Stop>,
-    each: &mut dyn FnMut(Entry),
+    each: &mut dyn FnMut(Entry, Place),
 ) -> Result<(), Stray> {
     let mut before: Option<(PathBuf, u64)> = None;
     loop {
@@ -262,7 +267,7 @@ pub(super) fn walk(
                 error,
             })?;
             match follower.feed(&line) {
-                Ok(Some(entry)) => each(entry),
+                Ok(Some((entry, place))) => each(entry, place),
                 Ok(None) => {}
                 Err(fault) => {
                     // A gap at the start of a segment is the missing end of the

@@ -29,6 +29,9 @@ pub struct Leftover {
     pub action: String,
     /// Logical server id.
     pub server: String,
+    /// Fingerprint of the key that server proved to hold, where it is on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<String>,
     /// Absolute path that was written to; the temporary file stands beside it.
     pub path: String,
     /// Name of the temporary file.
@@ -44,10 +47,19 @@ impl Leftover {
         Some(Self {
             action: entry.action.clone()?,
             server: entry.server.clone()?,
+            host_key: operation.host_key.clone(),
             path: operation.path.clone()?,
             temporary: operation.temporary.clone()?,
             since: Timestamp::now(),
         })
+    }
+
+    /// Whether it is about a server, known by its key rather than by its name.
+    fn is_about(&self, server: &str, host_key: &str) -> bool {
+        match &self.host_key {
+            Some(known) => known == host_key,
+            None => self.server == server,
+        }
     }
 }
 
@@ -62,7 +74,7 @@ pub(super) fn note(dir: &Path, leftover: &Leftover) -> io::Result<()> {
 }
 
 /// The notes about one server, oldest first.
-pub(super) fn of_server(dir: &Path, server: &str) -> io::Result<Vec<Leftover>> {
+pub(super) fn of_server(dir: &Path, server: &str, host_key: &str) -> io::Result<Vec<Leftover>> {
     let entries = match fs::read_dir(dir.join(FOLDER)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -82,7 +94,7 @@ pub(super) fn of_server(dir: &Path, server: &str) -> io::Result<Vec<Leftover>> {
         };
         // What cannot be read names nothing that may be removed.
         if let Ok(leftover) = serde_json::from_slice::<Leftover>(&bytes)
-            && leftover.server == server
+            && leftover.is_about(server, host_key)
         {
             found.push(leftover);
         }
@@ -113,10 +125,11 @@ mod tests {
     fn notes_are_kept_by_server_until_they_are_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        assert_eq!(of_server(dir, "a").unwrap(), []);
+        assert_eq!(of_server(dir, "a", "k").unwrap(), []);
         let leftover = |action: &str, server: &str| Leftover {
             action: action.to_owned(),
             server: server.to_owned(),
+            host_key: None,
             path: "/etc/hosts".to_owned(),
             temporary: ".openshell-0123456789abcdef.tmp".to_owned(),
             since: Timestamp::UNIX_EPOCH,
@@ -127,10 +140,18 @@ mod tests {
         }
         fs::write(dir.join(FOLDER).join("4.json"), "{\"action\":").unwrap();
         fs::write(dir.join(FOLDER).join(".1.json.openshell-new"), "{}").unwrap();
-        assert_eq!(of_server(dir, "a").unwrap(), [one, two.clone()]);
+        assert_eq!(of_server(dir, "a", "k").unwrap(), [one, two.clone()]);
         forget(dir, "1").unwrap();
         forget(dir, "1").unwrap();
-        assert_eq!(of_server(dir, "a").unwrap(), [two]);
-        assert_eq!(of_server(dir, "b").unwrap(), [other]);
+        assert_eq!(of_server(dir, "a", "k").unwrap(), [two]);
+        assert_eq!(of_server(dir, "b", "k").unwrap(), [other]);
+        // A server that is known by its key may have got another name.
+        let keyed = Leftover {
+            host_key: Some("k".to_owned()),
+            ..leftover("5", "c")
+        };
+        note(dir, &keyed).unwrap();
+        assert_eq!(of_server(dir, "renamed", "k").unwrap(), [keyed]);
+        assert_eq!(of_server(dir, "c", "another").unwrap(), []);
     }
 }

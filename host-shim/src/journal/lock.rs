@@ -4,9 +4,9 @@
 //! others without a word. The lock belongs to the open file: two handles of
 //! one process exclude each other exactly as two processes do.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ pub(crate) enum LockError {
     Busy {
         /// Time waited, in ms.
         waited_ms: u64,
+        /// Process id of the holder, where the system says it.
+        holder: Option<u32>,
     },
     /// The operating system refused.
     #[error(transparent)]
@@ -74,6 +76,21 @@ impl FileLock {
         self.acquire(Sharing::Shared)
     }
 
+    /// Who holds the lock, by Linux's `/proc/locks` (proc(5)): lines such as
+    /// `1: FLOCK ADVISORY WRITE 708 08:02:393232 0 EOF`.
+    fn holder(&self) -> Option<u32> {
+        let inode = self.file.metadata().ok()?.ino().to_string();
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().find_map(|line| {
+            let mut words = line.split_ascii_whitespace().skip(1);
+            let kind = words.next()?;
+            let (pid, place) = (words.nth(2)?, words.next()?);
+            let same = kind == "FLOCK" && place.rsplit(':').next() == Some(inode.as_str());
+            // Locks of other containers have no number here.
+            pid.parse().ok().filter(|pid| same && *pid > 0)
+        })
+    }
+
     fn acquire(&self, sharing: Sharing) -> Result<LockGuard<'_>, LockError> {
         let since = Instant::now();
         let mut pause = Duration::from_micros(100);
@@ -92,6 +109,7 @@ impl FileLock {
             if waited >= PATIENCE {
                 return Err(LockError::Busy {
                     waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+                    holder: self.holder(),
                 });
             }
             thread::sleep(pause);
@@ -111,5 +129,28 @@ impl Drop for LockGuard<'_> {
         // Closing the file releases the lock as well, so a failure here only
         // lasts as long as the handle.
         let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
+
+    use super::FileLock;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_holder_can_be_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let (one, other) = (
+            FileLock::create(&path).unwrap(),
+            FileLock::create(&path).unwrap(),
+        );
+        assert_eq!(other.holder(), None);
+        let guard = one.exclusive().unwrap();
+        assert_eq!(other.holder(), Some(std::process::id()));
+        drop(guard);
+        assert_eq!(other.holder(), None);
     }
 }

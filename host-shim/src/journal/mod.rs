@@ -19,33 +19,43 @@ mod digest;
 mod entry;
 mod error;
 mod event;
+mod export;
 mod follow;
+mod handle;
 mod head;
+mod index;
 mod keys;
+mod lease;
+mod ledger;
 mod leftovers;
 mod line;
 mod lock;
 mod opening;
 mod owner;
+mod parallel;
 mod reader;
 mod recover;
 mod redact;
 mod segments;
+mod tail;
 mod verify;
 mod writer;
 
 pub use entry::Entry;
 pub use error::JournalError;
 pub use event::{
-    Answer, Approval, Attempt, Conclusion, Context, Decided, Event, EventKind, Intent, Note,
-    Operation, Outcome, Recovered, Recovery, Segment, Torn,
+    Answer, Approval, Attempt, Conclusion, Context, Decided, Event, EventKind, Finding, Intent,
+    Note, Operation, Outcome, Recovered, Recovery, Segment, Settled, Settlement, Torn, Unsettled,
 };
+pub use export::{ExportCheck, Extent};
+pub use handle::{Durability, Journal, Options, Receipt};
 pub use keys::{KeyStage, KeyState};
+pub use lease::{Lease, LeaseError};
 pub use leftovers::Leftover;
 pub use reader::{Filter, Record, Records};
 pub use redact::{RedactError, Redactor};
+pub use tail::Tail;
 pub use verify::{Broken, Verification};
-pub use writer::{Durability, Journal, Options, Receipt};
 
 pub(crate) use digest::sha256_hex;
 pub(crate) use lock::{FileLock, LockError, LockGuard};

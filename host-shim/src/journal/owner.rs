@@ -2,23 +2,27 @@
 //!
 //! A process holds the lock of `owners/<id>` as long as it lives, and every
 //! record it writes carries that id; a lock that can be taken therefore names
-//! the actions of a dead process. The file also holds a floor, the lowest
-//! sequence number at which an unfinished action of the process can begin, so
-//! that recovery reads no more than it must. The floor may lag behind; then
-//! recovery only reads more.
+//! the actions of a dead process. The file also says from which record on an
+//! unfinished action of the process can begin, or that there is none, so that
+//! recovery reads no more than it must. It may lag behind; then recovery only
+//! reads more.
 //!
 //! Invariant: files are made, examined and removed only while the chain is
-//! held, so nobody mistakes a file that is just being made for a dead one.
+//! held, so nobody mistakes a file that is just being made for a dead one. That
+//! there is nothing unfinished is taken back before an action begins.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
 use super::event::EventKind;
+use super::head::Position;
+use super::keys::Place;
 use crate::fault::{self, Point};
 
 /// Folder of the owner files, in the journal's directory.
@@ -27,18 +31,40 @@ const OWNERS: &str = "owners";
 /// How many records the floor may lag behind before it is rewritten.
 const LAG: u64 = 1024;
 
+/// Where a process's unfinished actions begin at the earliest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Floor {
+    pub(super) seq: u64,
+    /// Where that record begins; none where only its number is known.
+    pub(super) place: Option<Place>,
+}
+
+impl Floor {
+    /// After everything that is on record.
+    pub(super) fn after(at: &Position) -> Self {
+        Self {
+            seq: at.seq + 1,
+            place: Some(Place {
+                segment: at.segment,
+                offset: at.end,
+            }),
+        }
+    }
+}
+
 /// This process as the owner of its actions.
 #[derive(Debug)]
 pub(super) struct Owner {
     path: PathBuf,
     file: File,
-    floor: u64,
-    open: BTreeMap<String, u64>,
+    floor: Floor,
+    idle: bool,
+    open: BTreeMap<String, Floor>,
 }
 
 impl Owner {
     /// Announces a process whose first record will not be before `floor`.
-    pub(super) fn enlist(dir: &Path, id: &str, floor: u64) -> io::Result<Self> {
+    pub(super) fn enlist(dir: &Path, id: &str, floor: Floor) -> io::Result<Self> {
         let folder = dir.join(OWNERS);
         DirBuilder::new()
             .recursive(true)
@@ -55,10 +81,11 @@ impl Owner {
         let mut owner = Self {
             path,
             file,
-            floor: 0,
+            floor,
+            idle: false,
             open: BTreeMap::new(),
         };
-        owner.write_floor(floor)?;
+        owner.write(floor, false)?;
         fault::reach(Point::OwnerWritten);
         owner.file.sync_all()?;
         File::open(&folder)?.sync_all()?;
@@ -66,34 +93,87 @@ impl Owner {
         Ok(owner)
     }
 
-    /// Takes one of this process's records into account.
-    pub(super) fn note(&mut self, event: EventKind, action: Option<&str>, seq: u64) {
+    /// Takes back that nothing is unfinished, before an action begins.
+    pub(super) fn busy(&mut self) -> io::Result<()> {
+        if self.idle {
+            self.write(self.floor, false)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one of this process's records into account. Without its place it
+    /// may be in the file or not.
+    pub(super) fn note(
+        &mut self,
+        event: EventKind,
+        action: Option<&str>,
+        seq: u64,
+        place: Option<Place>,
+    ) {
         let Some(action) = action else { return };
+        let here = Floor { seq, place };
         match event {
             EventKind::Intent => {
-                self.open.insert(action.to_owned(), seq);
+                self.open.insert(action.to_owned(), here);
             }
             EventKind::Outcome | EventKind::Recovered => {
                 self.open.remove(action);
             }
-            EventKind::Approval | EventKind::Attempt | EventKind::Checkpoint | EventKind::Note => {}
+            EventKind::Approval
+            | EventKind::Attempt
+            | EventKind::Checkpoint
+            | EventKind::Settled
+            | EventKind::Note => {}
         }
-        let floor = self.open.values().min().copied().unwrap_or(seq + 1);
-        if floor > self.floor + LAG {
-            // A floor that stays too low costs time, not correctness.
-            let _ = self.write_floor(floor);
+        // A floor that stays too low costs time, not correctness.
+        match self.open.values().min_by_key(|floor| floor.seq).copied() {
+            None => {
+                let _ = self.write(here, true);
+            }
+            Some(floor) if floor.seq > self.floor.seq + LAG => {
+                let _ = self.write(floor, false);
+            }
+            Some(_) => {}
         }
     }
 
-    fn write_floor(&mut self, floor: u64) -> io::Result<()> {
+    fn write(&mut self, floor: Floor, idle: bool) -> io::Result<()> {
+        let place = floor.place.unwrap_or(Place {
+            segment: 0,
+            offset: 0,
+        });
         let text = format!(
-            "{{\"pid\":\"{:010}\",\"floor\":\"{floor:020}\"}}\n",
-            std::process::id()
+            "{{\"pid\":\"{:010}\",\"floor\":\"{:020}\",\"segment\":\"{:020}\",\
+             \"offset\":\"{:020}\",\"idle\":\"{}\",\"boot\":\"{:036}\"}}\n",
+            std::process::id(),
+            floor.seq,
+            place.segment,
+            place.offset,
+            if idle { "yes" } else { "no " },
+            boot(),
         );
         self.file.write_all_at(text.as_bytes(), 0)?;
         self.floor = floor;
+        self.idle = idle;
         Ok(())
     }
+}
+
+/// Whether a process is still among the owners.
+pub(super) fn is_enlisted(dir: &Path, id: &str) -> bool {
+    dir.join(OWNERS).join(id).exists()
+}
+
+/// What tells this run of the system from others: that nothing is unfinished is
+/// not worth an fsync, so it is believed only while the system runs on. Empty
+/// where the system does not say.
+fn boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map(|id| id.trim().chars().take(36).collect())
+            .unwrap_or_default()
+    })
 }
 
 impl Drop for Owner {
@@ -112,8 +192,8 @@ impl Drop for Owner {
 pub(super) struct Dead {
     /// Its owner id.
     pub(super) id: String,
-    /// Where its unfinished actions begin at the earliest.
-    pub(super) floor: u64,
+    /// Where its unfinished actions begin at the earliest; none where it has none.
+    pub(super) floor: Option<Floor>,
     path: PathBuf,
     _lock: File,
 }
@@ -132,6 +212,26 @@ pub(super) fn dead(dir: &Path) -> io::Result<Vec<Dead>> {
     #[derive(Deserialize)]
     struct Content {
         floor: String,
+        segment: Option<String>,
+        offset: Option<String>,
+        idle: Option<String>,
+        boot: Option<String>,
+    }
+    impl Content {
+        fn floor(&self) -> Option<Option<Floor>> {
+            let running = self.boot.as_deref().map(str::trim);
+            if self.idle.as_deref() == Some("yes") && running == Some(boot()) && !boot().is_empty()
+            {
+                return Some(None);
+            }
+            let number = |text: &Option<String>| text.as_ref()?.parse::<u64>().ok();
+            let place = number(&self.segment)
+                .filter(|segment| *segment > 0)
+                .zip(number(&self.offset))
+                .map(|(segment, offset)| Place { segment, offset });
+            let seq = self.floor.parse().ok()?;
+            Some(Some(Floor { seq, place }))
+        }
     }
     let mut dead = Vec::new();
     for item in fs::read_dir(dir.join(OWNERS))? {
@@ -158,8 +258,11 @@ pub(super) fn dead(dir: &Path) -> io::Result<Vec<Dead>> {
         let floor = fs::read(&path)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Content>(&bytes).ok())
-            .and_then(|content| content.floor.parse().ok())
-            .unwrap_or(1);
+            .and_then(|content| content.floor())
+            .unwrap_or(Some(Floor {
+                seq: 1,
+                place: None,
+            }));
         dead.push(Dead {
             id,
             floor,

@@ -10,6 +10,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+
 use super::entry::Entry;
 use super::error::JournalError;
 use super::event::EventKind;
@@ -17,26 +21,49 @@ use super::line;
 use super::segments::{self, Lines, RawLine};
 
 /// Which records to read. Fields that are none or 0 accept everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Filter {
     /// Logical server id.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// Name of the tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
     /// Identifier of the action.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// The client's session.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// Kind of event.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<EventKind>,
+    /// How it ended: the status or code of an outcome, what recovery concluded,
+    /// or what was found out about an unknown outcome. Case does not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Not before this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// Lowest sequence number.
+    #[serde(skip_serializing_if = "is_zero")]
     pub from_seq: u64,
     /// Only so many, the latest ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub latest: Option<usize>,
 }
 
+/// As serde asks, by reference.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Filter {
-    fn accepts(&self, entry: &Entry) -> bool {
+    pub(super) fn accepts(&self, entry: &Entry) -> bool {
         let same =
             |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
         same(&self.server, &entry.server)
@@ -45,7 +72,33 @@ impl Filter {
             && same(&self.session, &entry.session)
             && self.event.is_none_or(|event| event == entry.event)
             && entry.seq >= self.from_seq
+            && self.outcome.as_ref().is_none_or(|word| ended(entry, word))
+            && self.is_within(entry)
     }
+
+    fn is_within(&self, entry: &Entry) -> bool {
+        if self.since.is_none() && self.until.is_none() {
+            return true;
+        }
+        let Ok(ts) = entry.ts.parse::<Timestamp>() else {
+            return false;
+        };
+        self.since.is_none_or(|since| ts >= since) && self.until.is_none_or(|until| ts < until)
+    }
+}
+
+/// Whether an entry says that an action ended in this way.
+fn ended(entry: &Entry, word: &str) -> bool {
+    let is = |text: &str| text.eq_ignore_ascii_case(word);
+    let outcome = entry
+        .outcome
+        .as_ref()
+        .is_some_and(|outcome| is(&outcome.status) || outcome.code.as_deref().is_some_and(is));
+    let recovered = entry.recovered.as_ref();
+    let settled = entry.settled.as_ref();
+    outcome
+        || recovered.is_some_and(|recovered| is(recovered.result.as_str()))
+        || settled.is_some_and(|settled| is(settled.finding.as_str()))
 }
 
 /// One record as it stands in the journal.
@@ -82,7 +135,7 @@ pub struct Records {
 pub(super) fn read(dir: &Path, filter: Filter) -> Result<Records, JournalError> {
     let paths = match fs::metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        _ => segments::list(dir).map_err(|error| JournalError::io(dir, &error))?,
+        _ => worth_reading(dir, &filter).map_err(|error| JournalError::io(dir, &error))?,
     };
     let current = segments::current(dir);
     let length = fs::metadata(&current).ok().map(|meta| meta.size());
@@ -101,21 +154,46 @@ pub(super) fn read(dir: &Path, filter: Filter) -> Result<Records, JournalError> 
         ready: VecDeque::new(),
     };
     if let Some(latest) = records.filter.latest {
-        let mut ready = VecDeque::new();
-        while let Some(record) = records.advance() {
-            if ready.len() == latest {
-                ready.pop_front();
-            }
-            if latest > 0 {
-                ready.push_back(record);
-            }
-        }
-        records.ready = ready;
+        records.keep_latest(latest);
     }
     Ok(records)
 }
 
+/// The segments in which records can match.
+fn worth_reading(dir: &Path, filter: &Filter) -> io::Result<Vec<PathBuf>> {
+    let mut paths = segments::since(dir, filter.from_seq)?;
+    if let Some(since) = filter.since {
+        // What comes before a segment that began earlier is older still.
+        let mut skip = 0;
+        for (at, path) in paths.iter().enumerate().skip(1) {
+            match segments::begun(path)? {
+                Some(begun) if begun < since => skip = at,
+                _ => break,
+            }
+        }
+        paths.drain(..skip);
+    }
+    Ok(paths)
+}
+
 impl Records {
+    /// Reads segment by segment from the end until there are enough.
+    fn keep_latest(&mut self, latest: usize) {
+        let mut ready: VecDeque<Result<Record, JournalError>> = VecDeque::new();
+        let mut before = std::mem::take(&mut self.segments);
+        while ready.len() < latest
+            && let Some(segment) = before.pop_back()
+        {
+            self.segments.push_back(segment);
+            let found: Vec<_> = std::iter::from_fn(|| self.advance()).collect();
+            for record in found.into_iter().rev() {
+                ready.push_front(record);
+            }
+        }
+        ready.drain(..ready.len().saturating_sub(latest));
+        self.ready = ready;
+    }
+
     fn advance(&mut self) -> Option<Result<Record, JournalError>> {
         loop {
             if let Some(ready) = self.ready.pop_front() {
@@ -139,6 +217,12 @@ impl Records {
                     return Some(Err(JournalError::io(&path, &error)));
                 }
                 Some(Ok(line)) => {
+                    // What does not speak of the action need not be looked at.
+                    if let Some(action) = &self.filter.action
+                        && memmem::find(&line.bytes, action.as_bytes()).is_none()
+                    {
+                        continue;
+                    }
                     if let Some(item) = self.judge(path, line) {
                         return Some(item);
                     }
@@ -170,7 +254,7 @@ impl Records {
     }
 }
 
-fn parse(file: PathBuf, line: RawLine) -> Result<Record, JournalError> {
+pub(super) fn parse(file: PathBuf, line: RawLine) -> Result<Record, JournalError> {
     let number = line.number;
     let corrupt = |what: String| JournalError::Corrupt {
         file: file.clone(),

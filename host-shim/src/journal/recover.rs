@@ -1,12 +1,12 @@
 //! Settling what a dead process left unfinished.
 //!
 //! An action with no attempt on record did nothing. One with an attempt and no
-//! outcome may have done everything, so its outcome is unknown; nothing here
-//! ever concludes success.
+//! outcome may have done everything, so its outcome is unknown, unless it was
+//! nothing that can change a server; nothing here ever concludes success.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::entry::Entry;
 use super::event::{Context, EventKind, Operation, Recovered, Recovery};
@@ -20,18 +20,24 @@ struct Unfinished {
     context: Context,
     owner: String,
     attempted: bool,
+    may_change: bool,
     operation: Option<Operation>,
 }
 
 /// The records that settle every unfinished action of the dead, in the order
 /// the actions began.
 pub(super) fn settle(dir: &Path, dead: &[Dead]) -> io::Result<Vec<Entry>> {
-    let Some(floor) = dead.iter().map(|owner| owner.floor).min() else {
+    let floors = dead.iter().filter_map(|owner| owner.floor);
+    let Some(floor) = floors.min_by_key(|floor| floor.seq) else {
         return Ok(Vec::new());
     };
+    let (paths, mut from) = match floor.place {
+        Some(place) => (segments::from(dir, place.segment)?, place.offset),
+        None => (segments::since(dir, floor.seq)?, 0),
+    };
     let mut open: HashMap<String, Unfinished> = HashMap::new();
-    for path in since(dir, floor)? {
-        for line in Lines::open(&path, 0, None)? {
+    for path in paths {
+        for line in Lines::open(&path, std::mem::take(&mut from), None)? {
             // Torn bytes are no record.
             if let Some(entry) = line?.entry() {
                 note(&mut open, dead, &entry);
@@ -57,6 +63,7 @@ fn note(open: &mut HashMap<String, Unfinished>, dead: &[Dead], entry: &Entry) {
                     seq: entry.seq,
                     owner: entry.owner.clone(),
                     attempted: false,
+                    may_change: false,
                     operation: None,
                     context,
                 },
@@ -65,21 +72,26 @@ fn note(open: &mut HashMap<String, Unfinished>, dead: &[Dead], entry: &Entry) {
         EventKind::Attempt => {
             if let Some(action) = open.get_mut(&context.action) {
                 action.attempted = true;
+                action.may_change |= entry.may_change();
                 action.operation.clone_from(&entry.operation);
             }
         }
         EventKind::Outcome | EventKind::Recovered => {
             open.remove(&context.action);
         }
-        EventKind::Intent | EventKind::Approval | EventKind::Checkpoint | EventKind::Note => {}
+        EventKind::Intent
+        | EventKind::Approval
+        | EventKind::Checkpoint
+        | EventKind::Settled
+        | EventKind::Note => {}
     }
 }
 
 fn conclude(action: Unfinished) -> Entry {
-    let result = if action.attempted {
-        Recovery::Unknown
-    } else {
-        Recovery::NotAttempted
+    let result = match (action.attempted, action.may_change) {
+        (false, _) => Recovery::NotAttempted,
+        (true, false) => Recovery::Interrupted,
+        (true, true) => Recovery::Unknown,
     };
     Entry {
         recovered: Some(Recovered {
@@ -90,18 +102,4 @@ fn conclude(action: Unfinished) -> Entry {
         ..Entry::blank(EventKind::Recovered)
     }
     .about(action.context)
-}
-
-/// The segments that can hold records from `floor` on.
-fn since(dir: &Path, floor: u64) -> io::Result<Vec<PathBuf>> {
-    let segments = segments::list(dir)?;
-    let bound = segments::finished(dir, floor);
-    let current = segments::current(dir);
-    // A finished segment is of no use when the one after it starts at or
-    // before the floor.
-    let skip = segments
-        .windows(2)
-        .take_while(|pair| pair[1] != current && pair[1] <= bound)
-        .count();
-    Ok(segments.into_iter().skip(skip).collect())
 }

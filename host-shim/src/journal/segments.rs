@@ -9,6 +9,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::entry::Entry;
 use super::line::MAX_LINE;
 
@@ -31,8 +33,8 @@ pub(super) fn locate(dir: &Path, first: u64) -> PathBuf {
     if path.exists() { path } else { current(dir) }
 }
 
-/// Every segment there is, in order; the one being written comes last.
-pub(super) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+/// The finished segments by the numbers of their first records, in order.
+pub(super) fn firsts(dir: &Path) -> io::Result<Vec<u64>> {
     let mut firsts = Vec::new();
     for item in fs::read_dir(dir)? {
         let name = item?.file_name();
@@ -45,7 +47,12 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
         firsts.extend(first);
     }
     firsts.sort_unstable();
-    let mut paths: Vec<PathBuf> = firsts
+    Ok(firsts)
+}
+
+/// Every segment there is, in order; the one being written comes last.
+pub(super) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = firsts(dir)?
         .into_iter()
         .map(|first| finished(dir, first))
         .collect();
@@ -53,6 +60,32 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
         paths.push(current(dir));
     }
     Ok(paths)
+}
+
+/// The segments that can hold records from a sequence number on, in order.
+pub(super) fn since(dir: &Path, seq: u64) -> io::Result<Vec<PathBuf>> {
+    let firsts = firsts(dir)?;
+    // The segment the record is in is the last one that does not begin after it.
+    let skip = firsts.partition_point(|first| *first <= seq);
+    let current = current(dir);
+    let mut paths: Vec<PathBuf> = firsts
+        .into_iter()
+        .skip(skip.saturating_sub(1))
+        .map(|first| finished(dir, first))
+        .collect();
+    if current.exists() {
+        paths.push(current);
+    }
+    Ok(paths)
+}
+
+/// A segment, by the number of its first record, and those after it.
+pub(super) fn from(dir: &Path, segment: u64) -> io::Result<Vec<PathBuf>> {
+    let start = locate(dir, segment);
+    Ok(list(dir)?
+        .into_iter()
+        .skip_while(|path| *path != start)
+        .collect())
 }
 
 /// The last sequence number any line claims, for an error that says what is
@@ -167,6 +200,18 @@ impl Iterator for Lines {
             }
         }
     }
+}
+
+/// When the first record of a segment was written; none where it has none.
+pub(super) fn begun(path: &Path) -> io::Result<Option<Timestamp>> {
+    let first = match Lines::open(path, 0, None) {
+        Ok(mut lines) => lines.next().transpose()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(first
+        .and_then(|line| line.entry())
+        .and_then(|entry| entry.ts.parse().ok()))
 }
 
 /// How many line ends precede a byte offset.

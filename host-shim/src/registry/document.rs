@@ -12,17 +12,18 @@ use super::error::RegistryError;
 use super::master_key::{Kdf, KeyId, NextKey, WrappedKey};
 use super::paths::Paths;
 use super::private_fs::{self, Warning};
-use super::record::Record;
+use super::record::{Record, Sudo};
 
 /// The newest format this version reads. A document is written in the lowest
 /// format that holds it:
 ///
 /// 1. the key's source and id, and the records;
-/// 2. also the keys retired by rotations, and the key a rotation announced.
+/// 2. also the keys retired by rotations, and the key a rotation announced;
+/// 3. also records that let sudo be used.
 ///
 /// Unknown fields are refused, so new fields need a new number: a version that
 /// knows only the first format says that the file is newer.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 /// Largest register read or written, in bytes.
 const MAX_SIZE: u64 = 16 * 1024 * 1024;
 
@@ -111,6 +112,12 @@ impl Document {
         if document.format == 1 && document.is_rotated() {
             return Err(malformed("format 1 has no rotated keys".to_owned()));
         }
+        if document.format < 3 && document.has_sudo() {
+            return Err(malformed(format!(
+                "format {} does not say whether sudo may be used",
+                document.format
+            )));
+        }
         if (key.source == StoredSource::Passphrase) != key.kdf.is_some() {
             return Err(malformed(
                 "the key's source and its kdf do not fit".to_owned(),
@@ -143,11 +150,19 @@ impl Document {
         self.next.is_some() || !self.retired.is_empty()
     }
 
+    fn has_sudo(&self) -> bool {
+        self.servers.iter().any(|record| record.sudo != Sudo::Never)
+    }
+
     /// The bytes of the file.
     pub(super) fn to_bytes(&self, paths: &Paths) -> Result<Vec<u8>, RegistryError> {
         let path = paths.registry_file();
         let written = Self {
-            format: if self.is_rotated() { 2 } else { 1 },
+            format: match (self.has_sudo(), self.is_rotated()) {
+                (true, _) => 3,
+                (false, true) => 2,
+                (false, false) => 1,
+            },
             ..self.clone()
         };
         let mut bytes =

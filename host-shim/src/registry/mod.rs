@@ -36,7 +36,8 @@ pub use master_key::{
 pub use material::AuthMaterial;
 pub use paths::{Paths, PathsError};
 pub use private_fs::{FileError, Warning};
-pub use record::{AuthKind, NewServer, Record, Scope, ServerView};
+pub(crate) use private_fs::{lock as lock_file, read_own, replace as replace_file};
+pub use record::{AuthKind, NewServer, Record, Scope, ServerView, Sudo};
 pub use seal::SealError;
 pub use server_id::{InvalidServerId, ServerId};
 pub use store::{Added, Registry};

@@ -145,6 +145,12 @@ impl Paths {
         self.data_dir.join("spool")
     }
 
+    /// Questions that wait for a person, and their answers.
+    #[must_use]
+    pub fn pending_dir(&self) -> PathBuf {
+        self.data_dir.join("pending")
+    }
+
     /// Makes the configuration directory where it is missing (0700).
     ///
     /// # Errors

@@ -252,7 +252,7 @@ fn read_all(path: &Path, file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, F
     clippy::type_complexity,
     reason = "the pair is taken apart where it arrives"
 )]
-pub(super) fn read_own(
+pub(crate) fn read_own(
     path: &Path,
     limit: u64,
 ) -> Result<Option<(Zeroizing<Vec<u8>>, Option<Warning>)>, FileError> {
@@ -283,7 +283,7 @@ pub(super) fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>,
 
 /// Replaces a file by new content in one step, durably. The caller holds the
 /// register's lock, as everybody does who replaces one of its files.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     crate::replace::replace(path, content).map_err(failed("replace", path))
 }
 
@@ -313,10 +313,10 @@ pub(super) fn sweep(lock_path: &Path, files: &[PathBuf]) {
 
 /// A lock held across processes until it is dropped.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 /// Takes the lock of a lock file, waiting at most `patience`.
-pub(super) fn lock(path: &Path, patience: Duration) -> Result<Lock, FileError> {
+pub(crate) fn lock(path: &Path, patience: Duration) -> Result<Lock, FileError> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)

@@ -75,6 +75,32 @@ impl fmt::Display for AuthKind {
     }
 }
 
+/// Whether commands and changes of files may go through sudo(8) on a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sudo {
+    /// Whatever changes the account is refused, as far as it can be seen.
+    #[default]
+    Never,
+    /// `sudo -n` is possible, and a person is asked each time.
+    Ask,
+}
+
+impl Sudo {
+    /// The word for it, as it stands in the register.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Ask => "ask",
+        }
+    }
+
+    fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
+}
+
 /// A server as the register holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +121,10 @@ pub struct Record {
     pub jump: Option<ServerId>,
     /// Absolute path of the shell that runs approved commands.
     pub shell: String,
+    /// Whether sudo may be used; records of the first formats do not say, and it
+    /// may not.
+    #[serde(default, skip_serializing_if = "Sudo::is_never")]
+    pub sudo: Sudo,
     /// Whether every connection is refused.
     pub disabled: bool,
     /// When the record was made (UTC, whole seconds).
@@ -118,12 +148,16 @@ pub struct ServerView {
     pub labels: Vec<String>,
     /// Which file the record comes from.
     pub scope: Scope,
+    /// Short hash of the workspace that lists it; none for the operator's own.
+    pub workspace: Option<String>,
     /// Kind of login.
     pub auth: AuthKind,
     /// Server to connect through.
     pub jump: Option<ServerId>,
     /// Absolute path of the shell that runs approved commands.
     pub shell: String,
+    /// Whether sudo may be used.
+    pub sudo: Sudo,
     /// Whether every connection is refused.
     pub disabled: bool,
     /// When the record was made (UTC, whole seconds); the epoch for an entry of a
@@ -149,10 +183,12 @@ pub struct NewServer {
     pub jump: Option<ServerId>,
     /// Absolute path of the shell that runs approved commands.
     pub shell: String,
+    /// Whether sudo may be used.
+    pub sudo: Sudo,
 }
 
 impl NewServer {
-    /// Starts a server with port 22, `/bin/sh`, no labels and no jump.
+    /// Starts a server with port 22, `/bin/sh`, no labels, no jump and no sudo.
     #[must_use]
     pub fn new(
         id: ServerId,
@@ -169,6 +205,7 @@ impl NewServer {
             auth,
             jump: None,
             shell: "/bin/sh".to_owned(),
+            sudo: Sudo::Never,
         }
     }
 
@@ -196,9 +233,11 @@ impl NewServer {
             user: self.user.clone(),
             labels: self.labels.clone(),
             scope,
+            workspace: None,
             auth: self.auth.kind(),
             jump: self.jump.clone(),
             shell: self.shell.clone(),
+            sudo: self.sudo,
             disabled: false,
             created: whole_seconds(Timestamp::now()),
         }
@@ -206,6 +245,25 @@ impl NewServer {
 }
 
 impl ServerView {
+    /// The name under which the history of its files is kept. Two workspaces may
+    /// call different machines alike, so theirs carry the workspace's hash, after a
+    /// character that no id holds.
+    #[must_use]
+    pub fn history_name(&self) -> String {
+        match &self.workspace {
+            Some(workspace) => format!("{}+{workspace}", self.id.as_str()),
+            None => self.id.as_str().to_owned(),
+        }
+    }
+
+    /// Where the id comes from, as the journal keeps it; none for the operator's
+    /// own register.
+    #[must_use]
+    pub fn scope_name(&self) -> Option<String> {
+        let workspace = self.workspace.as_ref()?;
+        Some(format!("{}:{workspace}", self.scope.as_str()))
+    }
+
     /// Checks what the fields hold.
     fn check(&self) -> Result<(), FieldError> {
         fields::host(&self.host)?;
@@ -242,6 +300,11 @@ impl ServerView {
         place.text(&self.shell);
         place.number(u64::from(self.disabled));
         place.number(self.created.as_second().cast_unsigned());
+        // Nothing is added for the default, so that records from before there was
+        // a choice are what they were; the one word that can follow tells apart.
+        if self.sudo != Sudo::Never {
+            place.text(self.sudo.as_str());
+        }
         place.finish()
     }
 
@@ -255,6 +318,7 @@ impl ServerView {
             auth: self.auth,
             jump: self.jump,
             shell: self.shell,
+            sudo: self.sudo,
             disabled: self.disabled,
             created: self.created,
             sealed,
@@ -317,9 +381,11 @@ impl Record {
             user: self.user.clone(),
             labels: self.labels.clone(),
             scope,
+            workspace: None,
             auth: self.auth,
             jump: self.jump.clone(),
             shell: self.shell.clone(),
+            sudo: self.sudo,
             disabled: self.disabled,
             created: self.created,
         }

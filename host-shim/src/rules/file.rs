@@ -10,6 +10,7 @@ use super::access::{Access, Confirm, Mode};
 use super::{Rules, RulesError};
 use crate::engine::contract::{Decision, Rule, RuleOrigin, Rulebook};
 use crate::engine::{Judge, JudgeError};
+use crate::snapshots::LARGEST;
 
 /// Largest rule file, in bytes.
 const SIZE_MAX: u64 = 1024 * 1024;
@@ -26,6 +27,8 @@ struct File {
     rules: Vec<RuleEntry>,
     #[serde(default)]
     access: Vec<AccessEntry>,
+    #[serde(default)]
+    snapshots: SnapshotsEntry,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +89,13 @@ struct AccessEntry {
     confirm: Option<Confirm>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnapshotsEntry {
+    /// Largest file that is changed, such as `64 MiB`.
+    largest: Option<String>,
+}
+
 /// A file that was read, with the examples still to be checked.
 pub(super) struct Parsed {
     pub(super) rules: Rules,
@@ -130,6 +140,8 @@ pub(super) fn parse(path: &Path, origin: RuleOrigin) -> Result<Option<Parsed>, R
             file.format
         )));
     }
+    let secrets = file.secret_paths.iter().try_for_each(|path| secret(path));
+    secrets.map_err(malformed)?;
     let mut rules: Vec<Rule> = Vec::with_capacity(file.rules.len());
     let mut examples = Vec::new();
     for entry in file.rules {
@@ -162,6 +174,12 @@ pub(super) fn parse(path: &Path, origin: RuleOrigin) -> Result<Option<Parsed>, R
                 secret_paths: file.secret_paths,
             },
             access: access.map_err(malformed)?,
+            largest: file
+                .snapshots
+                .largest
+                .map(|text| size(&text))
+                .transpose()
+                .map_err(malformed)?,
         },
         path: path.to_owned(),
         examples,
@@ -193,6 +211,7 @@ fn rule(entry: RuleEntry, origin: RuleOrigin) -> Result<Rule, String> {
     if prefix.is_empty() || prefix.iter().any(Vec::is_empty) {
         return Err(format!("rule {:?} has an empty `prefix`", entry.id));
     }
+    entry.servers.iter().try_for_each(|glob| pattern(glob))?;
     if entry.reason.trim().is_empty() {
         return Err(format!("rule {:?} gives no `reason`", entry.id));
     }
@@ -213,6 +232,39 @@ fn rule(entry: RuleEntry, origin: RuleOrigin) -> Result<Rule, String> {
     })
 }
 
+/// Checks a pattern of server ids: `*`, `?` and sets such as `[a-c]` are all there is,
+/// and a sign that the matcher would take for itself could match no server.
+fn pattern(glob: &str) -> Result<(), String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "-_.:@*?[]".contains(c);
+    let sets = glob.split('[').skip(1).all(|set| {
+        set.split_once(']')
+            .is_some_and(|(set, _)| !set.is_empty() && !set.contains(['*', '?']))
+    });
+    let strange = glob.chars().find(|c| !known(*c));
+    match strange {
+        Some(c) => Err(format!(
+            "{glob:?} is no pattern of server ids: {c:?} has no meaning in it; write one pattern \
+             for each alternative"
+        )),
+        None if glob.is_empty() || !sets || glob.contains("**") => Err(format!(
+            "{glob:?} is no pattern of server ids: `*`, `?` and sets such as `[a-c]` are all \
+             there is"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Checks a pattern of further secrets, which knows no braces and no negation.
+fn secret(path: &str) -> Result<(), String> {
+    if path.trim_matches('/').is_empty() || path.contains(['{', '}', '!', '^', '\\', '\n']) {
+        return Err(format!(
+            "{path:?} is no pattern of secret paths: `*`, `?`, `**` and sets such as `[0-9]` are \
+             all there is"
+        ));
+    }
+    Ok(())
+}
+
 fn access(entry: AccessEntry) -> Result<Access, String> {
     if entry.mode.is_none() && entry.confirm.is_none() {
         return Err("an [[access]] entry gives neither `mode` nor `confirm`".to_owned());
@@ -224,6 +276,7 @@ fn access(entry: AccessEntry) -> Result<Access, String> {
         .servers
         .iter()
         .map(|glob| {
+            pattern(glob)?;
             GlobBuilder::new(glob)
                 .build()
                 .map(|glob| glob.compile_matcher())
@@ -241,6 +294,26 @@ fn access(entry: AccessEntry) -> Result<Access, String> {
             written
         },
     })
+}
+
+/// A number of bytes, as an operator writes it.
+fn size(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => 0,
+    };
+    let bytes = number.trim().parse::<u64>().ok();
+    match bytes.and_then(|number| number.checked_mul(unit)) {
+        Some(bytes @ 1..=LARGEST) => Ok(bytes),
+        _ => Err(format!(
+            "snapshots: `largest` is {text:?}; it must be a size such as \"64 MiB\", at most \
+             {} MiB",
+            LARGEST >> 20
+        )),
+    }
 }
 
 impl Parsed {

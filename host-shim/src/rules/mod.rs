@@ -20,6 +20,10 @@ use crate::engine::{Judge, JudgeError};
 /// Name of the rule file inside a workspace.
 const IN_WORKSPACE: &str = ".openshell/policy.toml";
 
+/// Largest file that is changed unless the operator says otherwise, in bytes:
+/// what it was before has to be kept.
+const LARGEST: u64 = 32 * 1024 * 1024;
+
 /// Why the rules cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
@@ -71,6 +75,8 @@ pub struct Rules {
     pub rulebook: Rulebook,
     /// How far servers are open at all.
     pub access: Vec<Access>,
+    /// Largest file that is changed, in bytes, where something was said.
+    pub largest: Option<u64>,
 }
 
 impl Rules {
@@ -83,7 +89,13 @@ impl Rules {
                 secret_paths: Vec::new(),
             },
             access: Vec::new(),
+            largest: None,
         }
+    }
+
+    /// Largest file that is changed and whose states are kept, in bytes.
+    pub fn largest_file(&self) -> u64 {
+        self.largest.unwrap_or(LARGEST)
     }
 
     /// The strictest mode said for a server, and whether grants need presence.
@@ -119,7 +131,8 @@ pub fn load(operator: &Path, workspace: Option<&Path>, judge: &Judge) -> Result<
     // In the operator's own configuration folder the two are one file.
     if let Some(parsed) = file::parse(&path, RuleOrigin::Workspace)? {
         parsed.check(judge)?;
-        require_tightening(&path, &parsed.rules)?;
+        require_tightening(&path, &parsed.rules, rules.largest_file())?;
+        rules.largest = parsed.rules.largest.or(rules.largest);
         rules.rulebook.rules.extend(parsed.rules.rulebook.rules);
         rules
             .rulebook
@@ -130,13 +143,16 @@ pub fn load(operator: &Path, workspace: Option<&Path>, judge: &Judge) -> Result<
     Ok(rules)
 }
 
-fn require_tightening(path: &Path, rules: &Rules) -> Result<(), RulesError> {
+fn require_tightening(path: &Path, rules: &Rules, largest: u64) -> Result<(), RulesError> {
     let loosens = |what: String| RulesError::Loosens {
         path: path.to_owned(),
         what,
     };
     if rules.rulebook.pipelines_each_stage {
         return Err(loosens("pipelines = \"each-stage\"".to_owned()));
+    }
+    if rules.largest.is_some_and(|wanted| wanted > largest) {
+        return Err(loosens("`largest` of [snapshots]".to_owned()));
     }
     let allows = |rule: &&Rule| rule.decision == Decision::AutoAllow || rule.overrides_catastrophe;
     match rules.rulebook.rules.iter().find(allows) {

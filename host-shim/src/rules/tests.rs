@@ -37,6 +37,7 @@ fn decision(rules: &Rules, server: &str, labels: &[&str], command: &str) -> Deci
         cwd: None,
         home: None,
         resolved: None,
+        sudo: None,
     };
     judge()
         .classify(&subject, &rules.rulebook)
@@ -190,7 +191,7 @@ fn files_that_cannot_be_understood_whole_are_refused() {
         ("format = 1\n[[access]]\nlabels = [\"prod\"]", "neither"),
         (
             "format = 1\n[[access]]\nservers = [\"[\"]\nmode = \"off\"",
-            "not a pattern",
+            "no pattern of server ids",
         ),
     ];
     for (text, named) in cases {
@@ -204,4 +205,75 @@ fn a_directory_in_the_file_s_place_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = load(folder.path(), None, judge()).unwrap_err();
     assert!(matches!(error, RulesError::Unreadable { .. }), "{error}");
+}
+
+#[test]
+fn the_largest_file_is_the_operators_to_set_and_a_workspaces_to_lower() {
+    let file = |largest: &str| format!("format = 1\n[snapshots]\nlargest = \"{largest}\"\n");
+    assert_eq!(loaded(None, None).unwrap().largest_file(), 32 << 20);
+    for (text, bytes) in [
+        ("64 MiB", 64 << 20),
+        ("256MiB", 256 << 20),
+        ("10 KiB", 10 << 10),
+        ("1000", 1000),
+        ("7 B", 7),
+    ] {
+        let rules = loaded(Some(&file(text)), None).unwrap();
+        assert_eq!(rules.largest_file(), bytes, "{text}");
+    }
+    for text in [
+        "",
+        "0",
+        "-1",
+        "1 GB",
+        "257 MiB",
+        "lots",
+        "1.5 MiB",
+        "99999999999999999999",
+    ] {
+        let refused = loaded(Some(&file(text)), None);
+        assert!(
+            matches!(refused, Err(RulesError::Malformed { .. })),
+            "{text}: {refused:?}"
+        );
+    }
+    let unknown = loaded(Some("format = 1\n[snapshots]\nlargets = \"1 MiB\"\n"), None);
+    assert!(matches!(unknown, Err(RulesError::Malformed { .. })));
+    let lowered = loaded(Some(&file("64 MiB")), Some(&file("1 MiB"))).unwrap();
+    assert_eq!(lowered.largest_file(), 1 << 20);
+    for operator in [None, Some(file("1 MiB"))] {
+        let raised = loaded(operator.as_deref(), Some(&file("33 MiB")));
+        assert!(
+            matches!(raised, Err(RulesError::Loosens { .. })),
+            "{raised:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pattern_that_could_match_nothing_is_refused() {
+    for (written, named) in [
+        (r#"servers = ["staging-{a,b}"]"#, "'{'"),
+        (r#"servers = ["!prod"]"#, "'!'"),
+        (r#"servers = ["web-[1-"]"#, "web-[1-"),
+        (r#"servers = ["web-[]"]"#, "web-[]"),
+        (r#"servers = [""]"#, "sets such as"),
+    ] {
+        let text = PULL.replace(r#"servers = ["staging-*"]"#, written);
+        let error = loaded(Some(&text), None).unwrap_err().to_string();
+        assert!(error.contains(named), "{written}: {error}");
+        let text = format!("format = 1\n[[access]]\n{written}\nmode = \"off\"\n");
+        let error = loaded(Some(&text), None).unwrap_err().to_string();
+        assert!(error.contains(named), "{written}: {error}");
+    }
+    for path in ["/srv/{a,b}", "!/srv", "", "/"] {
+        let text = format!("format = 1\nsecret_paths = [{path:?}]\n");
+        let error = loaded(Some(&text), None).unwrap_err().to_string();
+        assert!(error.contains("secret paths"), "{path}: {error}");
+    }
+    let text = PULL.replace(
+        r#"servers = ["staging-*"]"#,
+        r#"servers = ["web-[0-9]?", "*.example"]"#,
+    );
+    assert!(loaded(Some(&text), None).is_ok());
 }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::journal::LockError;
-
 /// What can go wrong with a snapshot. None of them leaves half a state: it is
 /// in the history or it is not.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +18,15 @@ pub enum SnapshotError {
     #[error("the snapshot repository refused: {0}")]
     Git(#[from] git2::Error),
     /// Another process held the repository longer than a snapshot can take.
-    #[error("the snapshots are held by another process for more than {waited_ms} ms")]
+    #[error(
+        "the snapshots are held by another process{} for more than {waited_ms} ms",
+        holder.map_or_else(String::new, |pid| format!(" ({pid})"))
+    )]
     Busy {
         /// How long it was waited for, in ms.
         waited_ms: u64,
+        /// The process that had the last turn, where it left its id.
+        holder: Option<u32>,
     },
     /// The content is larger than is kept.
     #[error("the content of {path} has {bytes} bytes; snapshots keep at most {limit}")]
@@ -54,11 +57,31 @@ pub enum SnapshotError {
         rev: String,
     },
     /// What is in the repository is not what was written.
-    #[error("revision {commit} is damaged: {what}")]
+    #[error("{commit} in the snapshots is damaged: {what}")]
     Corrupt {
-        /// The commit.
+        /// The commit or object.
         commit: String,
         /// What is wrong with it.
+        what: String,
+    },
+    /// The journal, which the history is compared with, cannot be read.
+    #[error("the journal cannot be read: {reason}")]
+    Journal {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A remote did not take the history.
+    #[error("the history could not be pushed to {remote}: {reason}")]
+    Push {
+        /// The remote as it was named, or its address.
+        remote: String,
+        /// What it, or git, said.
+        reason: String,
+    },
+    /// There is nothing to push.
+    #[error("nothing is kept {what}")]
+    NothingKept {
+        /// Of what.
         what: String,
     },
     /// Secret content without the means to seal it, or the sealing failed.
@@ -78,11 +101,38 @@ pub enum SnapshotError {
 }
 
 impl SnapshotError {
-    /// Wraps a failed lock on a file.
-    pub(super) fn lock(path: &Path, error: LockError) -> Self {
-        match error {
-            LockError::Busy { waited_ms } => Self::Busy { waited_ms },
-            LockError::Io(error) => Self::io(path, &error),
+    /// What a person can do about it; empty where the error itself says it.
+    #[must_use]
+    pub fn next(&self) -> String {
+        match self {
+            Self::Unavailable { path, .. } => format!(
+                "A person must make {} writable, or make room on its disk; nothing else has to \
+                 be done.",
+                path.display()
+            ),
+            Self::Busy { .. } | Self::Contended { .. } => {
+                "Try again; if it stays so, a person must find out what that process is doing. \
+                 The lock goes with the process."
+                    .to_owned()
+            }
+            Self::Git(_) | Self::Corrupt { .. } => {
+                "`openshell snapshots verify` names what is damaged. Where the disk is full or \
+                 cannot be written, that is all there is to mend; otherwise a person can move \
+                 the snapshot folder away, which starts a new history and leaves the old one \
+                 readable with git."
+                    .to_owned()
+            }
+            Self::Seal { .. } => {
+                "A person must unlock the registry, or bring back the key it was sealed with."
+                    .to_owned()
+            }
+            Self::NotFound { .. } => "`openshell history` lists the revisions.".to_owned(),
+            Self::TooLarge { .. } => "Change it with a command through remote_exec; such a change \
+                 cannot be undone here. The operator can raise the limit in policy.toml."
+                .to_owned(),
+            Self::Journal { .. } => "`openshell audit verify` says where it is damaged.".to_owned(),
+            Self::NothingKept { .. } => "`openshell history` lists what is.".to_owned(),
+            Self::Name { .. } | Self::Push { .. } => String::new(),
         }
     }
 

@@ -1,14 +1,18 @@
 //! Looking back: which states of which files are kept.
 //!
-//! The trailers of the commits are the index; a commit that is not one of ours
-//! is skipped, so a person may commit to the branches without breaking them.
+//! The trailers of the commits say what they are about; a commit that is not one
+//! of ours is skipped, so a person may commit to the branches without breaking
+//! them.
 
-use git2::{Oid, Repository, Sort};
+use git2::Oid;
 use jiff::Timestamp;
 
 use super::error::SnapshotError;
+use super::index::Index;
 use super::message::{self, Kind, Message};
 use super::names;
+use super::objects::Objects;
+use super::state::Metadata;
 
 /// Digits of a commit id as people see it.
 const SHORT: usize = 12;
@@ -26,16 +30,26 @@ pub struct Revision {
     pub tool: String,
     /// Identifier of the action, a ULID.
     pub action: String,
+    /// The client's session, where it had one.
+    pub session: Option<String>,
+    /// Where the call came in: `bridge`, `mcp` or `cli`.
+    pub door: Option<String>,
+    /// Who agreed, as the journal says it.
+    pub approved: Option<String>,
+    /// The revision an undo brought back.
+    pub restores: Option<String>,
     /// Logical server id.
     pub server: String,
     /// Remote path.
     pub path: String,
     /// SHA-256 of the content in hex; none for absent or sealed content.
     pub sha256: Option<String>,
-    /// Permission bits; none where there is no file.
-    pub mode: Option<u32>,
+    /// Permission bits, owner and time; none where there is no file.
+    pub metadata: Option<Metadata>,
     /// Size in bytes; none for absent or sealed content.
     pub size: Option<u64>,
+    /// The account the change was made as, where that is not the login's.
+    pub run_as: Option<String>,
     /// Whether there is no file in this state.
     pub removed: bool,
     /// Whether the content is sealed.
@@ -47,7 +61,8 @@ pub struct Revision {
 pub(super) struct Kept {
     pub(super) id: Oid,
     pub(super) message: Message,
-    seconds: i64,
+    /// When it was kept, in seconds since 1970.
+    pub(super) seconds: i64,
 }
 
 impl Kept {
@@ -59,11 +74,16 @@ impl Kept {
             kind: message.kind,
             tool: message.tool.clone(),
             action: message.action.clone(),
+            session: message.session.clone(),
+            door: message.door.clone(),
+            approved: message.approved.clone(),
+            restores: message.restores.clone(),
             server: message.server.clone(),
             path: message.path.clone(),
             sha256: message.content.as_ref().map(|content| content.1.clone()),
-            mode: message.metadata.as_ref().map(|metadata| metadata.mode),
+            metadata: message.metadata.clone(),
             size: message.content.as_ref().map(|content| content.0),
+            run_as: message.run_as.clone(),
             removed: message.metadata.is_none(),
             sealed: message.sealed,
         }
@@ -78,77 +98,54 @@ pub(super) fn short(id: Oid) -> String {
 }
 
 /// The tip of a server's branch.
-pub(super) fn tip(repo: &Repository, branch: &str) -> Result<Option<Oid>, git2::Error> {
-    match repo.refname_to_id(branch) {
+pub(super) fn tip(repo: &Objects, branch: &str) -> Result<Option<Oid>, git2::Error> {
+    match repo.git().refname_to_id(branch) {
         Ok(id) => Ok(Some(id)),
         Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Hands the kept states from a commit backwards to `each`, newest first,
-/// until it has enough and returns true.
-pub(super) fn walk(
-    repo: &Repository,
-    from: Oid,
-    path: Option<&str>,
-    mut each: impl FnMut(Kept) -> bool,
-) -> Result<(), git2::Error> {
-    let needle = path.map(|path| format!("\nPath: {}\n", names::line(path)));
-    let mut walk = repo.revwalk()?;
-    walk.set_sorting(Sort::TOPOLOGICAL)?;
-    walk.push(from)?;
-    for id in walk {
-        let id = id?;
-        let commit = repo.find_commit(id)?;
-        let Ok(text) = std::str::from_utf8(commit.message_bytes()) else {
-            continue;
-        };
-        if needle.as_ref().is_some_and(|needle| !text.contains(needle)) {
-            continue;
-        }
-        let Some(message) = message::parse(text) else {
-            continue;
-        };
-        if path.is_some_and(|path| path != message.path) {
-            continue;
-        }
-        let seconds = commit.time().seconds();
-        if each(Kept {
-            id,
-            message,
-            seconds,
-        }) {
-            break;
-        }
-    }
-    Ok(())
+/// A commit with its message; none where it is not one of ours.
+pub(super) fn kept(repo: &Objects, id: Oid) -> Result<Option<Kept>, SnapshotError> {
+    let commit = repo.commit(id)?;
+    let message = std::str::from_utf8(commit.message_bytes())
+        .ok()
+        .and_then(message::parse);
+    Ok(message.map(|message| Kept {
+        id,
+        message,
+        seconds: commit.time().seconds(),
+    }))
 }
 
-/// The latest kept state of a path at or before a commit.
+/// The newest kept state of a path, at or before a position on the branch.
 pub(super) fn latest(
-    repo: &Repository,
-    from: Oid,
+    repo: &Objects,
+    index: &Index,
     path: &str,
-) -> Result<Option<Kept>, git2::Error> {
-    let mut found = None;
-    walk(repo, from, Some(path), |kept| {
-        found = Some(kept);
-        true
-    })?;
-    Ok(found)
+    at: Option<usize>,
+) -> Result<Option<Kept>, SnapshotError> {
+    for (position, commit) in index.about(path) {
+        if at.is_some_and(|at| position > at) {
+            continue;
+        }
+        if let Some(kept) = kept(repo, commit)?
+            && kept.message.path == path
+        {
+            return Ok(Some(kept));
+        }
+    }
+    Ok(None)
 }
 
 /// The branches to look through: one server's, or all.
-pub(super) fn branches(
-    repo: &Repository,
-    server: Option<&str>,
-) -> Result<Vec<String>, SnapshotError> {
+pub(super) fn branches(repo: &Objects, server: Option<&str>) -> Result<Vec<String>, SnapshotError> {
     if let Some(server) = server {
-        return Ok(vec![format!("refs/heads/{}", names::branch(server)?)]);
+        return Ok(vec![names::reference(server)?]);
     }
     let mut all = Vec::new();
-    for reference in repo.references_glob("refs/heads/*")? {
+    for reference in repo.git().references_glob("refs/heads/*")? {
         let reference = reference?;
         if let Ok(name) = reference.name() {
             all.push(name.to_owned());

@@ -1,9 +1,9 @@
 //! Commit messages: a subject for people, trailers for everything else.
 //!
 //! ```text
-//! remote_write_file prod-a:/etc/nginx/nginx.conf (before)
+//! prod-a: edit /etc/nginx/nginx.conf
 //!
-//! Kind: before
+//! Kind: after
 //! Server: prod-a
 //! Path: /etc/nginx/nginx.conf
 //! Action: 01JD…
@@ -60,6 +60,12 @@ pub(super) struct Message {
     pub(super) path: String,
     pub(super) action: String,
     pub(super) tool: String,
+    pub(super) run_as: Option<String>,
+    pub(super) session: Option<String>,
+    pub(super) door: Option<String>,
+    pub(super) approved: Option<String>,
+    /// The revision an undo brought back.
+    pub(super) restores: Option<String>,
     /// None for a file that is absent.
     pub(super) metadata: Option<Metadata>,
     /// Size in bytes and SHA-256 in hex; none for absent or sealed content.
@@ -67,16 +73,44 @@ pub(super) struct Message {
     pub(super) sealed: bool,
 }
 
-/// Writes the message for a state.
-pub(super) fn compose(change: &Change<'_>, kind: Kind) -> String {
+/// What happened, as somebody would write it by hand. `prior` is what was kept
+/// of the file before.
+fn subject(change: &Change<'_>, kind: Kind, prior: Option<&Message>) -> String {
+    let path = names::line(change.path);
+    let server = names::line(change.server);
+    let was = prior.and_then(|prior| prior.metadata.as_ref());
+    let what = match (kind, &change.state, was) {
+        (Kind::Before, FileState::Present { .. }, _) => format!("record {path} as found"),
+        (Kind::Before, FileState::Absent, _) => format!("record that there is no {path}"),
+        (Kind::Drift, FileState::Absent, _) => format!("find {path} removed by somebody else"),
+        (Kind::Drift, _, None) => format!("find {path} created by somebody else"),
+        (Kind::Drift, _, Some(_)) => format!("find {path} changed by somebody else"),
+        (Kind::After, FileState::Absent, _) => format!("remove {path}"),
+        (Kind::After, _, None) => format!("create {path}"),
+        (Kind::After, FileState::Present { content, metadata }, Some(was)) => {
+            let kept = prior.and_then(|prior| prior.content.as_ref());
+            if was.mode != metadata.mode && kept.is_some_and(|kept| kept.1 == sha256_hex(content)) {
+                format!("change the mode of {path} to {:04o}", metadata.mode)
+            } else {
+                format!("edit {path}")
+            }
+        }
+        (Kind::Undo, FileState::Absent, _) => format!("undo the creation of {path}"),
+        (Kind::Undo, FileState::Present { .. }, _) => match change.restores {
+            Some(revision) => format!("restore {path} to {}", names::line(revision)),
+            None => format!("restore {path}"),
+        },
+    };
+    format!("{server}: {what}")
+}
+
+/// Writes the message for a state. `prior` is what was kept of the file before.
+pub(super) fn compose(change: &Change<'_>, kind: Kind, prior: Option<&Message>) -> String {
     let path = names::line(change.path);
     let server = names::line(change.server);
     let tool = names::line(change.tool);
-    let what = match kind {
-        Kind::Drift => "found changed",
-        Kind::Before | Kind::After | Kind::Undo => kind.as_str(),
-    };
-    let mut text = format!("{tool} {server}:{path} ({what})\n\n");
+    let mut text = subject(change, kind, prior);
+    text.push_str("\n\n");
     let mut trailer = |name: &str, value: &str| {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}: {value}");
@@ -86,8 +120,18 @@ pub(super) fn compose(change: &Change<'_>, kind: Kind) -> String {
     trailer("Path", &path);
     trailer("Tool", &tool);
     trailer("Action", &names::line(change.action));
-    if let Some(session) = change.session {
-        trailer("Session", &names::line(session));
+    for (name, value) in [
+        ("Session", change.session),
+        ("Door", Some(change.door).filter(|door| !door.is_empty())),
+        ("Approved", change.approved),
+        ("Restores", change.restores),
+    ] {
+        if let Some(value) = value {
+            trailer(name, &names::line(value));
+        }
+    }
+    if let Some(account) = change.run_as {
+        trailer("As", &names::line(account));
     }
     match &change.state {
         FileState::Absent => trailer("State", "absent"),
@@ -116,8 +160,10 @@ pub(super) fn compose(change: &Change<'_>, kind: Kind) -> String {
 
 /// Reads a message; none where it is not one of ours.
 pub(super) fn parse(text: &str) -> Option<Message> {
+    // The last paragraph: a person may have put words above it.
     let trailers: Vec<(&str, &str)> = text
-        .split_once("\n\n")?
+        .trim_end_matches('\n')
+        .rsplit_once("\n\n")?
         .1
         .lines()
         .filter_map(|line| line.split_once(": "))
@@ -151,6 +197,11 @@ pub(super) fn parse(text: &str) -> Option<Message> {
         path: word("Path")?,
         action: word("Action")?,
         tool: word("Tool")?,
+        run_as: word("As"),
+        session: word("Session"),
+        door: word("Door"),
+        approved: word("Approved"),
+        restores: word("Restores"),
         metadata,
         content,
         sealed: get("Sealed") == Some("yes"),
@@ -161,7 +212,7 @@ pub(super) fn parse(text: &str) -> Option<Message> {
 mod tests {
     use std::borrow::Cow;
 
-    use super::{Kind, compose, parse};
+    use super::{Kind, Message, compose, parse};
     use crate::snapshots::{Change, FileState, Metadata};
 
     fn change(path: &str, secret: bool) -> Change<'_> {
@@ -182,15 +233,19 @@ mod tests {
             action: "01J",
             tool: "remote_write_file",
             session: Some("s"),
+            door: "cli",
+            approved: Some("person"),
             secret,
+            run_as: None,
             undo: false,
+            restores: None,
         }
     }
 
     #[test]
     fn a_message_says_what_it_was_given() {
         let path = "/etc/a\nKind: undo\n\nMode: 0777 %";
-        let text = compose(&change(path, false), Kind::Before);
+        let text = compose(&change(path, false), Kind::Before, None);
         let message = parse(&text).expect("our own message");
         assert_eq!((message.kind, message.path.as_str()), (Kind::Before, path));
         let metadata = message.metadata.expect("a file that is present");
@@ -200,16 +255,102 @@ mod tests {
         );
         assert_eq!(message.content.map(|content| content.0), Some(3));
         assert_eq!(
-            compose(&change("/etc/x", false), Kind::Drift)
-                .lines()
-                .next(),
-            Some("remote_write_file prod-a:/etc/x (found changed)")
+            (message.door.as_deref(), message.approved.as_deref()),
+            (Some("cli"), Some("person"))
         );
     }
 
     #[test]
+    fn subjects_read_as_a_person_would_write_them() {
+        let present = change("/etc/x", false);
+        let absent = Change {
+            state: FileState::Absent,
+            ..change("/etc/x", false)
+        };
+        let restored = Change {
+            restores: Some("1a2b3c4d5e6f"),
+            ..change("/etc/x", false)
+        };
+        let known = |change: &Change<'_>| {
+            parse(&compose(change, Kind::After, None)).expect("our own message")
+        };
+        let same = known(&present);
+        let other_mode = Message {
+            metadata: Some(Metadata::default()),
+            ..same.clone()
+        };
+        let other = Message {
+            content: Some((1, "00".to_owned())),
+            ..same.clone()
+        };
+        let gone = known(&absent);
+        let table = [
+            (&present, Kind::Before, None, "record /etc/x as found"),
+            (
+                &absent,
+                Kind::Before,
+                None,
+                "record that there is no /etc/x",
+            ),
+            (&present, Kind::After, Some(&gone), "create /etc/x"),
+            (&present, Kind::After, Some(&other), "edit /etc/x"),
+            (
+                &present,
+                Kind::After,
+                Some(&other_mode),
+                "change the mode of /etc/x to 4755",
+            ),
+            (&absent, Kind::After, Some(&same), "remove /etc/x"),
+            (
+                &present,
+                Kind::Drift,
+                Some(&other),
+                "find /etc/x changed by somebody else",
+            ),
+            (
+                &present,
+                Kind::Drift,
+                Some(&gone),
+                "find /etc/x created by somebody else",
+            ),
+            (
+                &absent,
+                Kind::Drift,
+                Some(&same),
+                "find /etc/x removed by somebody else",
+            ),
+            (
+                &restored,
+                Kind::Undo,
+                Some(&other),
+                "restore /etc/x to 1a2b3c4d5e6f",
+            ),
+            (
+                &absent,
+                Kind::Undo,
+                Some(&same),
+                "undo the creation of /etc/x",
+            ),
+        ];
+        for (change, kind, prior, expected) in table {
+            let text = compose(change, kind, prior);
+            assert_eq!(
+                text.lines().next(),
+                Some(format!("prod-a: {expected}").as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn words_of_a_person_above_the_trailers_do_no_harm() {
+        let text = compose(&change("/etc/x", false), Kind::After, None);
+        let amended = text.replacen("\n\n", "\n\nWhy: the proxy\nPath: /etc/other\n\n", 1);
+        assert_eq!(parse(&amended), parse(&text));
+    }
+
+    #[test]
     fn a_sealed_state_tells_neither_size_nor_hash() {
-        let text = compose(&change("/etc/shadow", true), Kind::After);
+        let text = compose(&change("/etc/shadow", true), Kind::After, None);
         assert!(text.contains("Sealed: yes"));
         assert!(!text.contains("Size") && !text.contains("Sha256"));
     }

@@ -7,22 +7,38 @@
 //! Invariant: a state that was handed in and acknowledged is on disk, and what
 //! is loaded again is byte for byte what was handed in, or an error.
 //!
-//! What it deliberately does not do: talk to servers, decide which content is
-//! secret, or push anything anywhere.
+//! What it deliberately does not do: talk to servers, or decide which content is
+//! secret.
 
+mod capture;
 mod error;
 mod history;
+mod index;
+mod ledger;
 mod message;
 mod names;
+mod objects;
+mod pack;
+mod push;
+mod read;
 mod repository;
+mod seal;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod undoable;
+mod verify;
 
+pub use capture::SnapshotRef;
 pub use error::SnapshotError;
 pub use history::Revision;
 pub use message::Kind;
+pub use names::server_id;
+pub use pack::{Packed, Stock};
+pub use push::Pushed;
 pub use state::{Change, FileState, Metadata, Sealer};
-pub use store::{SnapshotRef, Snapshots};
+pub use store::{LARGEST, Snapshots};
+pub use undoable::{Selection, Undoable};
+pub use verify::{Fault, Verification};

@@ -64,6 +64,23 @@ fn refused(name: &str) -> bool {
     matches!(name, "." | "..") || stem == ".git" || stem.starts_with("git~") || stem.is_empty()
 }
 
+/// The id in the name a server's history is kept under: what a workspace's own
+/// servers have behind it tells workspaces apart.
+pub fn server_id(history: &str) -> &str {
+    history.split('+').next().unwrap_or(history)
+}
+
+/// The full name of the branch that holds a server's files.
+pub(super) fn reference(server: &str) -> Result<String, SnapshotError> {
+    Ok(format!("refs/heads/{}", branch(server)?))
+}
+
+/// The server a branch belongs to; none for a branch somebody else made.
+pub(super) fn server_of(reference: &str) -> Option<String> {
+    let server = decoded(reference.strip_prefix("refs/heads/")?)?;
+    (self::reference(&server).ok().as_deref() == Some(reference)).then_some(server)
+}
+
 /// A server id as the name of its branch, without `refs/heads/`
 /// (git-check-ref-format).
 pub(super) fn branch(server: &str) -> Result<String, SnapshotError> {
@@ -78,7 +95,7 @@ pub(super) fn branch(server: &str) -> Result<String, SnapshotError> {
     let mut out = String::new();
     for (at, c) in server.char_indices() {
         let plain = c.is_ascii_alphanumeric()
-            || matches!(c, '_')
+            || matches!(c, '_' | '+')
             || (c == '-' && at > 0)
             || (c == '.' && at > 0 && at < last && !server[..at].ends_with('.') && !lock);
         if plain {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use git2::{Config, ConfigLevel, ErrorCode, Repository, RepositoryInitOptions};
 
 use super::error::SnapshotError;
+use super::objects::Objects;
 use crate::fault::{self, Point};
 
 /// Settings of this program alone, beside the repository's own. git warns of
@@ -15,7 +16,7 @@ const SETTINGS: &str = "openshell.gitconfig";
 
 /// Opens or creates the repository with settings of its own, so that no
 /// setting of the user reaches it.
-pub(super) fn open(path: &Path) -> Result<Repository, SnapshotError> {
+pub(super) fn open(path: &Path) -> Result<Objects, SnapshotError> {
     let repo = match Repository::open_bare(path) {
         Ok(repo) => repo,
         Err(error) if error.code() == ErrorCode::NotFound => Repository::init_opts(
@@ -36,7 +37,7 @@ pub(super) fn open(path: &Path) -> Result<Repository, SnapshotError> {
     config.add_file(&path.join("config"), ConfigLevel::Local, false)?;
     config.add_file(&settings, ConfigLevel::App, false)?;
     repo.set_config(&config)?;
-    Ok(repo)
+    Ok(Objects::new(repo))
 }
 
 /// Removes objects that a process of ours died over. libgit2 gives them a name of
@@ -58,7 +59,8 @@ fn sweep(objects: &Path) {
 }
 
 fn write_settings(path: &PathBuf) -> io::Result<()> {
-    const TEXT: &str = "[core]\n\tfsyncObjectFiles = true\n";
+    // One window of the packer holds ten contents of the size allowed.
+    const TEXT: &str = "[core]\n\tfsyncObjectFiles = true\n[pack]\n\twindowMemory = 67108864\n";
     if fs::read(path).is_ok_and(|bytes| bytes == TEXT.as_bytes()) {
         return Ok(());
     }

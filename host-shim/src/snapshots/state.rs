@@ -74,11 +74,20 @@ pub struct Change<'a> {
     pub tool: &'a str,
     /// The client's session, where it has one.
     pub session: Option<&'a str>,
+    /// Where the call came in: `bridge`, `mcp` or `cli`.
+    pub door: &'a str,
+    /// Who agreed to the action, as the journal says it; none where nobody did
+    /// by then.
+    pub approved: Option<&'a str>,
     /// Whether the policy calls the content secret; it is then sealed before
     /// it becomes an object.
     pub secret: bool,
+    /// The account the change was made as, where that is not the login's.
+    pub run_as: Option<&'a str>,
     /// Whether the change takes another one back.
     pub undo: bool,
+    /// The revision an undo brings back.
+    pub restores: Option<&'a str>,
 }
 
 /// Seals secret content before it is kept. `place` names the server and path

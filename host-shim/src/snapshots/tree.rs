@@ -4,25 +4,28 @@
 //! file, or a file that of a directory, the old entry goes; it stays in the
 //! history.
 
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{ObjectType, Oid, Tree};
+
+use super::error::SnapshotError;
+use super::objects::Objects;
 
 /// Kinds of entries (gitformat-index).
 const FILE: i32 = 0o100_644;
 const EXECUTABLE: i32 = 0o100_755;
-const DIRECTORY: i32 = 0o040_000;
+pub(super) const DIRECTORY: i32 = 0o040_000;
 
 /// The tree with the file at these segments replaced by a blob, or removed.
 /// Returns none where nothing is left.
 pub(super) fn put(
-    repo: &Repository,
+    repo: &Objects,
     tree: Option<&Tree<'_>>,
     segments: &[String],
     blob: Option<(Oid, u32)>,
-) -> Result<Option<Oid>, git2::Error> {
+) -> Result<Option<Oid>, SnapshotError> {
     let Some((name, below)) = segments.split_first() else {
         return Ok(tree.map(Tree::id));
     };
-    let mut builder = repo.treebuilder(tree)?;
+    let mut builder = repo.git().treebuilder(tree)?;
     if below.is_empty() {
         match blob {
             Some((blob, mode)) => {
@@ -42,9 +45,7 @@ pub(super) fn put(
         }
     } else {
         let child = match builder.get(name)? {
-            Some(entry) if entry.kind() == Some(ObjectType::Tree) => {
-                Some(repo.find_tree(entry.id())?)
-            }
+            Some(entry) if entry.kind() == Some(ObjectType::Tree) => Some(repo.tree(entry.id())?),
             // To remove what lies below a file changes nothing.
             Some(_) if blob.is_none() => return Ok(tree.map(Tree::id)),
             _ => None,
@@ -63,15 +64,15 @@ pub(super) fn put(
     if builder.is_empty() {
         return Ok(None);
     }
-    builder.write().map(Some)
+    Ok(Some(builder.write()?))
 }
 
 /// The blob at these segments; none where there is no file.
 pub(super) fn get(
-    repo: &Repository,
+    repo: &Objects,
     tree: &Tree<'_>,
     segments: &[String],
-) -> Result<Option<Oid>, git2::Error> {
+) -> Result<Option<Oid>, SnapshotError> {
     let Some((name, below)) = segments.split_first() else {
         return Ok(None);
     };
@@ -80,7 +81,7 @@ pub(super) fn get(
     };
     match (below.is_empty(), entry.kind()) {
         (true, Some(ObjectType::Blob)) => Ok(Some(entry.id())),
-        (false, Some(ObjectType::Tree)) => get(repo, &repo.find_tree(entry.id())?, below),
+        (false, Some(ObjectType::Tree)) => get(repo, &repo.tree(entry.id())?, below),
         _ => Ok(None),
     }
 }

@@ -38,6 +38,8 @@ pub(super) enum Trust {
 pub(super) struct Findings {
     pub(super) host_key: Option<HostKey>,
     pub(super) refusal: Option<SshError>,
+    /// How the server names itself (RFC 4253 section 4.2).
+    pub(super) software: String,
 }
 
 /// The handler of one connection.
@@ -136,6 +138,17 @@ impl client::Handler for Client {
                 Err(refusal)
             }
         }
+    }
+
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        _: &russh::Names,
+        session: &mut client::Session,
+    ) -> Result<(), SshError> {
+        let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        findings.software = String::from_utf8_lossy(session.remote_sshid()).into_owned();
+        Ok(())
     }
 }
 

@@ -4,7 +4,8 @@
 //! It deliberately does not dial again when it is lost: that is for the pool,
 //! before the next use.
 
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use russh::client::Handle;
@@ -12,11 +13,12 @@ use russh::{ChannelOpenFailure, Disconnect};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
+use super::account::Account;
 use super::channel::{Activity, SessionChannel, Slots, Tunnel};
 use super::client::Client;
 use super::dial::{Dialled, dial};
 use super::error::SshError;
-use super::exec::{self, End, ExecOutcome, ExecRequest, Program, Spare};
+use super::exec::{self, ExecOutcome, ExecRequest, Spare};
 use super::host_key::HostKey;
 use super::sftp::{Sftp, SftpError};
 use super::target::Target;
@@ -32,27 +34,33 @@ pub struct Connection {
     shared: Weak<Connection>,
     session: Handle<Client>,
     host_key: HostKey,
+    software: String,
     target: Target,
     via: Option<Arc<Connection>>,
     slots: Slots,
+    /// Whether the server has ever let a session be opened.
+    admitted: AtomicBool,
     activity: Activity,
     spare: Spare,
     sftp: Mutex<Option<Arc<Sftp>>>,
+    /// An SFTP session that had to make way, and lives while somebody uses it.
+    leaving: std::sync::Mutex<Weak<Sftp>>,
     /// A second connection for SFTP, where the server allows one session each.
     sibling: Mutex<Option<Arc<Connection>>>,
     home: OnceCell<String>,
-    account: OnceCell<Account>,
+    pub(super) account: OnceCell<Account>,
 }
 
-/// Who we are on the server, by number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Effective user id.
-    pub uid: u32,
-    /// Effective group id.
-    pub gid: u32,
-    /// Every group, the effective one included.
-    pub groups: Vec<u32>,
+/// What a session is opened for, which decides who makes way where the server
+/// allows one session only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// SFTP, which goes to a second connection.
+    Files,
+    /// A command, for which SFTP makes way.
+    Command,
+    /// A command on the second connection, while SFTP cannot leave the first.
+    CommandBesideFiles,
 }
 
 impl std::fmt::Debug for Connection {
@@ -71,21 +79,38 @@ impl Connection {
         target: &Target,
         via: Option<Arc<Connection>>,
     ) -> Result<Arc<Self>, SshError> {
-        let Dialled { session, host_key } = dial(target, via.as_ref()).await?;
-        Ok(Arc::new_cyclic(|shared| Self {
+        let dialled = dial(target, via.as_ref()).await?;
+        Ok(Self::over(dialled, target, via))
+    }
+
+    /// Takes an authenticated session over.
+    pub(super) fn over(
+        dialled: Dialled,
+        target: &Target,
+        via: Option<Arc<Connection>>,
+    ) -> Arc<Self> {
+        let Dialled {
+            session,
+            host_key,
+            software,
+        } = dialled;
+        Arc::new_cyclic(|shared| Self {
             shared: Weak::clone(shared),
             session,
             host_key,
+            software,
             target: target.clone(),
             via,
             slots: Slots::new(),
+            admitted: AtomicBool::new(false),
             activity: Activity::new(),
             spare: Spare::default(),
             sftp: Mutex::new(None),
+            leaving: std::sync::Mutex::new(Weak::new()),
             sibling: Mutex::new(None),
             home: OnceCell::new(),
             account: OnceCell::new(),
-        }))
+        })
     }
 
     /// The key this server proved to hold.
@@ -146,7 +171,7 @@ impl Connection {
     }
 
     async fn open_sftp(&self) -> Result<Arc<Sftp>, SshError> {
-        let channel = self.open_session(false).await?;
+        let channel = self.open_session(Purpose::Files).await?;
         let sftp = tokio::time::timeout(
             self.target.connect_timeout,
             Sftp::open(channel, self.activity.clone()),
@@ -159,22 +184,35 @@ impl Connection {
     }
 
     async fn sftp_of_sibling(&self) -> Result<Arc<Sftp>, SshError> {
-        let mut sibling = self.sibling.lock().await;
-        let usable = sibling.as_ref().filter(|other| !other.is_closed());
-        let other = match usable {
-            Some(other) => Arc::clone(other),
-            None => {
-                let other = Box::pin(Self::dial(&self.target, self.via.clone())).await?;
-                sibling.insert(other).clone()
+        let other = self.sibling().await?;
+        match other.sftp_here().await {
+            // It may have ended with its last session, unnoticed so far.
+            Err(SshError::ConnectionLost { started: false }) => {
+                self.sibling().await?.sftp_here().await
             }
-        };
-        let mut current = other.sftp.lock().await;
+            opened => opened,
+        }
+    }
+
+    /// The SFTP session of a second connection.
+    async fn sftp_here(&self) -> Result<Arc<Sftp>, SshError> {
+        let mut current = self.sftp.lock().await;
         if let Some(sftp) = current.as_ref().filter(|sftp| sftp.is_alive()) {
             return Ok(Arc::clone(sftp));
         }
-        let sftp = other.open_sftp().await?;
+        let sftp = self.open_sftp().await?;
         *current = Some(Arc::clone(&sftp));
         Ok(sftp)
+    }
+
+    /// The second connection, dialled on first use and again if it died.
+    async fn sibling(&self) -> Result<Arc<Self>, SshError> {
+        let mut sibling = self.sibling.lock().await;
+        if let Some(other) = sibling.as_ref().filter(|other| !other.is_closed()) {
+            return Ok(Arc::clone(other));
+        }
+        let other = Box::pin(Self::dial(&self.target, self.via.clone())).await?;
+        Ok(sibling.insert(other).clone())
     }
 
     /// Absolute login directory on the server, by `SSH_FXP_REALPATH` of `.`.
@@ -186,49 +224,6 @@ impl Connection {
             .get_or_try_init(|| async { self.sftp().await?.realpath(".").await })
             .await
             .cloned()
-    }
-
-    /// Who we are on the server, by `id(1)`; asked once.
-    ///
-    /// # Errors
-    /// When `id` cannot be run or prints something else than numbers.
-    pub async fn account(&self) -> Result<Account, SshError> {
-        self.account
-            .get_or_try_init(|| async {
-                let uid = self.id_numbers("-u").await?;
-                let gid = self.id_numbers("-g").await?;
-                let groups = self.id_numbers("-G").await?;
-                match (uid.first(), gid.first()) {
-                    (Some(&uid), Some(&gid)) => Ok(Account { uid, gid, groups }),
-                    _ => Err(SshError::Protocol("id(1) printed nothing".to_owned())),
-                }
-            })
-            .await
-            .cloned()
-    }
-
-    async fn id_numbers(&self, option: &str) -> Result<Vec<u32>, SshError> {
-        let request = ExecRequest {
-            program: Program::Argv(vec!["id".to_owned(), option.to_owned()]),
-            cwd: None,
-            timeout: self.target.connect_timeout,
-            head_limit: 64 << 10,
-            tail_limit: 0,
-        };
-        let outcome = self.exec(request, CancellationToken::new()).await?;
-        if outcome.end != End::Exit(0) {
-            return Err(SshError::Protocol(format!(
-                "id(1) ended with {:?}",
-                outcome.end
-            )));
-        }
-        String::from_utf8_lossy(&outcome.stdout.head)
-            .split_ascii_whitespace()
-            .map(|word| {
-                word.parse()
-                    .map_err(|_| SshError::Protocol(format!("id(1) printed {word:?}")))
-            })
-            .collect()
     }
 
     /// Ends the connection for everyone who uses it.
@@ -274,6 +269,14 @@ impl Connection {
         self.shared.upgrade()
     }
 
+    /// Whether the server is known to ignore what is sent to a channel whose
+    /// request it refuses; ProFTPD, for one, ends the whole connection.
+    pub(super) fn ignores_early_data(&self) -> bool {
+        ["SSH-2.0-OpenSSH_", "SSH-2.0-dropbear_", "SSH-2.0-tinyssh"]
+            .iter()
+            .any(|known| self.software.starts_with(known))
+    }
+
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
@@ -302,14 +305,19 @@ impl Connection {
 
     /// Opens a session channel for one command.
     pub(super) async fn open_channel(&self) -> Result<SessionChannel, SshError> {
-        self.open_session(true).await
+        self.open_session(Purpose::Command).await
     }
 
     /// Opens a session channel, waiting for a slot. A refusal lowers the limit,
     /// and the opening, in which nothing has run yet, is tried again.
-    async fn open_session(&self, evict_sftp: bool) -> Result<SessionChannel, SshError> {
+    async fn open_session(&self, purpose: Purpose) -> Result<SessionChannel, SshError> {
         let mut patience = LAST_SLOT_TRIES;
         loop {
+            // Whoever uses the SFTP session that holds the one slot may be
+            // waiting for this very command.
+            if purpose == Purpose::Command && self.slots.limit() == 1 && self.is_leaving() {
+                return self.session_of_sibling().await;
+            }
             if self.slots.free() == 0 {
                 self.spare.clear();
             }
@@ -317,37 +325,63 @@ impl Connection {
             fault::reach(Point::ChannelBefore);
             let reason = match self.session.channel_open_session().await {
                 Ok(channel) => {
+                    self.admitted.store(true, Ordering::Relaxed);
                     fault::reach(Point::ChannelOpened);
                     return Ok(SessionChannel::new(channel, slot));
                 }
                 Err(russh::Error::ChannelOpenFailure(reason)) => reason,
                 Err(error) => return Err(error.into()),
             };
-            let left = if teaches(&reason) {
-                self.slots.retire(slot)
-            } else {
-                0
-            };
+            let teaches = teaches(&reason, self.admitted.load(Ordering::Relaxed));
+            let left = if teaches { self.slots.retire(slot) } else { 0 };
             if left == 0 {
                 // The server may still be clearing away the session before.
                 patience -= 1;
-                if patience == 0 || !teaches(&reason) {
+                if patience == 0 || !teaches {
                     return Err(SshError::ChannelRefused {
                         reason: refusal_text(&reason),
                     });
                 }
                 tokio::time::sleep(LAST_SLOT_PAUSE).await;
             } else if left == 1 {
-                if !evict_sftp {
-                    return Err(SshError::ChannelRefused {
-                        reason: refusal_text(&reason),
-                    });
+                match purpose {
+                    Purpose::Files => {
+                        return Err(SshError::ChannelRefused {
+                            reason: refusal_text(&reason),
+                        });
+                    }
+                    // The one session may be held by SFTP for as long as we
+                    // live: it moves to a connection of its own.
+                    Purpose::Command => {
+                        if let Some(sftp) = self.sftp.lock().await.take() {
+                            *self.leaving() = Arc::downgrade(&sftp);
+                        }
+                    }
+                    Purpose::CommandBesideFiles => {}
                 }
-                // The one session may be held by SFTP for as long as we live:
-                // it moves to a connection of its own.
-                self.sftp.lock().await.take();
             }
         }
+    }
+
+    async fn session_of_sibling(&self) -> Result<SessionChannel, SshError> {
+        let mut tries = 2;
+        loop {
+            tries -= 1;
+            let other = self.sibling().await?;
+            match Box::pin(other.open_session(Purpose::CommandBesideFiles)).await {
+                // As above: nothing was sent to be run.
+                Err(SshError::ConnectionLost { started: false }) if tries > 0 => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn leaving(&self) -> std::sync::MutexGuard<'_, Weak<Sftp>> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving().strong_count() > 0
     }
 }
 
@@ -358,12 +392,14 @@ impl Drop for Connection {
 }
 
 /// Whether a refusal is how servers say "too many": OpenSSH answers the session
-/// beyond `MaxSessions` with `SSH_OPEN_CONNECT_FAILED`.
-fn teaches(reason: &ChannelOpenFailure) -> bool {
-    matches!(
-        reason,
-        ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::ResourceShortage
-    )
+/// beyond `MaxSessions` with `SSH_OPEN_CONNECT_FAILED`; TinySSH prohibits a
+/// second one, though it `admitted` the first.
+fn teaches(reason: &ChannelOpenFailure, admitted: bool) -> bool {
+    match reason {
+        ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::ResourceShortage => true,
+        ChannelOpenFailure::AdministrativelyProhibited => admitted,
+        _ => false,
+    }
 }
 
 fn refusal_text(reason: &ChannelOpenFailure) -> String {

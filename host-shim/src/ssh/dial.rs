@@ -26,6 +26,8 @@ use crate::fault::{self, Point};
 pub(super) struct Dialled {
     pub(super) session: Handle<Client>,
     pub(super) host_key: HostKey,
+    /// How the server names itself.
+    pub(super) software: String,
 }
 
 /// Connects and logs in, through `via` where the target has a jump host.
@@ -120,13 +122,19 @@ async fn exchange(
         Some(via) => handshake(config, via.tunnel(host, port).await?, handler, &findings).await,
     }
     .map_err(|error| with_place(error, host, port))?;
-    let host_key = take(&findings).host_key.ok_or_else(|| {
+    let found = take(&findings);
+    let host_key = found.host_key.ok_or_else(|| {
         SshError::Protocol("the key exchange ended without a host key".to_owned())
     })?;
-    Ok(Dialled { session, host_key })
+    Ok(Dialled {
+        session,
+        host_key,
+        software: found.software,
+    })
 }
 
-async fn handshake<S>(
+/// The key exchange over a stream, with the host key judged.
+pub(super) async fn handshake<S>(
     config: client::Config,
     stream: S,
     handler: Client,
@@ -154,7 +162,8 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, SshError> {
     Ok(stream)
 }
 
-async fn limited<T>(
+/// Bounds an attempt in time.
+pub(super) async fn limited<T>(
     host: &str,
     port: u16,
     limit: Duration,
@@ -170,19 +179,20 @@ async fn limited<T>(
     }
 }
 
-async fn load_known_hosts(target: &Target) -> Result<KnownHosts, SshError> {
+/// Reads the files that say which keys are known.
+pub(super) async fn load_known_hosts(target: &Target) -> Result<KnownHosts, SshError> {
     let files = target.known_hosts.clone();
     tokio::task::spawn_blocking(move || KnownHosts::load(&files))
         .await
         .map_err(|error| SshError::Local(error.to_string()))?
 }
 
-fn take(findings: &Mutex<Findings>) -> Findings {
+pub(super) fn take(findings: &Mutex<Findings>) -> Findings {
     std::mem::take(&mut findings.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// An error of the protocol before the session exists is a failure to connect.
-fn with_place(error: SshError, host: &str, port: u16) -> SshError {
+pub(super) fn with_place(error: SshError, host: &str, port: u16) -> SshError {
     match error {
         SshError::Protocol(reason) => connect_failed(host, port, reason),
         SshError::ConnectionLost { .. } => connect_failed(
@@ -194,7 +204,7 @@ fn with_place(error: SshError, host: &str, port: u16) -> SshError {
     }
 }
 
-fn connect_failed(host: &str, port: u16, reason: String) -> SshError {
+pub(super) fn connect_failed(host: &str, port: u16, reason: String) -> SshError {
     SshError::ConnectFailed {
         host: host.to_owned(),
         port,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::host_key::HostKey;
 use super::sftp::SftpError;
+use super::sudo::SudoError;
 
 /// Why something over SSH was not done. Cloneable, because callers that wait
 /// for the same dial share its failure.
@@ -94,7 +95,7 @@ pub enum SshError {
         reason: String,
     },
     /// The server refused the registered way to log in.
-    #[error("{user}@{host} was refused by {method}; the server goes on with: {}", methods.join(", "))]
+    #[error("the login {user}@{host} was refused by {method}; the server goes on with: {}", methods.join(", "))]
     AuthFailed {
         /// Account.
         user: String,
@@ -104,6 +105,47 @@ pub enum SshError {
         method: String,
         /// Methods the server would still accept (RFC 4252 section 5.1).
         methods: Vec<String>,
+    },
+    /// The certificate's time is over, and the key without it was refused.
+    #[error("the login {user}@{host} was refused: the certificate {certificate} has expired at {}, and its key alone is not accepted", utc(*.since))]
+    CertificateExpired {
+        /// Path, or the agent's name for it.
+        certificate: String,
+        /// Account.
+        user: String,
+        /// Host as registered.
+        host: String,
+        /// End of its time, in seconds since 1970 UTC.
+        since: u64,
+    },
+    /// The certificate could not help for another reason, and the key without it
+    /// was refused.
+    #[error(
+        "the login {user}@{host} was refused: the certificate {certificate} cannot be used: {reason}; and its key alone is not accepted"
+    )]
+    CertificateUnusable {
+        /// Path, or the agent's name for it.
+        certificate: String,
+        /// Account.
+        user: String,
+        /// Host as registered.
+        host: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The agent holds more keys than may be tried, and those tried were wrong.
+    #[error(
+        "the login {user}@{host} was refused with {tried} of the {held} keys in the ssh-agent; no more are tried: servers shut out whoever offers many wrong keys"
+    )]
+    AgentKeysRefused {
+        /// Account.
+        user: String,
+        /// Host as registered.
+        host: String,
+        /// Keys that were offered.
+        tried: usize,
+        /// Keys that the agent holds.
+        held: usize,
     },
     /// The private key file is missing, malformed, or readable by others.
     #[error("cannot use the private key {}: {reason}", path.display())]
@@ -174,12 +216,23 @@ pub enum SshError {
     /// A file operation failed.
     #[error(transparent)]
     Sftp(#[from] SftpError),
+    /// Something to be done as root was not.
+    #[error(transparent)]
+    Sudo(#[from] SudoError),
     /// The local system failed us, such as no randomness.
     #[error("{0}")]
     Local(String),
     /// The library's error before it is known where it belongs.
     #[error("{0}")]
     Protocol(String),
+}
+
+/// A second of 1970 UTC as RFC 3339 writes it.
+pub(super) fn utc(seconds: u64) -> String {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(|| format!("second {seconds}"), |time| time.to_string())
 }
 
 impl From<russh::Error> for SshError {

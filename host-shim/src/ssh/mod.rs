@@ -6,6 +6,7 @@
 //! decides nothing about what may run, asks nobody and records nothing: its
 //! callers hold a permit by the time they come here.
 
+mod account;
 mod auth;
 mod channel;
 mod client;
@@ -18,17 +19,23 @@ pub mod known_hosts;
 mod patience;
 mod pool;
 mod sftp;
+mod sudo;
 mod target;
+mod trace;
 
-pub use connection::{Account, Connection};
+pub use account::Account;
+pub use auth::Login;
+pub use connection::Connection;
 pub use dial::fetch_host_key;
 pub use error::SshError;
-pub use exec::{End, Ended, ExecOutcome, ExecRequest, Printed, Program};
+pub use exec::{End, Ended, ExecOutcome, ExecRequest, LeftProcess, Printed, Program, Survey};
 pub use host_key::{HostKey, HostKeyError};
 pub use patience::{InvalidPatience, Patience};
 pub use pool::{Pool, PoolConfig};
 pub use sftp::{
-    Attrs, Cleared, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, Walk, WalkEntry, WriteKind,
-    WriteOutcome, WritePlan, temporary_name,
+    Attrs, Cleared, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, SftpLimits, Walk,
+    WalkEntry, WriteKind, WriteOutcome, WritePlan, temporary_name,
 };
+pub use sudo::{RootFiles, Seen, SudoError};
 pub use target::{Auth, Target};
+pub use trace::{Found, Stage, Step, Vouched, connect_by_steps};

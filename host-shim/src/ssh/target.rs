@@ -41,9 +41,11 @@ pub enum Auth {
     /// By `password`, or `keyboard-interactive` where the server offers only
     /// that; every hidden prompt is answered with this password.
     Password(SecretString),
-    /// By a private key file in OpenSSH, PEM or PuTTY form.
+    /// By a private key file in OpenSSH, PEM or PuTTY form. A file with a public
+    /// key, or with the handle of a security key, means that key of the agent at
+    /// `SSH_AUTH_SOCK`, and none but it.
     IdentityFile {
-        /// The private key.
+        /// The key.
         path: PathBuf,
         /// What the file is encrypted with.
         passphrase: Option<SecretString>,

@@ -10,11 +10,15 @@
 //! evaluate `canonical`, `final`, `tagged` and `localnetwork`, and knows no
 //! option of a command line.
 
+mod collect;
 mod file;
+mod host;
+mod jump;
 mod line;
 mod resolve;
 mod tokens;
 
 pub use file::{Config, ConfigError};
-pub use resolve::{HostConfig, Jump, Unhonoured};
+pub use host::{HostConfig, Unhonoured};
+pub use jump::Jump;
 pub use tokens::Surroundings;

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ulid::Ulid;
 
-use super::envelope::{Execution, SnapshotStatus};
+use super::envelope::{Execution, SettledEarlier, SnapshotStatus};
 use super::failure::code_name;
 use crate::engine::contract::{Failure, FailureCode};
 use crate::fault::{self, Point};
 use crate::journal::{
     Answer, Approval, Attempt, Conclusion, Context, Decided, Durability, Event, Intent, Journal,
-    JournalError, Note, Operation, Outcome, Receipt,
+    JournalError, Lease, Note, Operation, Outcome, Receipt, Settlement,
 };
 use crate::registry::ServerView;
 use crate::ssh::Target;
@@ -33,6 +33,8 @@ struct Inner {
     target: OnceLock<Target>,
     journal: Journal,
     settled: AtomicBool,
+    /// What this action alone may change until it is settled, by its name.
+    leases: Mutex<Vec<(String, Lease)>>,
     /// Whether a change was begun, after which no other may be.
     changing: AtomicBool,
     last_seq: AtomicU64,
@@ -49,6 +51,12 @@ pub(super) struct Facts {
     pub(super) unrecorded: Option<String>,
     pub(super) note: Option<String>,
     pub(super) ended: Option<&'static str>,
+    /// Process group of a command whose end is not known.
+    pub(super) group: Option<u32>,
+    /// Earlier actions that were found out about.
+    pub(super) settled: Vec<SettledEarlier>,
+    /// Who agreed to what is done, once somebody did.
+    pub(super) approved: Option<String>,
 }
 
 /// How a settled action ended.
@@ -79,6 +87,16 @@ impl Ending {
             message: Some(failure.message.clone()),
         }
     }
+
+    /// The ending without any facts about an effect.
+    pub(super) fn conclusion(self) -> Conclusion {
+        Conclusion {
+            status: self.status.to_owned(),
+            code: self.code,
+            message: self.message,
+            ..Conclusion::default()
+        }
+    }
 }
 
 impl Action {
@@ -90,6 +108,7 @@ impl Action {
     ) -> Result<Self, JournalError> {
         intent.context.action = Ulid::generate().to_string();
         intent.context.server = Some(record.id.as_str().to_owned());
+        intent.context.scope = record.scope_name();
         let context = intent.context.clone();
         fault::reach(Point::IntentBefore);
         let receipt = journal
@@ -103,6 +122,7 @@ impl Action {
                 target: OnceLock::new(),
                 journal,
                 settled: AtomicBool::new(false),
+                leases: Mutex::new(Vec::new()),
                 changing: AtomicBool::new(false),
                 last_seq: AtomicU64::new(receipt.seq),
                 facts: Mutex::new(Facts::default()),
@@ -126,11 +146,6 @@ impl Action {
 
     pub(super) fn target(&self) -> Option<&Target> {
         self.inner.target.get()
-    }
-
-    /// The journal the action is recorded in.
-    pub(super) fn journal(&self) -> &Journal {
-        &self.inner.journal
     }
 
     pub(super) fn server(&self) -> &str {
@@ -165,6 +180,33 @@ impl Action {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         );
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.inner.journal
+    }
+
+    /// Whether the action holds the lease of something.
+    pub(super) fn holds(&self, subject: &str) -> bool {
+        self.lock_leases().iter().any(|(held, _)| held == subject)
+    }
+
+    /// Keeps a lease until the outcome is on record.
+    pub(super) fn hold(&self, subject: String, lease: Lease) {
+        self.lock_leases().push((subject, lease));
+    }
+
+    fn lock_leases(&self) -> std::sync::MutexGuard<'_, Vec<(String, Lease)>> {
+        self.inner
+            .leases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records what was found out about an earlier action, durably.
+    pub(super) async fn settlement(&self, settlement: Settlement) -> Result<(), JournalError> {
+        let event = Event::Settled(settlement);
+        self.append(event, Durability::Synced).await.map(drop)
     }
 
     /// Claims the action's one change; false when it was claimed before.
@@ -212,7 +254,10 @@ impl Action {
         let event = Event::Attempt(Attempt {
             context: self.inner.context.clone(),
             verdict: Some(verdict.clone()),
-            operation: operation.clone(),
+            operation: Operation {
+                read_only: !changes,
+                ..operation.clone()
+            },
         });
         fault::reach(Point::AttemptBefore);
         self.append(event, durability).await?;
@@ -239,16 +284,15 @@ impl Action {
         let facts = self.facts();
         let execution = &facts.execution;
         let outcome = Conclusion {
-            status: ending.status.to_owned(),
-            code: ending.code,
-            message: ending.message,
             exit_code: execution.exit_code,
             stdout_bytes: execution.stdout_bytes,
             stderr_bytes: execution.stderr_bytes,
             duration_ms: execution.duration_ms,
             ended: facts.ended.map(str::to_owned),
             sha256: facts.sha256,
+            group: facts.group,
             note: facts.note,
+            ..ending.conclusion()
         };
         let event = Event::Outcome(Outcome {
             context: self.inner.context.clone(),
@@ -263,5 +307,7 @@ impl Action {
                 facts.unrecorded = Some(format!("The outcome could not be recorded: {error}."));
             });
         }
+        // Whoever is next sees the outcome, so it can take its turn.
+        self.lock_leases().clear();
     }
 }

@@ -15,11 +15,12 @@ use super::digest;
 use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 use super::failure::{code_name, failure};
 use super::permit::Permit;
+use super::replay;
 use super::resources::Resources;
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::Engine;
-use crate::engine::contract::{AuthKind, Failure, FailureCode, Report, Scope, Server};
+use crate::engine::contract::{AuthKind, Failure, FailureCode, Report, Scope, Server, Sudo};
 use crate::journal::{Context, Durability, Intent, JournalError};
 use crate::registry;
 use crate::rules::Rules;
@@ -123,6 +124,10 @@ impl Call {
                     registry::AuthKind::IdentityFile => AuthKind::IdentityFile,
                     registry::AuthKind::Agent => AuthKind::Agent,
                 },
+                sudo: match server.sudo {
+                    registry::Sudo::Never => Sudo::Never,
+                    registry::Sudo::Ask => Sudo::Ask,
+                },
             })
             .collect())
     }
@@ -165,6 +170,7 @@ impl Call {
                 door: self.request.door.to_owned(),
                 tool: self.request.tool.clone(),
                 server: None,
+                scope: None,
             },
             arguments: self.arguments.clone(),
             verdict: None,
@@ -175,16 +181,9 @@ impl Call {
         };
         let action = match Action::open(journal, record, intent).await {
             Ok(action) => action,
+            // Somebody else was quicker since the key was looked up.
             Err(JournalError::Duplicate(earlier)) => {
-                return Err(failure(
-                    FailureCode::OutcomeUnknown,
-                    format!(
-                        "A call with this idempotency key is on record as action {}; it is not \
-                         run again.",
-                        earlier.action
-                    ),
-                    "Find out what the state is before doing anything again.",
-                ));
+                return Err(replay::refuse(self, &earlier).await);
             }
             Err(error) => {
                 self.resources().forget_journal();
@@ -347,6 +346,7 @@ impl Call {
                 snapshot_status: facts.snapshot,
                 seq: actions.last().map(Action::last_seq),
                 action: actions.last().map(|action| action.id().to_owned()),
+                settled: facts.settled,
             },
         }
     }
@@ -356,6 +356,13 @@ impl Call {
     fn admit(&self, mut envelope: Envelope) -> Envelope {
         let facts = self.lock_actions().last().map(Action::facts);
         if let Some(facts) = facts {
+            for earlier in &facts.settled {
+                let message = envelope.message.take();
+                envelope.message = Some(match message {
+                    Some(message) => format!("{message} {}", earlier.note),
+                    None => earlier.note.clone(),
+                });
+            }
             let gap = facts.unrecorded.or_else(|| {
                 (facts.snapshot == SnapshotStatus::PartialFailure).then(|| {
                     "The state after the change could not be kept as a snapshot.".to_owned()

@@ -11,7 +11,7 @@ use super::action::Action;
 use super::call::Call;
 use super::failure::failure;
 use super::names::Names;
-use super::permit::{ExecPlan, Permit, Plan};
+use super::permit::{ExecPlan, Permit, Plan, accounts};
 use crate::approvals::{Matter, SHOWN_CHARS_MAX, SHOWN_LINES_MAX, escape_line, escape_text};
 use crate::engine::contract::{
     ArgvSpec, Decision, ExecSpec, Failure, FailureCode, Request, Verdict,
@@ -33,11 +33,17 @@ impl Call {
     ) -> Result<Permit, Failure> {
         let command = || Request::Command(spec.command.clone());
         let mut verdict = self.judge(action, command(), spec.cwd.as_deref(), None)?;
+        let segments: Vec<String> = verdict
+            .segments
+            .iter()
+            .map(|text| escape_line(text))
+            .collect();
         if verdict.decision != Decision::AutoAllow {
             showable(&spec.command)?;
         }
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
+        self.settle_commands(action, &connection).await;
 
         let mut program = Program::Script(spec.command.clone());
         if verdict.decision == Decision::AutoAllow {
@@ -61,11 +67,14 @@ impl Call {
                 .text("shell", &action.record().shell)
                 .number("timeout", u64::from(spec.timeout_ms))
                 .finish(),
+            host_key: Some(connection.host_key().fingerprint()),
+            run_as: accounts(&verdict),
             ..journal::Operation::default()
         };
         let matter = Matter::Command {
             shown: escape_text(&spec.command),
             raw: spec.command.clone(),
+            segments,
             cwd: spec.cwd.as_deref().map(escape_line),
             timeout_ms: spec.timeout_ms,
             simple: verdict.stages.len() == 1 && verdict.globs.is_empty(),
@@ -76,10 +85,19 @@ impl Call {
             program,
             cwd: spec.cwd,
             timeout: Duration::from_millis(u64::from(spec.timeout_ms)),
-            unasked: verdict.decision == Decision::AutoAllow,
+            unasked: self.changes_nothing(&verdict)?,
             keep: KEEP_FOR_MODEL,
         });
         Ok(Permit::new(action, connection, plan, &verdict, operation))
+    }
+
+    /// Whether the policy itself holds a command to be free of effects. What an
+    /// operator's rule allows runs unasked as well, and may change anything.
+    fn changes_nothing(&self, verdict: &Verdict) -> Result<bool, Failure> {
+        let by_rule = self.rules()?.rulebook.rules.iter();
+        Ok(verdict.decision == Decision::AutoAllow
+            && verdict.run_as.is_empty()
+            && !by_rule.into_iter().any(|rule| rule.id == verdict.rule))
     }
 
     /// The program for a command the policy allowed unasked: its literal words,
@@ -153,10 +171,13 @@ impl Call {
                 )
                 .number("timeout", u64::from(spec.timeout_ms))
                 .finish(),
+            host_key: Some(connection.host_key().fingerprint()),
+            run_as: accounts(&verdict),
             ..journal::Operation::default()
         };
         let matter = Matter::Command {
             shown: escape_text(&command),
+            segments: vec![escape_line(&command)],
             raw: command,
             cwd: None,
             timeout_ms: spec.timeout_ms,
@@ -168,7 +189,7 @@ impl Call {
             program: Program::Argv(spec.argv),
             cwd: None,
             timeout: Duration::from_millis(u64::from(spec.timeout_ms)),
-            unasked: verdict.decision == Decision::AutoAllow,
+            unasked: self.changes_nothing(&verdict)?,
             keep: KEEP_FOR_TOOL,
         });
         Ok(Permit::new(action, connection, plan, &verdict, operation))

@@ -10,17 +10,21 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, Ending, Facts};
+use super::as_root;
 use super::call::Call;
 use super::digest::sha256;
+use super::envelope::LeftRunning;
 use super::failure::{ended, failure};
 use super::permit::{ExecPlan, Permit, Plan};
+use crate::approvals::escape_line;
 use crate::engine::contract::{
     Content, Ended, ExecResult, Failure, FailureCode, FileInfo, FileKind, Listing, Output, Printed,
-    StatResult,
+    ReadSpec, StatResult,
 };
 use crate::fault::{self, Point};
-use crate::journal::Durability;
-use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, Pool, SshError};
+use crate::journal::{Durability, Redactor};
+use crate::snapshots::LARGEST;
+use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SshError};
 
 /// Directories below the root that a walk goes down to.
 const WALK_DEPTH_MAX: usize = 64;
@@ -48,6 +52,7 @@ impl Call {
         let run = Run {
             cancel: self.cancel().clone(),
             pool: self.resources().pool().clone(),
+            redactor: self.resources().redactor()?,
         };
         // The task owns the command: it goes on, and settles, whatever becomes of
         // the guest that asked for it.
@@ -79,7 +84,12 @@ impl Call {
             return Err(self.misused("The permit is not for reading."));
         };
         self.begin_read(&permit).await?;
+        if spec.sudo {
+            return read_as_root(&permit, spec).await;
+        }
         let sftp = permit.connection.sftp().await?;
+        self.settle_before_reading(&permit.action, &permit.connection, &sftp, &spec.path)
+            .await;
         let attributes = sftp.stat(&spec.path).await?;
         match attributes.kind {
             ssh::FileKind::File => {}
@@ -227,10 +237,43 @@ impl Call {
     }
 }
 
+/// Reads a piece of a file as root. It is read whole: it is a file that is about
+/// to be changed, and those are kept whole as well.
+async fn read_as_root(permit: &Permit, spec: &ReadSpec) -> Result<Content, Failure> {
+    let (_, present) = as_root::look(&permit.connection, &spec.path, LARGEST).await?;
+    let present = present.ok_or_else(|| {
+        failure(
+            FailureCode::FileNotFound,
+            format!("{} does not exist.", spec.path),
+            "Check the path.",
+        )
+    })?;
+    let total_size = present.content.len() as u64;
+    let from = usize::try_from(spec.offset.min(total_size)).unwrap_or(usize::MAX);
+    let bytes: Vec<u8> = present.content[from..]
+        .iter()
+        .take(spec.length as usize)
+        .copied()
+        .collect();
+    let sha256 = (bytes.len() as u64 == total_size).then(|| sha256(&bytes));
+    permit.action.note_facts(|facts| {
+        facts.execution.completed = true;
+        facts.sha256.clone_from(&sha256);
+    });
+    Ok(Content {
+        bytes,
+        offset: spec.offset,
+        total_size,
+        sha256,
+        mode: present.attrs.mode,
+    })
+}
+
 /// What a running command needs besides its plan.
 struct Run {
     cancel: CancellationToken,
     pool: Pool,
+    redactor: Redactor,
 }
 
 impl Run {
@@ -270,8 +313,12 @@ impl Run {
             timeout,
             head_limit: plan.keep.0,
             tail_limit: plan.keep.1,
+            mark: Some(action.id().to_owned()),
         };
-        let outcome = self.start(action, connection, request).await?;
+        let mut outcome = self.start(action, connection, request).await?;
+        for process in &mut outcome.left {
+            process.command = self.redactor.text(&process.command);
+        }
         action.note_facts(|facts| note_outcome(facts, &outcome));
         conclude(outcome, timeout)
     }
@@ -284,10 +331,18 @@ fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failu
         stderr: printed(&outcome.stderr),
         duration_ms: millis(outcome.duration),
     };
+    let running = name_left(&outcome.left);
     let stopped = |code, what: String, process: ssh::Ended| {
-        let (state, fate) = match process {
-            ssh::Ended::GroupGone => (Ended::GroupGone, "its process group is gone"),
-            ssh::Ended::MayRun => (Ended::MayRun, "part of it may still be running"),
+        let (state, fate) = match (process, &running) {
+            (ssh::Ended::GroupGone, _) => {
+                (Ended::GroupGone, "its process group is gone".to_owned())
+            }
+            (ssh::Ended::MayRun, Some(running)) => {
+                (Ended::MayRun, format!("still running: {running}"))
+            }
+            (ssh::Ended::MayRun, None) => {
+                (Ended::MayRun, "part of it may still be running".to_owned())
+            }
         };
         let next = match process {
             ssh::Ended::GroupGone => {
@@ -304,13 +359,13 @@ fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failu
             exit_code: Some(status),
             signal: None,
             output,
-            note: outcome.note,
+            note: note(outcome.note.as_deref(), running.as_deref()),
         }),
         End::Signal(name) => Ok(ExecResult {
             exit_code: None,
             signal: Some(name),
             output,
-            note: outcome.note,
+            note: note(outcome.note.as_deref(), running.as_deref()),
         }),
         End::TimedOut(process) => stopped(
             FailureCode::ExecTimeout,
@@ -333,6 +388,23 @@ fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failu
     }
 }
 
+/// The processes a command left, for a sentence; none where there are none.
+pub(super) fn name_left(left: &[LeftProcess]) -> Option<String> {
+    let names: Vec<String> = left
+        .iter()
+        .map(|process| format!("{} `{}`", process.pid, escape_line(&process.command)))
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn note(note: Option<&str>, running: Option<&str>) -> Option<String> {
+    match (note, running) {
+        (Some(note), Some(running)) => Some(format!("{note}; still running: {running}")),
+        (None, Some(running)) => Some(format!("still running: {running}")),
+        (note, None) => note.map(str::to_owned),
+    }
+}
+
 fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
     let execution = &mut facts.execution;
     execution.completed = matches!(outcome.end, End::Exit(_) | End::Signal(_));
@@ -345,7 +417,16 @@ fn note_outcome(facts: &mut Facts, outcome: &ExecOutcome) {
     execution.stdout_truncated = Some(is_cut(&outcome.stdout));
     execution.stderr_truncated = Some(is_cut(&outcome.stderr));
     execution.duration_ms = Some(execution.duration_ms.unwrap_or(0) + millis(outcome.duration));
-    facts.note.clone_from(&outcome.note);
+    execution.left_running = outcome
+        .left
+        .iter()
+        .map(|process| LeftRunning {
+            pid: process.pid,
+            command: escape_line(&process.command),
+        })
+        .collect();
+    facts.note = note(outcome.note.as_deref(), name_left(&outcome.left).as_deref());
+    facts.group = (outcome.end == End::Lost).then_some(outcome.group);
     facts.ended = match &outcome.end {
         End::TimedOut(ssh::Ended::GroupGone) | End::Cancelled(ssh::Ended::GroupGone) => {
             Some("group-gone")

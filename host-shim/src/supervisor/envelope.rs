@@ -44,6 +44,32 @@ pub struct Execution {
     /// Wall time of the effects, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// Processes on the server that the command left running.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_running: Vec<LeftRunning>,
+}
+
+/// A process that outlived its command's call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftRunning {
+    /// Process id on the server.
+    pub pid: u32,
+    /// Its command line, redacted and cut.
+    pub command: String,
+}
+
+/// What was found out, in the course of this call, about an earlier action whose
+/// outcome was unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettledEarlier {
+    /// The earlier action.
+    pub action: String,
+    /// Its tool.
+    pub tool: String,
+    /// `written`, `not-written`, `changed`, `still-running` or `gone`.
+    pub finding: &'static str,
+    /// What that means, in a sentence.
+    pub note: String,
 }
 
 /// Whether the change can be undone.
@@ -73,6 +99,9 @@ pub struct Audit {
     /// Identifier of the action, for `openshell audit show`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
+    /// Earlier actions that were found out about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<SettledEarlier>,
 }
 
 /// The result of a tool call.

@@ -11,7 +11,7 @@ use crate::journal::JournalError;
 use crate::registry::{KeyError, RegistryError};
 use crate::rules::RulesError;
 use crate::snapshots::SnapshotError;
-use crate::ssh::{SftpError, SshError};
+use crate::ssh::{SftpError, SshError, SudoError};
 
 /// A failure from its parts.
 pub fn failure(code: FailureCode, message: impl Into<String>, next: impl Into<String>) -> Failure {
@@ -79,26 +79,22 @@ impl From<JournalError> for Failure {
 
 impl From<SnapshotError> for Failure {
     fn from(error: SnapshotError) -> Self {
-        let (code, next) = match &error {
-            SnapshotError::NotFound { .. } => (
-                FailureCode::InvalidArgument,
-                "`openshell history` lists the revisions.",
-            ),
-            SnapshotError::Name { .. } => (FailureCode::InvalidArgument, ""),
-            SnapshotError::TooLarge { .. } => (
-                FailureCode::TooLarge,
-                "Change it with a command through remote_exec; such a change cannot be undone \
-                 here.",
-            ),
+        let code = match &error {
+            SnapshotError::NotFound { .. }
+            | SnapshotError::NothingKept { .. }
+            | SnapshotError::Name { .. } => FailureCode::InvalidArgument,
+            SnapshotError::Push { .. } => FailureCode::RemoteFailure,
+            SnapshotError::Journal { .. } => FailureCode::JournalUnavailable,
+            SnapshotError::TooLarge { .. } => FailureCode::TooLarge,
             _ => {
                 return failure(
                     FailureCode::SnapshotUnavailable,
                     format!("The snapshot store cannot be used, so nothing is changed: {error}."),
-                    "A person must make the snapshot store usable again.",
+                    error.next(),
                 );
             }
         };
-        failure(code, sentence(&error), next)
+        failure(code, sentence(&error), error.next())
     }
 }
 
@@ -141,6 +137,20 @@ impl From<SshError> for Failure {
                 FailureCode::AuthFailed,
                 "A person must check the registered login; `openshell server test` shows each step.",
             ),
+            SshError::CertificateExpired { .. } | SshError::CertificateUnusable { .. } => (
+                FailureCode::AuthFailed,
+                "A person must have the authority sign a new certificate.",
+            ),
+            SshError::AgentKeysRefused { .. } => (
+                FailureCode::AuthFailed,
+                "A person must register the one key to use, by its public half: \
+                 `openshell server add ID --identity KEY.pub` with --replace.",
+            ),
+            SshError::NoPosixShell { .. } => (
+                FailureCode::RemoteFailure,
+                "Nothing was run. Where the server offers SFTP, files can still be read, listed \
+                 and written.",
+            ),
             SshError::KeyUnreadable { .. }
             | SshError::KeyEncrypted { .. }
             | SshError::AgentAbsent { .. } => (
@@ -148,6 +158,12 @@ impl From<SshError> for Failure {
                 "A person must repair the registered login; `openshell server test` shows each step.",
             ),
             SshError::Sftp(sftp) => return sftp_failure(sftp),
+            SshError::Sudo(SudoError::Denied { .. }) => (
+                FailureCode::PermissionDenied,
+                "Nothing was changed. A person must let this account use sudo without a \
+                 password, or make the change themselves.",
+            ),
+            SshError::Sudo(_) => (FailureCode::RemoteFailure, "Nothing was changed."),
             SshError::NoSuchDirectory { .. } => (
                 FailureCode::FileNotFound,
                 "Give an existing directory as `cwd`.",
@@ -233,10 +249,12 @@ pub(super) fn not_granted(answer: &Answer) -> Failure {
             match (by, feedback) {
                 (Answerer::Rule(_), None) => "A rule of the person says no.".to_owned(),
                 (Answerer::Rule(_), Some(text)) => format!("A rule says no: {text}"),
-                (Answerer::Person | Answerer::Flag, Some(text)) => {
+                (Answerer::Person | Answerer::OutOfBand | Answerer::Flag, Some(text)) => {
                     format!("The person said no: {text}")
                 }
-                (Answerer::Person | Answerer::Flag, None) => "The person said no.".to_owned(),
+                (Answerer::Person | Answerer::OutOfBand | Answerer::Flag, None) => {
+                    "The person said no.".to_owned()
+                }
                 (_, Some(text)) => format!("It was refused: {text}"),
                 (_, None) => "It was refused without a person being asked.".to_owned(),
             },
@@ -246,6 +264,14 @@ pub(super) fn not_granted(answer: &Answer) -> Failure {
             FailureCode::ApprovalRequired,
             format!("A person has to agree to this, and nobody could be asked: {why}"),
             "Tell the person what you want to do and why.",
+        ),
+        Answer::Kept => failure(
+            FailureCode::ApprovalRequired,
+            "A person has to agree to this. The question is kept for them for ten minutes; nothing \
+             was done.",
+            "Tell the person what you want to do and why: they can look at it with `openshell \
+             approvals` in a terminal of their own. Once they say they have, make exactly the \
+             same call again.",
         ),
         // Only called for what is not granted; saying so costs nothing.
         Answer::Granted(_) => failure(FailureCode::Internal, "The answer was yes.", ""),

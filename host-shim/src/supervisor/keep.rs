@@ -6,7 +6,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::write::{Present, WritePlan, blocking};
+use super::as_root;
+use super::change::{Present, WritePlan};
+use super::failure::failure;
+use crate::engine::contract::{Failure, FailureCode};
 use crate::snapshots::{Change, FileState, Metadata, SnapshotError, Snapshots};
 use crate::ssh::{Connection, Drift};
 
@@ -18,7 +21,14 @@ pub(super) struct Keeper {
     pub(super) tool: String,
     pub(super) action: String,
     pub(super) session: Option<String>,
+    pub(super) door: &'static str,
+    /// Who agreed, once somebody did.
+    pub(super) approved: Option<String>,
     pub(super) secret: bool,
+    /// The account it was done as, where that is not the login's.
+    pub(super) run_as: Option<&'static str>,
+    /// The revision an undo brings back.
+    pub(super) restores: Option<String>,
 }
 
 impl Keeper {
@@ -30,8 +40,12 @@ impl Keeper {
             action: &self.action,
             tool: &self.tool,
             session: self.session.as_deref(),
+            door: self.door,
+            approved: self.approved.as_deref(),
             secret: self.secret,
+            run_as: self.run_as,
             undo: self.tool == "undo",
+            restores: self.restores.as_deref(),
         }
     }
 
@@ -40,7 +54,12 @@ impl Keeper {
     }
 
     fn after(&self, state: FileState<'static>) -> Result<(), SnapshotError> {
-        self.snapshots.after(&self.change(state)).map(drop)
+        self.snapshots.after(&self.change(state))?;
+        // A command is over in a moment; a helper that stays can tidy up.
+        if self.door != "cli" {
+            self.snapshots.pack_in_background();
+        }
+        Ok(())
     }
 }
 
@@ -52,14 +71,23 @@ pub(super) async fn keep_after(
 ) -> Result<(), String> {
     // The attributes as the server has them now, so that a later comparison is
     // with facts and not with what was asked for.
-    let attrs = match connection.sftp().await {
-        Ok(sftp) => sftp.stat(&plan.path).await,
-        Err(error) => Err(error),
+    let attrs = if plan.after.is_none() {
+        Ok(None)
+    } else if plan.as_root {
+        as_root::attrs(connection, &plan.path)
+            .await
+            .map(Some)
+            .map_err(|failure| failure.message)
+    } else {
+        match connection.sftp().await {
+            Ok(sftp) => sftp.stat(&plan.path).await.map(Some),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| error.to_string())
     };
-    let after = match (&plan.after, attrs) {
-        (None, _) => None,
-        (Some(_), Err(error)) => return Err(error.to_string()),
-        (Some(after), Ok(attrs)) => Some(Present {
+    let after = match (&plan.after, attrs?) {
+        (None, _) | (_, None) => None,
+        (Some(after), Some(attrs)) => Some(Present {
             content: after.content.clone(),
             attrs,
         }),
@@ -99,4 +127,17 @@ pub(super) fn file_state(present: Option<&Present>) -> FileState<'static> {
             },
         },
     }
+}
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        failure(
+            FailureCode::Internal,
+            format!("A worker ended early: {error}."),
+            "",
+        )
+    })
 }

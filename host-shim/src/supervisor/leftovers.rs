@@ -31,7 +31,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 impl Call {
     /// Removes what is on record as left on the action's server.
     pub(super) async fn clear_leftovers(&self, action: &Action, connection: &Connection) {
-        let Ok(leftovers) = action.journal().leftovers(action.server()) else {
+        let host_key = connection.host_key().fingerprint();
+        let found = action.journal().leftovers(action.server(), &host_key);
+        let Ok(leftovers) = found else {
             return;
         };
         if leftovers.is_empty() || !self.may_change(action) {

@@ -17,39 +17,50 @@
 )]
 
 mod action;
+mod as_root;
 mod call;
+mod change;
 mod commands;
 mod conduct;
+mod deferred;
 mod digest;
 mod effects;
 mod envelope;
 mod failure;
 mod keep;
 mod layers;
+mod lease;
 mod leftovers;
+mod live;
 mod names;
 mod paths;
 mod permit;
+mod place;
+mod reconcile;
+mod replace;
 mod replay;
 mod resources;
 mod restore;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
 pub use call::Call;
-pub use envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+pub use deferred::Deferred;
+pub use envelope::{
+    Audit, Envelope, Execution, LeftRunning, SettledEarlier, SnapshotStatus, Status,
+};
 pub use failure::{code_name, failure};
 pub use permit::Permit;
 pub use resources::{Prompt, Resources, ResourcesError};
-pub use restore::{RestoreRequest, Restored};
+pub use restore::{Left, RestoreRequest, Restored};
 
 use crate::approvals::Asker;
-use crate::engine::contract::FailureCode;
+use crate::engine::contract::{Decision, FailureCode, Request, Subject};
 use crate::engine::{Engine, EngineError, Judge};
 
 /// A tool call as a door received it.
@@ -152,17 +163,58 @@ impl Supervisor {
 }
 
 impl Supervisor {
-    /// Resolves a registered server with its credential, for what a person does
-    /// beside the tools: testing a connection, enrolling a host behind it.
+    /// Files of which the history holds a readable state although the policy calls
+    /// them secret: it did not when that was kept. As (server, path), of one server
+    /// or all.
+    ///
+    /// # Errors
+    /// A failure when the store, the rules or the policy cannot be read.
+    pub fn readable_secrets(
+        &self,
+        server: Option<&str>,
+    ) -> Result<Vec<(String, String)>, crate::engine::contract::Failure> {
+        let rules = self.resources().rules(None, self.judge())?;
+        let registry = self.resources().registry()?;
+        let mut exposed = Vec::new();
+        for (server, paths) in self.resources().snapshots()?.readable(server)? {
+            let labels = Resources::server_id(crate::snapshots::server_id(&server))
+                .ok()
+                .and_then(|id| registry.get(&id).ok())
+                .map(|record| record.labels.clone())
+                .unwrap_or_default();
+            for path in paths {
+                let subject = Subject {
+                    request: Request::ReadPath(path.clone()),
+                    server: server.clone(),
+                    tool: "remote_read_file".to_owned(),
+                    labels: labels.clone(),
+                    cwd: None,
+                    home: None,
+                    resolved: None,
+                    sudo: None,
+                };
+                let verdict = self.judge().classify(&subject, &rules.rulebook)?;
+                if verdict.decision != Decision::AutoAllow {
+                    exposed.push((server.clone(), path));
+                }
+            }
+        }
+        Ok(exposed)
+    }
+
+    /// Resolves a server with its credential, as the id is understood in a
+    /// workspace, for what a person does beside the tools: testing a connection,
+    /// enrolling a host behind it.
     ///
     /// # Errors
     /// A failure when the server is unknown or the registry cannot be unlocked.
     pub async fn target(
         &self,
         server: &str,
+        workspace: Option<&Path>,
     ) -> Result<crate::ssh::Target, crate::engine::contract::Failure> {
         let id = Resources::server_id(server)?;
-        let layers = self.resources().layers(None)?;
+        let layers = self.resources().layers(workspace)?;
         let server = layers.get(&id)?;
         self.resources().target(&layers, &server).await
     }

@@ -3,18 +3,18 @@
 //!
 //! The policy judges words; only the server knows which files they name. A
 //! pattern is expanded here and not by a shell, and a path that leads somewhere
-//! else through a symbolic link is judged by where it leads. Between the look and
+//! else through a symbolic link, or to a pipe or device, is judged by where it leads. Between the look and
 //! the command a link can still change: who can do that has the account already.
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use globset::GlobBuilder;
 use tokio::sync::OnceCell;
 
 use super::failure::failure;
 use crate::engine::contract::{Failure, FailureCode};
-use crate::ssh::{Connection, Sftp};
+use crate::ssh::{Connection, FileKind, Sftp};
 
 /// Names one file name pattern may stand for; more would not fit a command line.
 const GLOB_NAMES_MAX: usize = 1_000;
@@ -123,10 +123,11 @@ impl<'a> Names<'a> {
             String::new()
         };
         let lookups = candidates.iter().map(|(stage, word, path)| {
-            let full = join(&directory, path);
+            let full = absolute(&directory, path);
             async move {
+                let (leads_to, kind) = join(sftp.realpath(&full), sftp.kind(&full)).await;
                 // What is not there leads nowhere; the command will say so.
-                let leads_to = sftp.realpath(&full).await.ok()?;
+                let leads_to = judged_as(leads_to.ok()?, kind.ok());
                 (leads_to != normal(&full)).then_some((*stage, *word, *path, leads_to))
             }
         });
@@ -160,7 +161,17 @@ fn path_in(word: &str) -> Option<&str> {
     Some(word)
 }
 
-fn join(directory: &str, path: &str) -> String {
+/// The name by which a file is judged. A pipe, a device or a socket is one wherever
+/// it lies: reading it may block, and takes what another reader waits for.
+fn judged_as(leads_to: String, kind: Option<FileKind>) -> String {
+    let made_up = ["/dev/", "/proc/", "/sys/"];
+    if kind == Some(FileKind::Other) && !made_up.iter().any(|top| leads_to.starts_with(top)) {
+        return format!("/dev/special{leads_to}");
+    }
+    leads_to
+}
+
+fn absolute(directory: &str, path: &str) -> String {
     if path.starts_with('/') {
         path.to_owned()
     } else {
@@ -304,6 +315,22 @@ mod tests {
         for (pattern, name, expected) in cases {
             let matcher = matcher(pattern).expect("a pattern");
             assert_eq!(matcher.is_match(name), expected, "{pattern} on {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_judged_as_a_device() {
+        for (path, kind, expected) in [
+            ("/run/p", Some(FileKind::Other), "/dev/special/run/p"),
+            ("/run/p", Some(FileKind::File), "/run/p"),
+            ("/run/p", None, "/run/p"),
+            ("/dev/null", Some(FileKind::Other), "/dev/null"),
+        ] {
+            assert_eq!(
+                judged_as(path.to_owned(), kind),
+                expected,
+                "{path} {kind:?}"
+            );
         }
     }
 

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use super::action::Action;
+use super::as_root;
 use super::call::Call;
-use super::permit::{Permit, Plan, path_operation};
+use super::permit::{Permit, Plan, accounts, path_operation};
 use crate::approvals::{Matter, escape_line};
 use crate::engine::contract::{Failure, ReadSpec, Request, Verdict, WalkSpec};
 use crate::journal;
+use crate::snapshots::LARGEST;
 use crate::ssh::Connection;
 
 impl Call {
@@ -19,6 +21,9 @@ impl Call {
         action: &Action,
         spec: ReadSpec,
     ) -> Result<Permit, Failure> {
+        if spec.sudo {
+            return self.permit_read_as_root(action, spec).await;
+        }
         let (connection, verdict, resolved) = self
             .permit_path(action, &spec.path, Request::ReadPath)
             .await?;
@@ -26,6 +31,40 @@ impl Call {
         operation.digest = self
             .digester("read", action, &connection)
             .text("path", &resolved)
+            .number("offset", spec.offset)
+            .number("length", u64::from(spec.length))
+            .finish();
+        self.consent_path(action, &verdict, &resolved, "content", &operation)
+            .await?;
+        let plan = Plan::Read(ReadSpec {
+            path: resolved,
+            ..spec
+        });
+        Ok(Permit::new(action, connection, plan, &verdict, operation))
+    }
+
+    /// As [`Call::permit_read`], of what root reads. The content is read once the
+    /// permit is spent, as everywhere.
+    async fn permit_read_as_root(
+        &self,
+        action: &Action,
+        spec: ReadSpec,
+    ) -> Result<Permit, Failure> {
+        let does = "reads a file";
+        let requested = || Request::ReadPath(spec.path.clone());
+        let verdict = self.judge(action, requested(), None, None)?;
+        let verdict = self.as_root(action, verdict, does)?;
+        self.require_asker(action, &verdict).await?;
+        let connection = self.connection(action).await?;
+        let (resolved, _) = as_root::look(&connection, &spec.path, LARGEST).await?;
+        let verdict = self.judge(action, requested(), None, Some(&resolved))?;
+        let verdict = self.as_root(action, verdict, does)?;
+        let mut operation = path_operation("read", &resolved);
+        operation.run_as = accounts(&verdict);
+        operation.digest = self
+            .digester("read", action, &connection)
+            .text("path", &resolved)
+            .text("as", as_root::ROOT)
             .number("offset", spec.offset)
             .number("length", u64::from(spec.length))
             .finish();

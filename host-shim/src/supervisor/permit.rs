@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::action::Action;
+use super::as_root;
 use super::call::Call;
+use super::change::WritePlan;
 use super::digest::Digester;
 use super::failure::{failure, not_granted};
-use super::write::WritePlan;
 use crate::approvals::{Answer, Answerer, Matter, Question};
 use crate::engine::contract::{
-    Decision, Failure, FailureCode, Operation, ReadSpec, Request, Subject, Verdict, WalkSpec,
+    Decision, Failure, FailureCode, Operation, ReadSpec, Request, Subject, Sudo, Verdict, WalkSpec,
 };
 use crate::journal;
+use crate::registry;
 use crate::rules::{Confirm, Mode};
 use crate::ssh::{Connection, Program};
 
@@ -135,12 +137,26 @@ impl Call {
             cwd: cwd.map(str::to_owned),
             home: None,
             resolved: resolved.map(str::to_owned),
+            sudo: Some(match record.sudo {
+                registry::Sudo::Never => Sudo::Never,
+                registry::Sudo::Ask => Sudo::Ask,
+            }),
         };
-        let rules = self.rules()?;
-        let mut verdict = self
+        let verdict = self
             .supervisor()
             .judge()
-            .classify(&subject, &rules.rulebook)?;
+            .classify(&subject, &self.rules()?.rulebook)?;
+        self.within_access(action, verdict)
+    }
+
+    /// Applies how far the server is open at all. A rejection is a failure.
+    pub(super) fn within_access(
+        &self,
+        action: &Action,
+        mut verdict: Verdict,
+    ) -> Result<Verdict, Failure> {
+        let rules = self.rules()?;
+        let record = action.record();
         match rules.access_to(action.server(), &record.labels).0 {
             Mode::Off => {
                 verdict.decision = Decision::Reject;
@@ -221,6 +237,7 @@ impl Call {
             Answer::Granted(by) => ("granted", by.clone(), by),
             Answer::Rejected(by, _) => ("rejected", by.clone(), by),
             Answer::Unanswered(_) => ("unavailable", Answerer::Unknown, &Answerer::Unknown),
+            Answer::Kept => ("pending", Answerer::Unknown, &Answerer::Unknown),
         };
         let rule = match rule {
             Answerer::Rule(rule) => Some(rule.clone()),
@@ -256,6 +273,7 @@ impl Call {
             return Err(refused);
         }
         let record = action.record();
+        let confirm = self.rules()?.access_to(action.server(), &record.labels).1;
         let question = Question {
             tool: self.request().tool.clone(),
             server: action.server().to_owned(),
@@ -264,15 +282,16 @@ impl Call {
             user: record.user.clone(),
             labels: record.labels.clone(),
             scope: record.scope.as_str(),
+            run_as: verdict.run_as.clone(),
             matter,
             reason: verdict.reason.clone(),
             rule: verdict.rule.clone(),
             digest: operation.digest.clone(),
             expires_ms: EXPIRES.as_millis() as u64,
+            presence: confirm == Confirm::Presence,
         };
-        let presence = self.rules()?.access_to(action.server(), &record.labels).1;
         let answer = tokio::select! {
-            answer = self.answer(&question, presence) => answer,
+            answer = self.answer(&question) => answer,
             () = tokio::time::sleep(EXPIRES) => {
                 Answer::Unanswered("nobody answered within ten minutes.".to_owned())
             }
@@ -280,12 +299,24 @@ impl Call {
                 Answer::Unanswered("the call was given up.".to_owned())
             }
         };
+        let answer = if verdict.run_as.is_empty() {
+            answer
+        } else {
+            as_root::counts(answer, &question.matter)
+        };
         self.record_answer(action, verdict, &answer, operation.clone())
             .await?;
         match answer {
-            Answer::Granted(_) => Ok(()),
+            Answer::Granted(by) => {
+                action.note_facts(|facts| facts.approved = Some(by.as_str().to_owned()));
+                Ok(())
+            }
             other => {
-                if matches!(other, Answer::Rejected(Answerer::Person, _)) && !session.is_empty() {
+                let by_person = matches!(
+                    other,
+                    Answer::Rejected(Answerer::Person | Answerer::OutOfBand, _)
+                );
+                if by_person && !session.is_empty() {
                     self.resources()
                         .remember_rejection(&session, &operation.digest);
                 }
@@ -303,8 +334,8 @@ impl Call {
 
     /// Puts the question, and where the operator wants it has the person prove
     /// that it is them.
-    async fn answer(&self, question: &Question, confirm: Confirm) -> Answer {
-        if confirm == Confirm::Answer {
+    async fn answer(&self, question: &Question) -> Answer {
+        if !question.presence {
             return self.asker().ask(question).await;
         }
         let key = match self.resources().master_key().await {
@@ -316,6 +347,11 @@ impl Call {
             other => other,
         }
     }
+}
+
+/// The accounts of a verdict, as the journal keeps them.
+pub(super) fn accounts(verdict: &Verdict) -> Option<String> {
+    (!verdict.run_as.is_empty()).then(|| verdict.run_as.join(", "))
 }
 
 /// An operation on a path, for the journal.

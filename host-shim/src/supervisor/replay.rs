@@ -1,19 +1,28 @@
 //! Idempotency keys: a call that was made before is answered from the record.
 //!
 //! Invariant: under one key nothing runs twice. The same key with the same
-//! arguments gets the recorded outcome; with other arguments it is refused; while
-//! the first call has no outcome yet, it is unknown.
+//! arguments gets the recorded outcome, or what was found out about it since;
+//! with other arguments it is refused, and the refusal is on record; while the
+//! first call has no outcome yet, it is unknown.
 //!
 //! Reads are let through: running them again changes nothing, and the record
 //! does not hold what they returned.
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+use ulid::Ulid;
+
+use super::action::Ending;
 use super::call::Call;
 use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 use super::failure::failure;
-use crate::engine::contract::FailureCode;
-use crate::journal::{Conclusion, KeyStage, KeyState};
+use crate::engine::Engine;
+use crate::engine::contract::{Failure, FailureCode};
+use crate::journal::{
+    Conclusion, Context, Durability, Event, Finding, Intent, Journal, KeyStage, KeyState, Outcome,
+    Settled,
+};
 
 /// Answers a call from the record, where its key is on record.
 pub(super) async fn answer(call: &Arc<Call>) -> Option<Envelope> {
@@ -25,37 +34,140 @@ pub(super) async fn answer(call: &Arc<Call>) -> Option<Envelope> {
     // says so, with nothing done.
     let journal = {
         let call = Arc::clone(call);
-        super::write::blocking(move || call.resources().journal())
+        super::keep::blocking(move || call.resources().journal())
     }
     .await
     .ok()?
     .ok()?;
     let state = journal.find_key(&key).await.ok()??;
-    match state.stage.clone() {
-        KeyStage::NotAttempted => None,
-        KeyStage::Settled(outcome) => Some(replay(call, state, Some(outcome)).await),
-        KeyStage::Open | KeyStage::Attempted | KeyStage::Unknown => {
-            Some(replay(call, state, None).await)
-        }
+    if state.stage == KeyStage::NotAttempted {
+        return None;
+    }
+    Some(replay(call, &journal, state).await)
+}
+
+/// The failure of a call whose key was claimed since it was looked up.
+pub(super) async fn refuse(call: &Call, earlier: &KeyState) -> Failure {
+    if is_same(call, earlier) {
+        return unknown(&earlier.action);
+    }
+    match call.resources().journal() {
+        Ok(journal) => reused(call, &journal, earlier).await,
+        Err(error) => error.into(),
     }
 }
 
-async fn replay(call: &Arc<Call>, state: KeyState, outcome: Option<Conclusion>) -> Envelope {
-    if state.payload.as_deref() != Some(call.payload().as_str()) {
-        let reused = failure(
-            FailureCode::Conflict,
-            "The idempotency key was used before for another call; nothing was done.",
-            "Use a new key for a new call.",
-        );
-        return call.finish_failed(&reused).await;
+fn is_same(call: &Call, state: &KeyState) -> bool {
+    state.payload.as_deref() == Some(call.payload().as_str())
+}
+
+fn unknown(action: &str) -> Failure {
+    failure(
+        FailureCode::OutcomeUnknown,
+        format!(
+            "A call with this key is on record as action {action} and its outcome is not; it is \
+             not run again."
+        ),
+        "Find out what the state is before doing anything again.",
+    )
+}
+
+/// Refuses a key that stands for another call, and puts that on record. The
+/// arguments are not: nothing was unlocked, so no secret of ours could be taken
+/// out of them; their digest is.
+async fn reused(call: &Call, journal: &Journal, earlier: &KeyState) -> Failure {
+    let refused = failure(
+        FailureCode::Conflict,
+        format!(
+            "The idempotency key was used before for another call (action {}); nothing was done.",
+            earlier.action
+        ),
+        "Use a new key for a new call.",
+    );
+    let server = call.arguments().get("server").and_then(Value::as_str);
+    let context = Context {
+        action: Ulid::generate().to_string(),
+        session: call.request().session.clone(),
+        door: call.request().door.to_owned(),
+        tool: call.request().tool.clone(),
+        server: server.map(str::to_owned),
+        scope: None,
+    };
+    let intent = Event::Intent(Intent {
+        context: context.clone(),
+        arguments: json!({ "server": server }),
+        verdict: None,
+        component: Some(Engine::component_digest().to_owned()),
+        key: None,
+        payload: Some(call.payload()),
+    });
+    let outcome = Event::Outcome(Outcome {
+        context,
+        outcome: Conclusion {
+            note: Some(format!(
+                "the key {} stands for action {}",
+                call.request().key.as_deref().unwrap_or_default(),
+                earlier.action
+            )),
+            ..Ending::failed(&refused).conclusion()
+        },
+        operation: None,
+    });
+    for (event, durability) in [
+        (intent, Durability::Buffered),
+        (outcome, Durability::Synced),
+    ] {
+        if let Err(error) = journal.append(event, durability).await {
+            return error.into();
+        }
     }
-    let Some(outcome) = outcome else {
-        let unknown = failure(
-            FailureCode::OutcomeUnknown,
-            "A call with this key is on record and its outcome is not; it is not run again.",
-            "Find out what the state is before doing anything again.",
-        );
-        return call.finish_failed(&unknown).await;
+    refused
+}
+
+/// What was found out about an outcome that was unknown, as an outcome.
+fn found_out(action: &str, settled: &Settled) -> Conclusion {
+    let what = settled.note.as_deref().unwrap_or(settled.finding.as_str());
+    let by = match settled.by.as_str() {
+        "person" => "a person found out",
+        _ => "it was found out",
+    };
+    let (status, code, message) = match settled.finding {
+        Finding::Written | Finding::Done => (
+            "ok",
+            None,
+            format!("The outcome was unknown at first; {by} later that it happened: {what}."),
+        ),
+        Finding::NotWritten | Finding::NotDone => (
+            "error",
+            Some("CONNECTION_LOST"),
+            format!("It did not happen, as {by} later: {what}. Make it as a new call."),
+        ),
+        Finding::Changed | Finding::StillRunning | Finding::Gone => (
+            "unknown",
+            Some("OUTCOME_UNKNOWN"),
+            format!("The outcome of action {action} is unknown; {by} later: {what}."),
+        ),
+    };
+    Conclusion {
+        status: status.to_owned(),
+        code: code.map(str::to_owned),
+        message: Some(message),
+        sha256: settled.sha256.clone(),
+        ..Conclusion::default()
+    }
+}
+
+async fn replay(call: &Arc<Call>, journal: &Journal, state: KeyState) -> Envelope {
+    if !is_same(call, &state) {
+        let refused = reused(call, journal, &state).await;
+        return call.finish_failed(&refused).await;
+    }
+    let outcome = match state.stage {
+        KeyStage::Settled(outcome) => outcome,
+        KeyStage::Found(settled) => found_out(&state.action, &settled),
+        KeyStage::Open | KeyStage::Attempted | KeyStage::NotAttempted | KeyStage::Unknown => {
+            return call.finish_failed(&unknown(&state.action)).await;
+        }
     };
     let ok = outcome.status == "ok" || outcome.status == "partial_failure";
     Envelope {
@@ -68,7 +180,7 @@ async fn replay(call: &Arc<Call>, state: KeyState, outcome: Option<Conclusion>) 
         server: call
             .arguments()
             .get("server")
-            .and_then(serde_json::Value::as_str)
+            .and_then(Value::as_str)
             .map(str::to_owned),
         code: outcome.code,
         message: Some(outcome.message.unwrap_or_else(|| {
@@ -76,9 +188,7 @@ async fn replay(call: &Arc<Call>, state: KeyState, outcome: Option<Conclusion>) 
                 .to_owned()
         })),
         next: None,
-        data: outcome
-            .sha256
-            .map(|sha256| serde_json::json!({ "sha256": sha256 })),
+        data: outcome.sha256.map(|sha256| json!({ "sha256": sha256 })),
         replayed: true,
         execution: Execution {
             attempted: state.operation.is_some(),
@@ -89,12 +199,14 @@ async fn replay(call: &Arc<Call>, state: KeyState, outcome: Option<Conclusion>) 
             stdout_truncated: None,
             stderr_truncated: None,
             duration_ms: outcome.duration_ms,
+            left_running: Vec::new(),
         },
         audit: Audit {
             log_written: true,
             snapshot_status: SnapshotStatus::NotApplicable,
             seq: Some(state.seq),
             action: Some(state.action),
+            settled: Vec::new(),
         },
     }
 }

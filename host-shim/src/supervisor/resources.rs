@@ -25,9 +25,6 @@ use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
 use crate::ssh::{Auth, Patience, Pool, PoolConfig, Target};
 
-/// Largest file whose content before a change is kept, in bytes.
-pub(super) const SNAPSHOT_MAX: u64 = 32 * 1024 * 1024;
-
 /// Why a resource could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ResourcesError {
@@ -228,17 +225,26 @@ impl Resources {
             .snapshots
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(snapshots) = slot.as_ref() {
+        // One that was moved away, because it was damaged, is not gone on with.
+        if let Some(snapshots) = slot.as_ref().filter(|snapshots| snapshots.is_current()) {
             return Ok(snapshots.clone());
         }
         let sealer: Arc<dyn Sealer> = Arc::new(KeySealer {
             unlocked: Arc::clone(&self.unlocked),
             paths: self.paths.clone(),
         });
-        let snapshots =
-            Snapshots::open_with(&self.paths.snapshots_dir(), Some(sealer), SNAPSHOT_MAX)?;
+        let snapshots = Snapshots::open(&self.paths.snapshots_dir(), Some(sealer))?;
         *slot = Some(snapshots.clone());
         Ok(snapshots)
+    }
+
+    /// Whether the snapshot store was used and it is time to pack it.
+    pub fn is_packing_due(&self) -> bool {
+        self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(Snapshots::is_packing_due)
     }
 
     /// Uses a key the caller holds already.

@@ -9,184 +9,25 @@
 use std::sync::Arc;
 
 use super::action::{Action, Ending};
+use super::as_root;
 use super::call::Call;
-use super::digest::sha256;
+use super::change::{After, Proposal, WritePlan};
 use super::envelope::SnapshotStatus;
 use super::failure::failure;
-use super::keep::{Keeper, file_state, keep_after};
-use super::permit::{Permit, Plan, path_operation};
-use super::resources::SNAPSHOT_MAX;
-use crate::approvals::{Change, Matter, describe_change, escape_line};
+use super::keep::{Keeper, blocking, file_state, keep_after};
+use super::permit::{Permit, Plan, accounts, path_operation};
+use super::place::{check_base, check_size, present, resolve};
+use super::replace::{replace, unchanged, written};
+use crate::approvals::{Matter, escape_line};
 use crate::engine::contract::{
-    Base, Decision, Failure, FailureCode, Request, Verdict, WriteSpec, Written,
+    Decision, Failure, FailureCode, Request, Verdict, WriteSpec, Written,
 };
 use crate::fault::{self, Point};
 use crate::journal::{self, Durability, Leftover};
-use crate::ssh::{self, Attrs, Connection, Drift, Expect, Sftp, SftpError, SshError, WriteKind};
+use crate::ssh::{self, Connection, WriteKind};
 
 /// Mode of a new file when none was asked for.
 const NEW_FILE_MODE: u32 = 0o644;
-
-/// A file as it is on the server.
-#[derive(Debug, Clone)]
-pub(super) struct Present {
-    pub(super) content: Vec<u8>,
-    pub(super) attrs: Attrs,
-}
-
-/// A change that was compared with what is there.
-pub(super) struct WritePlan {
-    /// Where it goes, with every symbolic link followed.
-    pub(super) path: String,
-    /// What is there now.
-    pub(super) before: Option<Present>,
-    /// What it becomes; none removes the file.
-    pub(super) after: Option<After>,
-    /// For the person, and for the result.
-    pub(super) change: Change,
-    /// Whether the policy calls the content secret.
-    pub(super) secret: bool,
-    /// How it will be written, as the person was told.
-    pub(super) kind: WriteKind,
-    /// What a file that replaces the other is called until it is complete.
-    pub(super) temporary: String,
-    pub(super) before_sha256: Option<String>,
-    pub(super) after_sha256: Option<String>,
-}
-
-/// The content and mode a file gets.
-#[derive(Debug, Clone)]
-pub(super) struct After {
-    pub(super) content: Vec<u8>,
-    pub(super) mode: u32,
-    /// Owner and group to give it; none keeps those of the file before.
-    pub(super) ids: Option<(u32, u32)>,
-}
-
-impl WritePlan {
-    fn new(
-        name: &str,
-        path: String,
-        before: Option<Present>,
-        after: Option<After>,
-        secret: bool,
-    ) -> Self {
-        let change = describe_change(
-            name,
-            before
-                .as_ref()
-                .map(|present| (present.content.as_slice(), present.attrs.mode)),
-            after
-                .as_ref()
-                .map(|after| (after.content.as_slice(), after.mode)),
-        );
-        Self {
-            before_sha256: before.as_ref().map(|present| sha256(&present.content)),
-            after_sha256: after.as_ref().map(|after| sha256(&after.content)),
-            path,
-            before,
-            after,
-            change,
-            secret,
-            kind: WriteKind::Atomic,
-            temporary: String::new(),
-        }
-    }
-
-    /// Owner and group the file shall have.
-    fn ids(&self) -> Option<(u32, u32)> {
-        self.after.as_ref()?.ids.or_else(|| {
-            self.before
-                .as_ref()
-                .map(|present| (present.attrs.uid, present.attrs.gid))
-        })
-    }
-
-    /// Whether the file is already as it should become.
-    fn is_unchanged(&self) -> bool {
-        match (&self.before, &self.after) {
-            (Some(before), Some(after)) => {
-                self.before_sha256 == self.after_sha256
-                    && before.attrs.mode == after.mode
-                    && after
-                        .ids
-                        .is_none_or(|ids| ids == (before.attrs.uid, before.attrs.gid))
-            }
-            (None, None) => true,
-            _ => false,
-        }
-    }
-}
-
-/// Resolves the name a write goes to; the file itself may be missing, its
-/// directory may not.
-pub(super) async fn resolve(sftp: &Sftp, path: &str) -> Result<String, Failure> {
-    if sftp.lstat(path).await.is_ok() {
-        // A dangling link would be created at its target; OpenSSH resolves that.
-        return Ok(sftp.realpath(path).await?);
-    }
-    let trimmed = path.trim_end_matches('/');
-    let (directory, name) = trimmed.rsplit_once('/').unwrap_or(("", trimmed));
-    if name.is_empty() || name == "." || name == ".." {
-        return Err(failure(
-            FailureCode::NotAFile,
-            format!("{path} does not name a file."),
-            "Give the path of a file.",
-        ));
-    }
-    let directory = if directory.is_empty() { "/" } else { directory };
-    match sftp.stat(directory).await {
-        Ok(attrs) if attrs.kind == ssh::FileKind::Directory => {}
-        Ok(_) => {
-            return Err(failure(
-                FailureCode::NotADirectory,
-                format!("{directory} is not a directory."),
-                "",
-            ));
-        }
-        Err(error) => {
-            return Err(match error {
-                SshError::Sftp(SftpError::NoSuchFile { .. }) => failure(
-                    FailureCode::FileNotFound,
-                    format!("The directory {directory} does not exist."),
-                    "Create it first with remote_exec.",
-                ),
-                other => other.into(),
-            });
-        }
-    }
-    let directory = sftp.realpath(directory).await?;
-    Ok(format!("{}/{name}", directory.trim_end_matches('/')))
-}
-
-/// Reads a file as it is; none when there is none.
-pub(super) async fn present(sftp: &Sftp, path: &str) -> Result<Option<Present>, Failure> {
-    let attrs = match sftp.stat(path).await {
-        Ok(attrs) => attrs,
-        Err(SshError::Sftp(SftpError::NoSuchFile { .. })) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    if attrs.kind != ssh::FileKind::File {
-        return Err(failure(
-            FailureCode::NotAFile,
-            format!("{path} is there and is not a regular file."),
-            "Only regular files are written.",
-        ));
-    }
-    if attrs.size > SNAPSHOT_MAX {
-        return Err(failure(
-            FailureCode::TooLarge,
-            format!(
-                "{path} has {} bytes; what is replaced must be kept, and that is done up to \
-                 {SNAPSHOT_MAX} bytes.",
-                attrs.size
-            ),
-            "Change it with a command through remote_exec; such a change cannot be undone here.",
-        ));
-    }
-    let (content, attrs) = sftp.read_whole(path, SNAPSHOT_MAX).await?;
-    Ok(Some(Present { content, attrs }))
-}
 
 impl Call {
     pub(super) async fn permit_write(
@@ -195,11 +36,26 @@ impl Call {
         spec: WriteSpec,
     ) -> Result<Permit, Failure> {
         let verdict = self.judge(action, Request::WritePath(spec.path.clone()), None, None)?;
+        let limit = self.rules()?.largest_file();
+        check_size("The new content has", spec.content.len() as u64, limit)?;
         self.require_asker(action, &verdict).await?;
+        if spec.sudo {
+            self.require_sudo(action)?;
+        }
         let connection = self.connection(action).await?;
-        let sftp = connection.sftp().await?;
-        let path = resolve(&sftp, &spec.path).await?;
-        let before = present(&sftp, &path).await?;
+        let (path, before) = if spec.sudo {
+            let (path, _) = as_root::look(&connection, &spec.path, limit).await?;
+            self.take_turn(action, &connection, &path).await?;
+            as_root::look(&connection, &spec.path, limit).await?
+        } else {
+            let sftp = connection.sftp().await?;
+            let path = resolve(&sftp, &spec.path).await?;
+            self.take_turn(action, &connection, &path).await?;
+            let before = present(&sftp, &path, limit).await?;
+            (path, before)
+        };
+        self.settle_before_writing(action, &connection, &path, before.as_ref())
+            .await?;
         check_base(&spec, before.as_ref())?;
         let mode = spec.mode.unwrap_or_else(|| {
             before
@@ -211,8 +67,15 @@ impl Call {
             mode,
             ids: None,
         };
-        self.permit_change(action, connection, &spec.path, path, before, Some(after))
-            .await
+        let proposal = Proposal {
+            requested: spec.path,
+            path,
+            before,
+            after: Some(after),
+            restores: None,
+            as_root: spec.sudo,
+        };
+        self.permit_change(action, connection, proposal).await
     }
 
     /// The rest of the way to a permit for any change of a file: verdict on the
@@ -221,35 +84,35 @@ impl Call {
         &self,
         action: &Action,
         connection: Arc<Connection>,
-        requested: &str,
-        path: String,
-        before: Option<Present>,
-        after: Option<After>,
+        proposal: Proposal,
     ) -> Result<Permit, Failure> {
-        let resolved = (path != requested).then_some(path.as_str());
-        let verdict = self.judge(
-            action,
-            Request::WritePath(requested.to_owned()),
-            None,
-            resolved,
-        )?;
-        let secret = self
-            .judge(
-                action,
-                Request::ReadPath(requested.to_owned()),
-                None,
-                resolved,
-            )?
-            .decision
-            != Decision::AutoAllow;
-        let name = format!("{}:{}", action.server(), escape_line(&path));
-        let mut plan = WritePlan::new(&name, path, before, after, secret);
+        let (requested, path) = (proposal.requested.as_str(), proposal.path.as_str());
+        let resolved = (path != requested).then_some(path);
+        let write = Request::WritePath(requested.to_owned());
+        let mut verdict = self.judge(action, write, None, resolved)?;
+        let read = Request::ReadPath(requested.to_owned());
+        let mut secret = self.judge(action, read, None, resolved)?.decision != Decision::AutoAllow;
+        if proposal.as_root {
+            verdict = self.as_root(action, verdict, "changes a file")?;
+            secret |= as_root::is_hidden(proposal.before.as_ref());
+        }
+        let name = format!("{}:{}", action.server(), escape_line(path));
+        let mut plan = WritePlan::new(&name, proposal, secret);
+        if !plan.as_root && plan.after.as_ref().is_some_and(|after| after.ids.is_some()) {
+            plan.settle_owner(&connection.account().await?);
+        }
+        let owner = plan.after.as_ref().and_then(|after| after.ids);
+        let owner = owner.map(|(uid, gid)| format!("{uid}:{gid}"));
         let mut operation = path_operation("write", &plan.path);
+        operation.run_as = accounts(&verdict);
         operation.base_sha256.clone_from(&plan.before_sha256);
         operation.new_sha256.clone_from(&plan.after_sha256);
+        operation.mode = plan.after.as_ref().map(|after| after.mode);
+        operation.host_key = Some(connection.host_key().fingerprint());
         operation.digest = self
             .digester("write", action, &connection)
             .text("path", &plan.path)
+            .optional("as", operation.run_as.as_deref())
             .optional("base", plan.before_sha256.as_deref())
             .optional("new", plan.after_sha256.as_deref())
             .number(
@@ -258,13 +121,14 @@ impl Call {
                     .as_ref()
                     .map_or(u64::MAX, |after| u64::from(after.mode)),
             )
+            .optional("owner", owner.as_deref())
             .finish();
-        if plan.is_unchanged() {
+        if plan.is_unchanged() && !plan.as_root {
             // Nothing would be sent, so there is nothing to agree to.
             let plan = Plan::Write(Box::new(plan));
             return Ok(Permit::new(action, connection, plan, &verdict, operation));
         }
-        if plan.after.is_some() {
+        if plan.after.is_some() && !plan.as_root {
             let account = connection.account().await?;
             let sftp = connection.sftp().await?;
             (plan.kind, _) = sftp.write_plan_kind(&plan.path, &account).await?;
@@ -306,12 +170,16 @@ impl Call {
     fn keeper(&self, action: &Action, plan: &WritePlan) -> Result<Keeper, Failure> {
         Ok(Keeper {
             snapshots: self.resources().snapshots()?,
-            server: action.server().to_owned(),
+            server: action.record().history_name(),
             path: plan.path.clone(),
             tool: self.request().tool.clone(),
             action: action.id().to_owned(),
             session: self.request().session.clone(),
+            door: self.request().door,
+            approved: action.facts().approved,
             secret: plan.secret,
+            run_as: plan.as_root.then_some(as_root::ROOT),
+            restores: plan.restores.clone(),
         })
     }
 
@@ -345,13 +213,19 @@ impl Call {
         // As with commands: the task owns the change and its record.
         let owned = tokio::spawn(async move {
             let started = std::time::Instant::now();
-            let result = replace(&connection, &plan).await;
+            let result = if plan.as_root {
+                as_root::replace(&connection, &plan)
+                    .await
+                    .map_err(Into::into)
+            } else {
+                replace(&connection, &plan).await
+            };
             fault::reach(Point::EffectDone);
             let result = match result {
                 Ok(done) => Ok(done),
                 Err(broken) => {
                     if broken.left_behind {
-                        note_leftover(&action, &plan).await;
+                        note_leftover(&action, &plan, &connection).await;
                     }
                     Err(broken.failure)
                 }
@@ -390,83 +264,13 @@ impl Call {
     }
 }
 
-fn check_base(spec: &WriteSpec, before: Option<&Present>) -> Result<(), Failure> {
-    let conflict = |what: &str| {
-        Err(failure(
-            FailureCode::Conflict,
-            format!("{} {what}; nothing was written.", spec.path),
-            "Read the file again and decide anew.",
-        ))
-    };
-    match (&spec.base, before) {
-        (Base::Current, _) | (Base::Absent, None) => Ok(()),
-        (Base::Absent, Some(_)) => conflict("exists by now"),
-        (Base::Sha256(_), None) => conflict("is gone by now"),
-        (Base::Sha256(expected), Some(present)) if *expected == sha256(&present.content) => Ok(()),
-        (Base::Sha256(_), Some(_)) => conflict("has changed in the meantime"),
-    }
-}
-
-/// What the server did.
-struct Done {
-    atomic: bool,
-    drift: Option<Drift>,
-}
-
-impl Done {
-    fn note(&self) -> Option<String> {
-        let mut notes = Vec::new();
-        if !self.atomic {
-            notes.push("The file was rewritten in place, because it could not be replaced.");
-        }
-        match self.drift {
-            None => {}
-            Some(Drift::Overwritten(_)) => notes.push(
-                "Somebody else changed the file at the same moment; that change was overwritten \
-                 and is kept in the history.",
-            ),
-            Some(Drift::Replaced(_)) => notes.push(
-                "Somebody else changed the file right afterwards; it holds their content now.",
-            ),
-            Some(Drift::Unreadable(_)) => {
-                notes.push("The file could not be read back to check what it holds.");
-            }
-        }
-        (!notes.is_empty()).then(|| notes.join(" "))
-    }
-}
-
-/// Why a change did not come about.
-struct Broken {
-    failure: Failure,
-    /// Whether its temporary file may still be on the server.
-    left_behind: bool,
-}
-
-impl From<Failure> for Broken {
-    fn from(failure: Failure) -> Self {
-        Self {
-            failure,
-            left_behind: false,
-        }
-    }
-}
-
-impl From<SshError> for Broken {
-    fn from(error: SshError) -> Self {
-        Self {
-            left_behind: matches!(error, SshError::Sftp(SftpError::LeftBehind { .. })),
-            failure: error.into(),
-        }
-    }
-}
-
 /// Has the next use of the server look for the temporary file. Where that cannot
 /// be noted, the journal cannot be written either, and the call says so.
-async fn note_leftover(action: &Action, plan: &WritePlan) {
+async fn note_leftover(action: &Action, plan: &WritePlan, connection: &Connection) {
     let leftover = Leftover {
         action: action.id().to_owned(),
         server: action.server().to_owned(),
+        host_key: Some(connection.host_key().fingerprint()),
         path: plan.path.clone(),
         temporary: plan.temporary.clone(),
         since: jiff::Timestamp::now(),
@@ -474,103 +278,3 @@ async fn note_leftover(action: &Action, plan: &WritePlan) {
     let journal = action.journal().clone();
     let _ = blocking(move || journal.note_leftover(&leftover)).await;
 }
-
-async fn replace(connection: &Arc<Connection>, plan: &WritePlan) -> Result<Done, Broken> {
-    let sftp = connection.sftp().await?;
-    let Some(after) = &plan.after else {
-        remove(&sftp, plan).await?;
-        return Ok(Done {
-            atomic: true,
-            drift: None,
-        });
-    };
-    let outcome = sftp
-        .write_atomic(&ssh::WritePlan {
-            path: plan.path.clone(),
-            content: after.content.clone(),
-            mode: after.mode,
-            owner: plan.ids(),
-            expect: match &plan.before_sha256 {
-                Some(sha256) => Expect::Sha256(sha256.clone()),
-                None => Expect::Absent,
-            },
-            kind: plan.kind,
-            temporary: plan.temporary.clone(),
-        })
-        .await?;
-    Ok(Done {
-        atomic: outcome.atomic,
-        drift: outcome.drift,
-    })
-}
-
-/// Removes a file that is still what the person was shown.
-async fn remove(sftp: &Sftp, plan: &WritePlan) -> Result<(), Failure> {
-    let now = present(sftp, &plan.path).await?;
-    let now = now.as_ref().map(|present| sha256(&present.content));
-    if now != plan.before_sha256 {
-        return Err(failure(
-            FailureCode::Conflict,
-            format!(
-                "{} has changed in the meantime; it was not removed.",
-                plan.path
-            ),
-            "Look at the file and decide anew.",
-        ));
-    }
-    Ok(sftp.remove(&plan.path).await?)
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        failure(
-            FailureCode::Internal,
-            format!("A worker ended early: {error}."),
-            "",
-        )
-    })
-}
-
-fn unchanged(plan: &WritePlan) -> Written {
-    let mut result = written(
-        plan,
-        Done {
-            atomic: true,
-            drift: None,
-        },
-    );
-    result.note = Some("The file already is as asked; nothing was written.".to_owned());
-    result.unchanged = true;
-    result.diff = None;
-    result
-}
-
-fn written(plan: &WritePlan, done: Done) -> Written {
-    let (bytes, mode) = plan
-        .after
-        .as_ref()
-        .map_or((0, 0), |after| (after.content.len() as u64, after.mode));
-    Written {
-        resolved: plan.path.clone(),
-        created: plan.before.is_none(),
-        unchanged: false,
-        bytes,
-        mode,
-        atomic: done.atomic,
-        sha256: plan.after_sha256.clone().unwrap_or_default(),
-        previous_sha256: plan.before_sha256.clone(),
-        // A secret the person agreed to overwrite is still not the model's to read.
-        diff: plan
-            .change
-            .diff
-            .clone()
-            .filter(|diff| !plan.secret && diff.len() <= DIFF_FOR_MODEL),
-        note: done.note(),
-    }
-}
-
-/// Longest diff that is part of a result, in bytes.
-const DIFF_FOR_MODEL: usize = 16 * 1024;

@@ -8,7 +8,7 @@
 //! silence is not an answer here.
 
 import { confirmKey, remoteVerdict } from "./rules.js"
-import { fitsTitle, mayHoldMore, plainWording, subjectOf, wording } from "./question.js"
+import { fitsTitle, mayHoldMore, namesAccount, plainWording, subjectsOf, wording } from "./question.js"
 
 /** How long an event may lag behind the end of its request, in ms. */
 const EVENT_GRACE = 300
@@ -98,16 +98,13 @@ export class Asker {
     if (planning && question.kind !== "read") {
       return denied("plan mode", "This session is in plan mode, in which nothing on a server may be changed.")
     }
-    const verdict = remoteVerdict({
-      kind: question.kind,
-      subject: subjectOf(question),
-      agent: ctx.agent,
-      merged: this.#merged,
-      trusted: this.#trusted(),
-    })
+    const trusted = this.#trusted()
+    const said = subjectsOf(question).map((subject) => remoteVerdict({ kind: question.kind, subject, agent: ctx.agent, merged: this.#merged, trusted }))
+    // The first subject is the whole; the commands in it can only make it worse.
+    const verdict = said.find(({ decision }) => decision === "deny") ?? said[0]
     const rule = verdict.rule && JSON.stringify({ [verdict.rule.key]: { [verdict.rule.pattern]: verdict.decision } })
     if (verdict.decision === "deny") return denied(rule, `The permission rule ${rule} forbids this.`)
-    if (verdict.decision === "allow" && !mayHoldMore(question)) return { answer: "granted", by: "rule", rule }
+    if (verdict.decision === "allow" && !mayHoldMore(question) && namesAccount(question, verdict.rule.pattern)) return { answer: "granted", by: "rule", rule }
 
     const request = wording(question)
     if (request.permission !== "edit" && !fitsTitle(request.permission)) throw tooLong(question)

@@ -49,12 +49,37 @@ function wrappedRows(words) {
 
 /**
  * What the operation is called in rules and in the record, without any
- * escaping: `<server>: <command>`, `<server>:<path>` or `ssh://<server><path>`.
+ * escaping: `<server>: <command>`, `<server>:<path>` or `ssh://<server><path>`,
+ * with `<account>@` before the server of a file that is worked on as another account.
  */
 export function subjectOf(question) {
-  const { kind, server, rawCommand, command, path } = question
+  const { kind, server, rawCommand, command, path, as } = question
   if (kind === "exec") return `${server}: ${rawCommand ?? command}`
-  return kind === "read" ? `${server}:${path}` : `ssh://${server}${path}`
+  const place = as?.length ? `${as.join("+")}@${server}` : server
+  return kind === "read" ? `${place}:${path}` : `ssh://${place}${path}`
+}
+
+/**
+ * Whether a rule's pattern speaks of what runs as another account: it names
+ * sudo, or the account, before anything in it is left open.
+ */
+export function namesAccount({ kind, as }, pattern) {
+  if (!as?.length) return true
+  const fixed = pattern.replace(/^[^:]*: /, ": ").split(/[*?]/, 1)[0]
+  if (kind === "exec") return fixed.startsWith(": sudo ")
+  return pattern.replace(/^ssh:\/\//, "").startsWith(`${as.join("+")}@`)
+}
+
+/**
+ * Every subject a rule that forbids may speak of: the operation, and of a command
+ * line each of the commands in it.
+ */
+export function subjectsOf(question) {
+  return [...new Set([subjectOf(question), ...segmentPatterns(question)])]
+}
+
+function segmentPatterns({ kind, server, segments }) {
+  return kind === "exec" ? (segments ?? []).map((segment) => `${server}: ${segment}`) : []
 }
 
 /**
@@ -82,7 +107,7 @@ function editWording(question) {
     patterns: [visible(subjectOf(question))],
     always: [],
     metadata: {
-      filepath: visible(`${server}:${path}`) + notes(question),
+      filepath: visible(`${server}:${path}`) + notes(question) + visible(accountAndOrigin(question)),
       diff: created ? unappliable(diff) : diff,
       ...facts(question),
     },
@@ -105,23 +130,27 @@ export function titleOf(tool, { server, command, path }) {
 }
 
 function titleWording(question, details) {
-  const { kind, server, command, path } = question
+  const { kind, server, command, path, as } = question
   const head = kind === "exec" ? `remote_exec ${server}$ ${command}` : `remote_${kind} ${visible(`${server}:${path}`)}${notes(question)}`
   const permission = [head, circumstances(question), details].filter(Boolean).join("\n")
   const pattern = kind === "exec" ? `${server}: ${command}` : visible(subjectOf(question))
+  const segments = segmentPatterns(question)
   return {
     permission,
-    patterns: [pattern],
+    // One pattern for every command of a line, so that a rule about one of them counts.
+    patterns: segments.length > 1 ? segments : [pattern],
     // OpenCode remembers key and pattern as wildcards, in which these
     // characters would mean more than themselves.
-    always: kind !== "write" && !mayHoldMore(question) && !/[*?\\]/.test(permission + pattern) ? [pattern] : [],
+    always: kind !== "write" && !as?.length && !mayHoldMore(question) && !/[*?\\]/.test(permission + pattern) ? [pattern] : [],
     metadata: facts(question),
   }
 }
 
-function circumstances({ host, port, user, labels, cwd, shell, reason }) {
+function circumstances({ host, port, user, labels, cwd, shell, reason, as, scope }) {
   const address = port && port !== 22 ? `${host}:${port}` : host
   const where = [
+    as?.length && `AS ${as.join(", ")}`,
+    scope === "workspace" && "a server of this WORKSPACE",
     user && host ? `${user}@${address}` : address,
     cwd && `in ${cwd}`,
     shell && shell !== "none" && `by ${shell}`,
@@ -136,10 +165,16 @@ function notes({ what, summary, notAtomic }) {
   return said.length ? visible(` (${said.join("; ")})`) : ""
 }
 
+// For the diff view, which shows no circumstances.
+function accountAndOrigin({ as, scope }) {
+  const said = [as?.length && `AS ${as.join(", ")}`, scope === "workspace" && "a server of this WORKSPACE"].filter(Boolean)
+  return said.length ? ` (${said.join("; ")})` : ""
+}
+
 // OpenCode cannot list its pending questions once the metadata of one holds
 // an undefined, which is no JSON.
-function facts({ server, host, port, user, labels, scope, reason, rule, cwd, shell, timeoutMs, digest }) {
-  return JSON.parse(JSON.stringify({ openshell: { server, host, port, user, labels, scope, reason, rule, cwd, shell, timeoutMs, digest } }))
+function facts({ server, host, port, user, labels, scope, as, reason, rule, cwd, shell, timeoutMs, digest }) {
+  return JSON.parse(JSON.stringify({ openshell: { server, host, port, user, labels, scope, as, reason, rule, cwd, shell, timeoutMs, digest } }))
 }
 
 // An editor that speaks ACP applies an approved diff to the local file of

@@ -140,6 +140,14 @@ test("a person's rule answers for a simple command only", async () => {
   assert.ok(requests.length > 0)
 })
 
+test("a rule that forbids one command of a line forbids the line", async () => {
+  const rules = { permission: { remote_exec: { "a: rm *": "deny" } } }
+  const { answer, requests } = opencode(answered("once"), { merged: rules, trusted: [rules] })
+  const found = await answer({ ...EXEC, command: "ls && rm x", simple: false, segments: ["ls", "rm x"] })
+  assert.equal(found.answer, "denied")
+  assert.equal(requests.length, 0)
+})
+
 test("a person's rule answers for paths, in which nothing more can stand", async () => {
   const rules = { permission: { remote_read: { "a:/var/*": "allow" }, edit: { "ssh://a/srv/*": "allow" } } }
   const { answer, requests } = opencode(answered("reject"), { merged: rules, trusted: [rules] })
@@ -186,4 +194,13 @@ test("what does not fit a plain question is refused, not cut", async () => {
   const { answer, requests } = opencode(async () => {})
   await assert.rejects(answer({ ...WRITE, diff }), /too long/)
   assert.equal(requests.length, 1)
+})
+
+test("only a rule that names sudo spares the question about what runs as root", async () => {
+  const exec = { ...EXEC, command: "sudo -n id", rawCommand: "sudo -n id", as: ["root"] }
+  for (const [pattern, by] of [["a: *", "person"], ["a: sudo -n id", "rule"]]) {
+    const config = { permission: { remote_exec: { [pattern]: "allow" } } }
+    const { answer } = opencode(answered("once"), { merged: config, trusted: [config] })
+    assert.equal((await answer(exec)).by, by, pattern)
+  }
 })

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { fitsTitle, plainWording, subjectOf, titleOf, visible, wording } from "../lib/question.js"
+import { fitsTitle, namesAccount, plainWording, subjectOf, titleOf, visible, wording } from "../lib/question.js"
 
 const EXEC = { kind: "exec", server: "prod-a", host: "192.0.2.7", user: "deploy", labels: ["production"], command: "touch /tmp/x", rawCommand: "touch /tmp/x", simple: true, cwd: "/srv", shell: "/bin/sh", port: 2200, reason: "it can change the server" }
 const WRITE = { kind: "write", server: "prod-a", path: "/etc/motd", simple: false, diff: "--- a\n+++ b\n@@ -1 +1 @@\n-one\n+two\n" }
@@ -19,6 +19,12 @@ test("always is offered only for simple text without wildcards", () => {
     assert.deepEqual(wording({ ...EXEC, ...change }).always, [], JSON.stringify(change))
   }
   assert.deepEqual(wording(WRITE).always, [])
+})
+
+test("a line of several commands has a pattern for each, and no always", () => {
+  const { patterns, always } = wording({ ...EXEC, command: "ls && rm x", simple: false, segments: ["ls", "rm x"] })
+  assert.deepEqual(patterns, [`${EXEC.server}: ls`, `${EXEC.server}: rm x`])
+  assert.deepEqual(always, [])
 })
 
 test("what nobody could see is made visible", () => {
@@ -97,4 +103,30 @@ test("what a terminal would clip does not fit", () => {
 
 test("rules see the command as it is, not as it is shown", () => {
   assert.equal(subjectOf({ ...EXEC, command: "a\\u{a}b", rawCommand: "a\nb" }), "prod-a: a\nb")
+})
+
+test("what runs as another account says so, is never remembered, and has rules of its own", () => {
+  const exec = { ...EXEC, command: "sudo -n id", rawCommand: "sudo -n id", as: ["root"] }
+  assert.match(wording(exec).permission, /\nAS root, deploy@192/)
+  assert.deepEqual(wording(exec).always, [])
+  const write = { ...WRITE, as: ["root"], scope: "workspace" }
+  assert.deepEqual(wording(write).patterns, ["ssh://root@prod-a/etc/motd"])
+  assert.equal(wording(write).metadata.filepath, "prod-a:/etc/motd (AS root; a server of this WORKSPACE)")
+  assert.equal(subjectOf({ kind: "read", server: "a", path: "/x", as: ["root"] }), "root@a:/x")
+  const table = [
+    [exec, "prod-a: sudo -n id", true],
+    [exec, "*: sudo -n *", true],
+    [exec, "prod-a: *", false],
+    [exec, "*", false],
+    [exec, "prod-a: s*", false],
+    [write, "ssh://root@prod-a/etc/*", true],
+    [write, "ssh://*", false],
+    [WRITE, "ssh://*", true],
+  ]
+  for (const [question, pattern, expected] of table) assert.equal(namesAccount(question, pattern), expected, pattern)
+})
+
+test("a server of the workspace is named as one", () => {
+  assert.match(wording({ ...EXEC, scope: "workspace" }).permission, /\na server of this WORKSPACE, deploy@/)
+  assert.doesNotMatch(wording({ ...EXEC, scope: "global" }).permission, /WORKSPACE/)
 })

@@ -11,6 +11,7 @@ mod grammar;
 mod lex;
 mod paths;
 mod preflight;
+mod privilege;
 mod rules;
 mod scan;
 #[cfg(any(test, feature = "tables"))]
@@ -24,5 +25,7 @@ mod tests;
 
 #[cfg(any(test, feature = "tables"))]
 pub use self::tables::{Entry, Operands, Refused, Secret, Tables, Value, tables};
-pub use self::types::{Decision, Request, Rule, RuleOrigin, Rulebook, Step, Subject, Verdict};
+pub use self::types::{
+    Decision, Request, Rule, RuleOrigin, Rulebook, Step, Subject, Sudo, Verdict,
+};
 pub use self::verdict::{classify, explain, rule_matches};

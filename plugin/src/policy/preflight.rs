@@ -2,8 +2,9 @@
 //!
 //! Invariant: what passes can be shown to a person as it is: no control, no
 //! character that reorders or hides text, and no more than the length cap. A
-//! space that only looks like one is not refused but asked about, because the
-//! question shows it escaped and such characters occur in honest file names.
+//! space that only looks like one, and a letter or sign that is easily taken for one
+//! of ASCII, is not refused but asked about, because the question shows it escaped
+//! or by its number and such characters occur in honest file names.
 //! Tab and newline are shell syntax and left to the scanner.
 
 use super::types::Finding;
@@ -65,15 +66,75 @@ pub(super) fn check(what: &str, text: &str) -> Option<Finding> {
             }
         }
     }
-    lookalike.map(|(at, c)| {
-        Finding::ask(
-            "preflight.space",
-            format!(
-                "U+{:04X} at byte {at} of the {what} looks like a space and is none",
-                c as u32
-            ),
-        )
-    })
+    if let Some((at, c)) = lookalike {
+        let reason = format!(
+            "U+{:04X} at byte {at} of the {what} looks like a space and is none",
+            c as u32
+        );
+        return Some(Finding::ask("preflight.space", reason));
+    }
+    // Only a command is put before a person as a question about its signs.
+    if what != "command" {
+        return None;
+    }
+    let (at, c) = lookalike_of_ascii(text)?;
+    let reason = format!(
+        "U+{:04X} at byte {at} of the {what} is easily taken for a character of ASCII",
+        c as u32
+    );
+    Some(Finding::ask("preflight.lookalike", reason))
+}
+
+/// The first sign that looks like one with a meaning in commands, or the first letter
+/// of another alphabet in the midst of Latin ones. A word that is wholly in another
+/// alphabet is a word of another language.
+fn lookalike_of_ascii(text: &str) -> Option<(usize, char)> {
+    let mut latin = false;
+    let mut foreign = None;
+    for (at, c) in text.char_indices() {
+        if is_sign_like_ascii(c) {
+            return Some((at, c));
+        }
+        if c.is_ascii_alphabetic() {
+            latin = true;
+        } else if is_letter_like_ascii(c) {
+            foreign.get_or_insert((at, c));
+        } else if !c.is_alphanumeric() {
+            (latin, foreign) = (false, None);
+        }
+        if latin && foreign.is_some() {
+            return foreign;
+        }
+    }
+    None
+}
+
+/// Dashes, slashes, quotes, separators and whole alphabets whose shapes are those of
+/// ASCII (Unicode TR 39, confusables).
+fn is_sign_like_ascii(c: char) -> bool {
+    matches!(c,
+        '\u{b4}' | '\u{2b9}'..='\u{2bc}' | '\u{2c8}' | '\u{2d0}' | '\u{37e}' | '\u{387}'
+        | '\u{55d}' | '\u{589}' | '\u{5be}' | '\u{5c0}' | '\u{5c3}' | '\u{5f3}' | '\u{5f4}'
+        | '\u{1c0}' | '\u{1c3}' | '\u{2010}'..='\u{2015}' | '\u{2018}'..='\u{201f}'
+        | '\u{2024}'..='\u{2026}' | '\u{2032}'..='\u{2037}' | '\u{2039}' | '\u{203a}'
+        | '\u{2041}' | '\u{2043}' | '\u{2044}' | '\u{2052}' | '\u{205a}'
+        | '\u{2212}' | '\u{2215}'..='\u{2217}' | '\u{2223}' | '\u{2236}' | '\u{223c}'
+        | '\u{2571}'..='\u{2573}' | '\u{27cb}' | '\u{27cd}' | '\u{2758}' | '\u{29f5}'
+        | '\u{29f8}' | '\u{29f9}' | '\u{a789}' | '\u{fe10}'..='\u{fe19}'
+        | '\u{fe30}'..='\u{fe6f}' | '\u{ff01}'..='\u{ff5e}' | '\u{ffe8}'
+        | '\u{1d400}'..='\u{1d7ff}'
+    )
+}
+
+/// Letters of Greek, Coptic, Cyrillic, Armenian, Cherokee, Lisu and phonetic writing,
+/// many of which have the shape of a Latin one.
+fn is_letter_like_ascii(c: char) -> bool {
+    matches!(c,
+        '\u{250}'..='\u{2af}' | '\u{370}'..='\u{52f}' | '\u{531}'..='\u{58f}'
+        | '\u{13a0}'..='\u{13ff}' | '\u{1c80}'..='\u{1c8f}' | '\u{1d00}'..='\u{1d7f}'
+        | '\u{1f00}'..='\u{1fff}' | '\u{2c80}'..='\u{2cff}' | '\u{2de0}'..='\u{2dff}'
+        | '\u{a4d0}'..='\u{a4ff}' | '\u{a640}'..='\u{a69f}' | '\u{ab70}'..='\u{abbf}'
+    )
 }
 
 fn refusal(rule: &str, finding: &str, what: &str, at: usize, c: char) -> Finding {
@@ -154,11 +215,26 @@ mod tests {
             ("ls\u{e0041}", "preflight.invisible", "U+E0041 at byte 2"),
             ("uptime\u{a0}-p", "preflight.space", "U+00A0 at byte 6"),
             ("a\u{3000}\u{202e}", "preflight.bidi", "U+202E at byte 4"),
+            (
+                "cat /etc/sh\u{430}dow",
+                "preflight.lookalike",
+                "U+0430 at byte 11",
+            ),
+            ("\u{441}at x", "preflight.lookalike", "U+0441 at byte 0"),
+            ("cat \u{2215}etc", "preflight.lookalike", "U+2215 at byte 4"),
+            ("ls \u{2013}la", "preflight.lookalike", "U+2013 at byte 3"),
+            (
+                "echo \u{201c}x\u{201d}",
+                "preflight.lookalike",
+                "U+201C at byte 5",
+            ),
+            ("ls\u{37e} rm x", "preflight.lookalike", "U+037E at byte 2"),
+            ("l\u{455} x", "preflight.lookalike", "U+0455 at byte 1"),
         ];
         for (text, rule, words) in cases {
             let found = check("command", text).expect("every case has something to find");
             let decision = match *rule {
-                "preflight.space" => Decision::ApprovalRequired,
+                "preflight.space" | "preflight.lookalike" => Decision::ApprovalRequired,
                 _ => Decision::Reject,
             };
             assert_eq!(
@@ -168,7 +244,14 @@ mod tests {
             );
             assert!(found.reason.contains(words), "{text:?}: {}", found.reason);
         }
-        for text in ["ls -la", "grep 'größe' x\n\ty", "ls 文件"] {
+        for text in [
+            "ls -la",
+            "grep 'größe' x\n\ty",
+            "ls 文件",
+            "grep ошибка журнал.log",
+            "cat αρχείο-1.txt",
+            "ls naïve café",
+        ] {
             assert!(check("command", text).is_none(), "{text:?}");
         }
     }

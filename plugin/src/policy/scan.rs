@@ -177,6 +177,12 @@ fn shape(lexed: Lexed, tokens: &mut Vec<Token>) -> Shape {
             format!("the command has more than {WORD_CAP} words"),
         ));
     }
+    if let Some(operator) = stray_operator(within) {
+        return Shape::Malformed(Finding::reject(
+            "scan.malformed",
+            format!("`{operator}` stands where no shell accepts it"),
+        ));
+    }
     let mut empty = true;
     for token in within {
         match token {
@@ -187,13 +193,9 @@ fn shape(lexed: Lexed, tokens: &mut Vec<Token>) -> Shape {
                 empty = false;
             }
             Token::Word(_) => {}
-            Token::Operator("|") if !empty => empty = true,
-            Token::Operator("|") => return dangling(),
+            Token::Operator("|") => empty = true,
             Token::Operator(operator) => return Shape::Opaque(operator_finding(operator)),
         }
-    }
-    if empty {
-        return dangling();
     }
     let mut stages = vec![Vec::new()];
     for token in tokens.drain(..).skip(start) {
@@ -211,11 +213,56 @@ fn shape(lexed: Lexed, tokens: &mut Vec<Token>) -> Shape {
     }
 }
 
-fn dangling() -> Shape {
-    Shape::Malformed(Finding::reject(
-        "scan.malformed",
-        "a `|` has no command on one side",
-    ))
+/// The first operator that has nothing to join or to redirect to, or a parenthesis
+/// without the other one.
+///
+/// Follows the grammar of POSIX.1-2024, XCU section 2.10, as far as operators alone
+/// tell; what belongs to a `case` is left alone.
+fn stray_operator(tokens: &[Token]) -> Option<&'static str> {
+    let is_case = |token: &Token| matches!(token, Token::Word(word) if word.text == "case");
+    let in_case = tokens.iter().any(is_case);
+    // Whether a command could end here; after a redirection it could not.
+    let mut complete = false;
+    let mut redirects = None;
+    let mut joins = None;
+    let mut open = 0_u32;
+    for token in tokens {
+        let operator = match token {
+            Token::Word(_) => {
+                (complete, redirects, joins) = (true, None, None);
+                continue;
+            }
+            Token::Operator(operator) => *operator,
+        };
+        // `<(` and `>(` are the process substitutions of some shells.
+        if redirects.take().is_some() && operator != "(" {
+            return Some(operator);
+        }
+        match operator {
+            "\n" => complete = false,
+            "(" => {
+                open += 1;
+                (complete, joins) = (false, None);
+            }
+            ")" if open == 0 && !in_case => return Some(operator),
+            ")" => {
+                open = open.saturating_sub(1);
+                complete = true;
+            }
+            ";;" | ";&" | ";;&" if in_case => complete = false,
+            ";;" | ";&" | ";;&" => return Some(operator),
+            ";" | "&" | "&&" | "||" | "|" | "|&" => {
+                if !complete && !in_case {
+                    return Some(operator);
+                }
+                complete = false;
+                joins = Some(operator).filter(|operator| operator.len() == 2 || *operator == "|");
+            }
+            _ => redirects = Some(operator),
+        }
+    }
+    let unclosed = (open > 0 && !in_case).then_some("(");
+    redirects.or(joins).or(unclosed)
 }
 
 fn operator_finding(operator: &str) -> Finding {
@@ -299,6 +346,24 @@ mod tests {
             ("f() (ls)", "scan.group"),
             ("ls > x", "scan.redirection"),
             ("ls 2>/dev/null", "scan.redirection"),
+            ("ls &&", "scan.malformed"),
+            ("&& ls", "scan.malformed"),
+            ("ls || ; ls", "scan.malformed"),
+            ("; ls", "scan.malformed"),
+            ("ls;;", "scan.malformed"),
+            ("ls & & ls", "scan.malformed"),
+            ("ls >", "scan.malformed"),
+            ("ls > > x", "scan.malformed"),
+            ("(ls", "scan.malformed"),
+            ("ls )", "scan.malformed"),
+            ("&", "scan.malformed"),
+            ("ls &&\nls", "scan.sequence"),
+            ("ls;\nls", "scan.sequence"),
+            ("(ls) > x", "scan.group"),
+            ("(ls); ls &", "scan.group"),
+            ("> x", "scan.redirection"),
+            ("diff <(a) <(b)", "scan.redirection"),
+            ("case x in a) ls;; esac", "scan.reserved"),
             ("cat < x", "scan.redirection"),
             ("A=b ls", "scan.assignment"),
             ("A+=b ls", "scan.assignment"),

@@ -32,6 +32,15 @@ pub enum Request {
     WritePath(String),
 }
 
+/// Whether commands may run as another account on a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sudo {
+    /// They may not.
+    Never,
+    /// By `sudo -n`, and a person is asked each time.
+    Ask,
+}
+
 /// A request in the circumstances that can change its verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -50,6 +59,9 @@ pub struct Subject {
     /// For paths: the name after every symbolic link was followed, where it
     /// differs from the requested one. Both names are judged.
     pub resolved: Option<String>,
+    /// What the server's registration says about sudo; none where the request is
+    /// judged for no server.
+    pub sudo: Option<Sudo>,
 }
 
 /// Where a rule was written. A workspace can only tighten.
@@ -113,6 +125,13 @@ pub struct Verdict {
     /// it matches none, the word stands as it is) and judges the result again as
     /// [`Request::Argv`]. Empty means that the words are final.
     pub globs: Vec<(u32, u32)>,
+    /// Accounts other than the login's that parts of a command would run as, as
+    /// far as the text shows.
+    pub run_as: Vec<String>,
+    /// The simple commands in a command line, as far as they can be made out, each as
+    /// its words with a blank between them: for showing, and for rules that forbid.
+    /// Nothing is allowed on the strength of it. At most 64.
+    pub segments: Vec<String>,
 }
 
 /// One line of a derivation, for `openshell policy explain`.

@@ -153,6 +153,7 @@ fn may_be_secret(path: &str) -> bool {
         cwd: None,
         home: None,
         resolved: None,
+        sudo: None,
     };
     let verdict = policy::classify(&subject, &policy::Rulebook::default());
     verdict.decision != policy::Decision::AutoAllow

@@ -6,6 +6,7 @@ use super::arguments::Arguments;
 use super::report::Report;
 use super::{Definition, schema};
 use crate::bindings::openshell::host::servers::{self, AuthKind, Scope};
+use crate::bindings::openshell::host::types::Sudo;
 
 pub(super) fn definition() -> Definition {
     Definition {
@@ -21,7 +22,7 @@ pub(super) fn call(_arguments: Arguments) -> Result<Report, Report> {
     let servers: Vec<_> = servers::list_servers()?
         .into_iter()
         .map(|server| {
-            json!({
+            let mut shown = json!({
                 "id": server.id,
                 "host": server.host,
                 "port": server.port,
@@ -36,7 +37,11 @@ pub(super) fn call(_arguments: Arguments) -> Result<Report, Report> {
                     AuthKind::IdentityFile => "identity-file",
                     AuthKind::Agent => "agent",
                 },
-            })
+            });
+            if server.sudo == Sudo::Ask {
+                shown["sudo"] = json!("ask");
+            }
+            shown
         })
         .collect();
     let message = servers.is_empty().then(|| {

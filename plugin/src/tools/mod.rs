@@ -117,6 +117,11 @@ fn path_property() -> Value {
     json!({"type": "string", "description": "Absolute path"})
 }
 
+/// The `sudo` property of the tools that write; the name says what it does.
+fn sudo_property() -> Value {
+    json!({"type": "boolean"})
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use super::arguments::Arguments;
 use super::patch::{self, Patched};
 use super::report::Report;
 use super::write_file::{CONTENT_MAX, describe};
-use super::{Definition, path_property, schema, server_property};
+use super::{Definition, path_property, schema, server_property, sudo_property};
 use crate::bindings::openshell::host::effects::{
     self, Action, Base, Operation, ReadSpec, WriteSpec,
 };
@@ -26,6 +26,7 @@ pub(super) fn definition() -> Definition {
                 "server": server_property(),
                 "path": path_property(),
                 "patch": {"type": "string", "description": "@@ -line,count +line,count @@ hunks with context lines"},
+                "sudo": sudo_property(),
             }),
             &["server", "path", "patch"],
         ),
@@ -37,6 +38,7 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
     let server = arguments.server()?;
     let path = arguments.path("path")?;
     let text = arguments.string("patch")?;
+    let sudo = arguments.flag("sudo")?;
     let parsed = patch::parse(&text)?;
 
     let action = Action::open(&server)?;
@@ -44,6 +46,7 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
         path: path.clone(),
         offset: 0,
         length: CONTENT_MAX as u32,
+        sudo,
     }))?;
     let (base, original) = match effects::read(permit) {
         Ok(content) => match content.sha256 {
@@ -70,6 +73,7 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
         content,
         mode: None,
         base,
+        sudo,
     }))?;
     let mut report = describe(&path, effects::write(permit)?);
     report.message = report.message.or(remark);

@@ -52,6 +52,7 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
         path: path.clone(),
         offset,
         length: length as u32,
+        sudo: false,
     }))?;
     let content = effects::read(permit)?;
     describe(&path, content, encoding)

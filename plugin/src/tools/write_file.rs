@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{Arguments, invalid};
 use super::report::Report;
-use super::{Definition, path_property, schema, server_property, text};
+use super::{Definition, path_property, schema, server_property, sudo_property, text};
 use crate::bindings::openshell::host::effects::{
     self, Action, Base, Operation, WriteSpec, Written,
 };
@@ -17,8 +17,8 @@ pub(super) const CONTENT_MAX: usize = 32 * 1024 * 1024;
 pub(super) fn definition() -> Definition {
     Definition {
         name: "remote_write_file",
-        description: "Create or replace a file; the person sees a diff and decides. An existing \
-                      file keeps mode and owner. For small changes prefer remote_patch_file.",
+        description: "Create or replace a file; the person sees a diff and decides. For \
+                      small changes prefer remote_patch_file.",
         parameters: schema(
             json!({
                 "server": server_property(),
@@ -26,6 +26,7 @@ pub(super) fn definition() -> Definition {
                 "content": {"type": "string"},
                 "mode": {"type": "string", "description": "Octal like \"0640\"; default: kept, 0644 if new"},
                 "encoding": {"enum": ["utf-8", "base64"], "description": "Of content"},
+                "sudo": sudo_property(),
             }),
             &["server", "path", "content"],
         ),
@@ -38,6 +39,7 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
     let path = arguments.path("path")?;
     let content = arguments.string("content")?;
     let mode = arguments.mode("mode")?;
+    let sudo = arguments.flag("sudo")?;
     let content = match arguments.choice("encoding", &["utf-8", "base64"])? {
         "base64" => STANDARD
             .decode(content.trim_ascii())
@@ -61,6 +63,7 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
         content,
         mode,
         base: Base::Current,
+        sudo,
     }))?;
     Ok(describe(&path, effects::write(permit)?))
 }

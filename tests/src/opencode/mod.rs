@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::model::ScriptedModel;
+use crate::secrets::{self, Run, Watch};
 
 use events::Events;
 pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir};
@@ -68,6 +69,7 @@ pub enum Reply {
 /// A running OpenCode. Dropping it ends it.
 #[derive(Debug)]
 pub struct OpenCode {
+    _watch: Option<Watch>,
     child: Child,
     port: u16,
     scratch: TempDir,
@@ -93,10 +95,7 @@ impl OpenCode {
     /// When OpenCode is not installed or does not start.
     #[must_use]
     pub fn start(options: &OpenCodeOptions, model: &ScriptedModel) -> Self {
-        let scratch = tempfile::Builder::new()
-            .prefix("openshell-opencode-")
-            .tempdir()
-            .expect("a temporary directory");
+        let scratch = secrets::directory("openshell-opencode-");
         let workspace = lay_out(scratch.path(), options, model);
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
@@ -111,6 +110,7 @@ impl OpenCode {
             .stderr(log);
         let child = command.spawn().expect("OpenCode can be run");
         let mut running = Self {
+            _watch: Run::current().map(|run| run.watch(child.id())),
             child,
             port,
             scratch,
@@ -129,10 +129,7 @@ impl OpenCode {
     /// When OpenCode is not installed or does not end.
     #[must_use]
     pub fn run(options: &OpenCodeOptions, model: &ScriptedModel, words: &[&str]) -> String {
-        let scratch = tempfile::Builder::new()
-            .prefix("openshell-opencode-")
-            .tempdir()
-            .expect("a temporary directory");
+        let scratch = secrets::directory("openshell-opencode-");
         let workspace = lay_out(scratch.path(), options, model);
         let path = scratch.path().join("opencode.log");
         let log = fs::File::create(&path).expect("a new file");
@@ -144,6 +141,7 @@ impl OpenCode {
             .stderr(log)
             .spawn()
             .expect("OpenCode can be run");
+        let _watch = Run::current().map(|run| run.watch(child.id()));
         let said = || fs::read_to_string(&path).unwrap_or_default();
         let deadline = Instant::now() + RUN_LIMIT;
         loop {

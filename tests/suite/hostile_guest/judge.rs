@@ -15,6 +15,7 @@ fn subject(tool: &str) -> Subject {
         cwd: None,
         home: None,
         resolved: None,
+        sudo: None,
     }
 }
 

@@ -141,28 +141,40 @@ fn secrets_of_the_corpus_are_found() {
             ));
         }
     }
+    println!(
+        "{count} lines with secrets: {} not as they should be",
+        faults.len()
+    );
+    assert!(count >= 150, "only {count} lines");
     if !faults.is_empty() {
         panic!("{} of {count} lines:\n{}", faults.len(), faults.join("\n"));
     }
 }
+
+/// Most harmless lines of a hundred that may lose something.
+const FALSE_REDACTIONS: usize = 0;
 
 #[test]
 fn harmless_lines_stay_as_they_are() {
     let redactor = redactor();
     let mut inventor = Inventor(2);
     let mut faults = Vec::new();
+    let mut count = 0;
     for line in PLAIN
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with("# "))
     {
         let text = inventor.fill(line);
         let redacted = redactor.text(&text);
+        count += 1;
         if redacted != text {
             faults.push(format!("CHANGED {text}\n     to {redacted}"));
         }
     }
-    if !faults.is_empty() {
-        panic!("{} lines:\n{}", faults.len(), faults.join("\n"));
+    println!("{count} harmless lines: {} redacted", faults.len());
+    assert!(count >= 150, "only {count} lines");
+    if faults.len() * 100 > FALSE_REDACTIONS * count {
+        panic!("{} of {count} lines:\n{}", faults.len(), faults.join("\n"));
     }
 }
 

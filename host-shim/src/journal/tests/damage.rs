@@ -154,6 +154,7 @@ async fn missing_segments_are_noticed() {
     let scratch = Scratch::new();
     let options = super::super::Options {
         segment_bytes: 1_500,
+        ..Default::default()
     };
     let journal = Journal::open_with(&scratch.dir(), scratch.redactor(), options).unwrap();
     for _ in 0..30 {

@@ -1,6 +1,6 @@
 //! Idempotency keys across stages, processes and segments.
 
-use super::super::{Durability, Journal, JournalError, KeyStage};
+use super::super::{Durability, Event, Journal, JournalError, KeyStage};
 use super::{Scratch, attempt, conclusion, intent, note, outcome};
 
 #[tokio::test]
@@ -73,24 +73,115 @@ async fn a_call_that_was_never_attempted_may_be_made_again() {
 }
 
 #[tokio::test]
-async fn keys_are_known_for_a_whole_segment() {
+async fn keys_are_known_however_long_ago_they_were_used() {
     let scratch = Scratch::new();
     let options = super::super::Options {
         segment_bytes: 4_000,
+        ..Default::default()
     };
-    let journal = Journal::open_with(&scratch.dir(), scratch.redactor(), options).unwrap();
-    journal
-        .append(intent("A", Some("k")), Durability::Synced)
-        .await
-        .unwrap();
+    let open = || Journal::open_with(&scratch.dir(), scratch.redactor(), options).unwrap();
+    let journal = open();
+    for event in [intent("A", Some("k")), attempt("A")] {
+        journal.append(event, Durability::Synced).await.unwrap();
+    }
     let mut segments = 1;
-    let mut known = 0;
-    while segments < 4 {
+    while segments < 5 {
         journal.append(note("x"), Durability::Synced).await.unwrap();
-        if journal.find_key("k").await.unwrap().is_some() {
-            known = segments;
-        }
         segments = Journal::verify(&scratch.dir()).unwrap().segments;
     }
-    assert_eq!(known, 2, "this segment and the next");
+    journal
+        .append(outcome("A"), Durability::Synced)
+        .await
+        .unwrap();
+    let tables = || -> Vec<std::path::PathBuf> {
+        std::fs::read_dir(scratch.dir())
+            .unwrap()
+            .map(|item| item.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|kind| kind == "index"))
+            .collect()
+    };
+    assert_eq!(tables().len(), 4, "one for each finished segment");
+    let is_known = async |journal: &Journal| {
+        let state = journal.find_key("k").await.unwrap().unwrap();
+        assert_eq!(state.action, "A");
+        assert_eq!(state.stage, KeyStage::Settled(conclusion()));
+        let again = journal
+            .append(intent("B", Some("k")), Durability::Synced)
+            .await;
+        assert!(
+            matches!(again, Err(JournalError::Duplicate(_))),
+            "{again:?}"
+        );
+        assert_eq!(journal.find_key("other").await.unwrap(), None);
+    };
+    is_known(&journal).await;
+    is_known(&open()).await;
+    // The tables are a convenience: without them, and with damaged ones, the
+    // record itself is read.
+    for (at, table) in tables().into_iter().enumerate() {
+        match at % 2 {
+            0 => std::fs::remove_file(table).unwrap(),
+            _ => std::fs::write(table, b"rubbish").unwrap(),
+        }
+    }
+    is_known(&open()).await;
+    assert_eq!(tables().len(), 4, "they were made again");
+}
+
+#[tokio::test]
+async fn a_key_is_claimed_once_within_one_write() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    // Handed over at once, so that they may well be written together.
+    let mut calls = Vec::new();
+    for at in 0..40 {
+        let journal = journal.clone();
+        let action = format!("A{at}");
+        calls.push(tokio::spawn(async move {
+            journal
+                .append(intent(&action, Some("k")), Durability::Synced)
+                .await
+                .is_ok()
+        }));
+    }
+    let mut granted = 0;
+    for call in calls {
+        granted += u32::from(call.await.unwrap());
+    }
+    assert_eq!(granted, 1);
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_person_leaves_its_key_free() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    let refused = |action: &str| {
+        let Event::Outcome(mut ended) = outcome(action) else {
+            unreachable!("an outcome is one");
+        };
+        ended.outcome.status = "error".to_owned();
+        ended.outcome.code = Some("APPROVAL_REQUIRED".to_owned());
+        Event::Outcome(ended)
+    };
+    for event in [
+        intent("A", Some("a")),
+        refused("A"),
+        intent("A2", Some("a")),
+    ] {
+        journal.append(event, Durability::Synced).await.unwrap();
+    }
+    // Something was begun: whatever the code says, it is not begun again.
+    for event in [intent("B", Some("b")), attempt("B"), refused("B")] {
+        journal.append(event, Durability::Synced).await.unwrap();
+    }
+    for journal in [&journal, &scratch.open()] {
+        let state = journal.find_key("a").await.unwrap().unwrap();
+        assert_eq!((state.action.as_str(), state.stage), ("A2", KeyStage::Open));
+        let state = journal.find_key("b").await.unwrap().unwrap();
+        assert!(matches!(state.stage, KeyStage::Settled(_)), "{state:?}");
+    }
+    let again = journal
+        .append(intent("B2", Some("b")), Durability::Synced)
+        .await;
+    assert!(matches!(again, Err(JournalError::Duplicate(_))));
 }

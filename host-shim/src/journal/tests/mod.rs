@@ -4,9 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 
 mod damage;
+mod exports;
 mod keys;
+mod leases;
 mod processes;
 mod recovery;
+mod unsettled;
 mod writing;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +17,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    Attempt, Conclusion, Context, Event, Intent, Journal, Note, Operation, Outcome, Redactor,
+    Attempt, Conclusion, Context, Decided, Event, Intent, Journal, Note, Operation, Outcome,
+    Redactor,
 };
 
 pub(super) struct Scratch {
@@ -63,6 +67,7 @@ pub(super) fn context(action: &str) -> Context {
         door: "cli".to_owned(),
         tool: "remote_exec".to_owned(),
         server: Some("prod-a".to_owned()),
+        scope: None,
     }
 }
 
@@ -78,12 +83,22 @@ pub(super) fn intent(action: &str, key: Option<&str>) -> Event {
 }
 
 pub(super) fn attempt(action: &str) -> Event {
+    attempt_of(action, false)
+}
+
+/// An attempt of a command that is known to change nothing, or not.
+pub(super) fn attempt_of(action: &str, read_only: bool) -> Event {
     Event::Attempt(Attempt {
         context: context(action),
-        verdict: None,
+        verdict: Some(Decided {
+            decision: "auto-allow".to_owned(),
+            rule: "r".to_owned(),
+            reason: "because".to_owned(),
+        }),
         operation: Operation {
             kind: "exec".to_owned(),
             digest: "d1".to_owned(),
+            read_only,
             ..Operation::default()
         },
     })
@@ -101,6 +116,18 @@ pub(super) fn outcome(action: &str) -> Event {
     Event::Outcome(Outcome {
         context: context(action),
         outcome: conclusion(),
+        operation: None,
+    })
+}
+
+pub(super) fn unknown_outcome(action: &str) -> Event {
+    Event::Outcome(Outcome {
+        context: context(action),
+        outcome: Conclusion {
+            status: "unknown".to_owned(),
+            group: Some(77),
+            ..Conclusion::default()
+        },
         operation: None,
     })
 }

@@ -23,6 +23,7 @@ async fn writer() {
     let root = Path::new(&root);
     let options = Options {
         segment_bytes: 60_000,
+        ..Default::default()
     };
     let redactor = Redactor::open(root).unwrap();
     let journal = Journal::open_with(&root.join("audit"), redactor, options).unwrap();
@@ -99,4 +100,96 @@ fn killed_writers_lose_nothing_they_were_told_is_durable() {
     );
     assert_eq!(unfinished, HashSet::new(), "actions nobody settled");
     assert!(journal.mark() > 180);
+}
+
+const TASKS: u64 = 4;
+const ROUNDS: u64 = 12;
+
+/// Several callers at once, for so many rounds, mixing what is durable at once
+/// with what is soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs as a child of the other test"]
+async fn busy_writer() {
+    let Some(root) = std::env::var_os(ROOT) else {
+        return;
+    };
+    let root = Path::new(&root);
+    let options = Options {
+        segment_bytes: 200_000,
+        ..Default::default()
+    };
+    let redactor = Redactor::open(root).unwrap();
+    let journal = Journal::open_with(&root.join("audit"), redactor, options).unwrap();
+    let mut tasks = Vec::new();
+    for task in 0..TASKS {
+        let journal = journal.clone();
+        tasks.push(tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let action = format!("P{}T{task}R{round}", std::process::id());
+                let durability = if task % 2 == 0 {
+                    Durability::Synced
+                } else {
+                    Durability::Buffered
+                };
+                for event in [
+                    intent(&action, Some(&action)),
+                    attempt(&action),
+                    outcome(&action),
+                ] {
+                    journal.append(event, durability).await.unwrap();
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    println!("done");
+}
+
+#[test]
+fn sixteen_processes_with_sixty_four_callers_share_one_journal() {
+    const PROCESSES: u64 = 16;
+    let scratch = Scratch::new();
+    scratch.redactor();
+    let begun = std::time::Instant::now();
+    let children: Vec<Child> = (0..PROCESSES)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "journal::tests::processes::busy_writer",
+                    "--ignored",
+                    "--nocapture",
+                ])
+                .env(ROOT, scratch.root.path())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success() && String::from_utf8_lossy(&output.stdout).contains("done"),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let records = whole(&scratch.dir());
+    let mut settled = HashSet::new();
+    for record in Journal::read(&scratch.dir(), Filter::default()).unwrap() {
+        let entry = record.unwrap().entry;
+        if entry.event == EventKind::Outcome {
+            assert!(settled.insert(entry.action.unwrap()));
+        }
+    }
+    assert_eq!(settled.len() as u64, PROCESSES * TASKS * ROUNDS);
+    println!(
+        "{PROCESSES} processes, {} callers: {records} records in {seconds:.1} s, {:.0} a second",
+        PROCESSES * TASKS,
+        records as f64 / seconds
+    );
 }

@@ -108,6 +108,7 @@ async fn unfinished_actions_are_found_across_segments_and_a_moving_floor() {
     let scratch = Scratch::new();
     let options = super::super::Options {
         segment_bytes: 40_000,
+        ..Default::default()
     };
     let dying = Journal::open_with(&scratch.dir(), scratch.redactor(), options).unwrap();
     for at in 0..1_500 {

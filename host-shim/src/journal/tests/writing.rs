@@ -202,6 +202,7 @@ async fn segments_are_finished_and_followed() {
     let scratch = Scratch::new();
     let options = Options {
         segment_bytes: 2_000,
+        ..Default::default()
     };
     let one = Journal::open_with(&scratch.dir(), scratch.redactor(), options).unwrap();
     let other = Journal::open_with(&scratch.dir(), scratch.redactor(), options).unwrap();
@@ -236,7 +237,15 @@ async fn segments_are_finished_and_followed() {
 #[test]
 fn a_crash_between_two_segments_loses_nothing() {
     let scratch = Scratch::new();
-    let mut chain = Chain::open(&scratch.dir(), "O".to_owned(), 1_000).unwrap();
+    let mut chain = Chain::open(
+        &scratch.dir(),
+        "O".to_owned(),
+        Options {
+            segment_bytes: 1_000,
+            ..Options::default()
+        },
+    )
+    .unwrap();
     let entries = || vec![Entry::from(note("x")); 5];
     chain.append(entries(), true).unwrap();
     drop(chain);
@@ -247,7 +256,7 @@ fn a_crash_between_two_segments_loses_nothing() {
     )
     .unwrap();
     assert_eq!(whole(&scratch.dir()), 5);
-    let mut chain = Chain::open(&scratch.dir(), "P".to_owned(), 1_000_000).unwrap();
+    let mut chain = Chain::open(&scratch.dir(), "P".to_owned(), Options::default()).unwrap();
     chain.append(entries(), true).unwrap();
     assert_eq!(whole(&scratch.dir()), 11);
 }
@@ -255,7 +264,7 @@ fn a_crash_between_two_segments_loses_nothing() {
 #[test]
 fn after_a_failed_fsync_nothing_more_is_written() {
     let scratch = Scratch::new();
-    let mut chain = Chain::open(&scratch.dir(), "O".to_owned(), 1_000_000).unwrap();
+    let mut chain = Chain::open(&scratch.dir(), "O".to_owned(), Options::default()).unwrap();
     let entries = || vec![Entry::from(note("x"))];
     chain.append(entries(), true).unwrap();
     chain.fail_next_sync = true;
@@ -267,7 +276,7 @@ fn after_a_failed_fsync_nothing_more_is_written() {
         );
     }
     drop(chain);
-    let mut chain = Chain::open(&scratch.dir(), "O".to_owned(), 1_000_000).unwrap();
+    let mut chain = Chain::open(&scratch.dir(), "O".to_owned(), Options::default()).unwrap();
     chain.append(entries(), true).unwrap();
     // The record whose fsync failed is in the file; nothing was built on it.
     assert_eq!(whole(&scratch.dir()), 3);
@@ -276,7 +285,7 @@ fn after_a_failed_fsync_nothing_more_is_written() {
 #[test]
 fn a_record_that_is_too_long_is_refused_alone() {
     let scratch = Scratch::new();
-    let mut chain = Chain::open(&scratch.dir(), "O".to_owned(), 1_000_000).unwrap();
+    let mut chain = Chain::open(&scratch.dir(), "O".to_owned(), Options::default()).unwrap();
     let long = note(&"x".repeat(5 * 1024 * 1024));
     let entries = [long, note("y")].map(Entry::from).to_vec();
     let results = chain.append(entries, true).unwrap();
@@ -344,4 +353,31 @@ fn a_journal_that_does_not_exist_is_empty_and_whole() {
         0
     );
     assert!(!scratch.dir().exists());
+}
+
+#[tokio::test]
+async fn an_old_segment_is_finished_by_its_age() {
+    let scratch = Scratch::new();
+    let aged = |segment_age| Options {
+        segment_age,
+        ..Options::default()
+    };
+    let open = |options| Journal::open_with(&scratch.dir(), scratch.redactor(), options).unwrap();
+    let day = std::time::Duration::from_secs(86_400);
+    let journal = open(aged(day));
+    for _ in 0..3 {
+        journal.append(note("x"), Durability::Synced).await.unwrap();
+    }
+    drop(journal);
+    assert_eq!(Journal::verify(&scratch.dir()).unwrap().segments, 1);
+    let journal = open(aged(std::time::Duration::ZERO));
+    journal.append(note("y"), Durability::Synced).await.unwrap();
+    assert_eq!(Journal::verify(&scratch.dir()).unwrap().segments, 2);
+    let records: Vec<Entry> = Journal::read(&scratch.dir(), Filter::default())
+        .unwrap()
+        .map(|record| record.unwrap().entry)
+        .collect();
+    let kinds: Vec<EventKind> = records.iter().map(|entry| entry.event).collect();
+    assert_eq!(kinds[3..], [EventKind::Checkpoint, EventKind::Note]);
+    assert_eq!(whole(&scratch.dir()), 5);
 }

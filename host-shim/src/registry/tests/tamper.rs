@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::{Edit, Scratch, agent, everything, id, server};
 use crate::registry::document::Document;
-use crate::registry::{AuthMaterial, Registry, RegistryError};
+use crate::registry::{AuthMaterial, Registry, RegistryError, Sudo};
 
 #[test]
 fn disabling_seals_anew() {
@@ -63,6 +63,49 @@ fn every_plain_field_is_authenticated() {
             "{what}: {faults:?}"
         );
     }
+}
+
+/// Whether sudo may be used is authenticated like every other field, records of
+/// the first formats say nothing and stay authentic, and an older version is told
+/// by the format that there is something it does not know.
+#[test]
+fn sudo_is_not_a_matter_of_editing() {
+    let scratch = Scratch::filled();
+    let format = |scratch: &Scratch| -> u64 {
+        let bytes = fs::read(scratch.paths.registry_file()).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(
+            value["servers"][2].get("sudo").is_some(),
+            value["format"] == 3
+        );
+        value["format"].as_u64().unwrap()
+    };
+    assert_eq!(format(&scratch), 1);
+    scratch.edit(|value| value["servers"][2]["sudo"] = "ask".into());
+    let refused = Registry::open(&scratch.paths).unwrap_err();
+    assert!(refused.to_string().contains("sudo"), "{refused}");
+    scratch.edit(|value| value["format"] = 3.into());
+    assert!(matches!(
+        scratch.registry().unlock(&id("web"), &scratch.key),
+        Err(RegistryError::RecordInvalid { .. })
+    ));
+
+    let scratch = Scratch::filled();
+    let mut web = server("web", AuthMaterial::Password(SecretString::from("hunter2")));
+    web.sudo = Sudo::Ask;
+    scratch.registry().add(web, &scratch.key, true).unwrap();
+    assert_eq!(format(&scratch), 3);
+    assert!(scratch.registry().verify(&scratch.key).unwrap().is_empty());
+    // Disabling keeps the choice.
+    scratch
+        .registry()
+        .set_disabled(&id("web"), true, &scratch.key)
+        .unwrap();
+    assert_eq!(scratch.registry().get(&id("web")).unwrap().sudo, Sudo::Ask);
+    scratch.edit(|value| value["servers"][2]["sudo"] = "never".into());
+    assert!(scratch.registry().unlock(&id("web"), &scratch.key).is_err());
+    scratch.edit(|value| drop(value["servers"][2].as_object_mut().unwrap().remove("sudo")));
+    assert!(scratch.registry().unlock(&id("web"), &scratch.key).is_err());
 }
 
 #[test]
@@ -122,11 +165,11 @@ fn no_flipped_bit_gives_other_data() {
 #[test]
 fn files_that_are_not_ours_to_read_are_refused() {
     let edits: [(&str, Edit); 9] = [
-        ("format 3", |v| v["format"] = 3.into()),
+        ("format 4", |v| v["format"] = 4.into()),
         ("never existed", |v| v["format"] = 0.into()),
         ("expected u64", |v| v["format"] = "1".into()),
-        ("unknown field `sudo`", |v| {
-            v["servers"][0]["sudo"] = true.into()
+        ("unknown field `surdo`", |v| {
+            v["servers"][0]["surdo"] = true.into()
         }),
         ("unknown field `extra`", |v| v["extra"] = 1.into()),
         ("unknown variant `vault`", |v| {

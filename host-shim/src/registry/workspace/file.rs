@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::journal::sha256_hex;
 use crate::registry::fields;
 use crate::registry::material::AuthMaterial;
-use crate::registry::record::{AuthKind, Scope, ServerView};
+use crate::registry::record::{AuthKind, Scope, ServerView, Sudo};
 use crate::registry::server_id::ServerId;
 
 /// Name of the file inside a workspace.
@@ -20,6 +20,8 @@ const IN_WORKSPACE: &str = ".openshell/servers.json";
 const FORMAT: u64 = 1;
 /// Largest file read, in bytes.
 const SIZE_MAX: u64 = 1024 * 1024;
+/// Hexadecimal digits of a workspace's short hash.
+const SHORT_HASH: usize = 12;
 /// Longest key path, in bytes.
 const PATH_MAX: usize = 4096;
 /// Names under which people keep secrets. A field that contains one is refused
@@ -215,6 +217,15 @@ impl WorkspaceServers {
         &self.sha256
     }
 
+    /// A short name for the folder: the first 48 bits of the SHA-256 of its path,
+    /// in hex. It keeps the histories of different workspaces apart.
+    #[must_use]
+    pub fn short_hash(&self) -> String {
+        let mut hash = sha256_hex(self.root.as_os_str().as_encoded_bytes());
+        hash.truncate(SHORT_HASH);
+        hash
+    }
+
     /// Interprets the bytes.
     ///
     /// # Errors
@@ -298,6 +309,7 @@ impl WorkspaceServers {
                 user: entry.user,
                 labels: entry.labels,
                 scope: Scope::Workspace,
+                workspace: Some(self.short_hash()),
                 auth: if identity.is_some() {
                     AuthKind::IdentityFile
                 } else {
@@ -305,6 +317,8 @@ impl WorkspaceServers {
                 },
                 jump: entry.jump,
                 shell: entry.shell,
+                // A repository does not open the way to other accounts.
+                sudo: Sudo::Never,
                 disabled: false,
                 created: Timestamp::UNIX_EPOCH,
             },

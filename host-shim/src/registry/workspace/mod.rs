@@ -3,8 +3,9 @@
 //! A repository can contain anything, so the file counts for nothing until a
 //! person has trusted exactly these bytes in exactly this folder.
 //!
-//! Invariant: an untrusted file is hashed and never interpreted; the bytes that
-//! were hashed are the ones interpreted afterwards. No entry holds a secret, takes
+//! Invariant: an untrusted file is hashed and not interpreted, except to show a
+//! person what it lists; the bytes that were hashed are the ones interpreted
+//! afterwards. No entry holds a secret, takes
 //! the place of a server of the operator's, or reaches a key outside of its
 //! workspace by a relative path.
 //!

@@ -1,7 +1,8 @@
 //! Ending a command early, and finding out whether it is gone.
 //!
 //! Invariant: [`Ended::GroupGone`] is said only if the process group was seen
-//! to be empty and the command's output was let go by everybody. It
+//! to be empty, the command's output was let go by everybody, and nothing that
+//! carries its mark was found. It
 //! deliberately sends no SSH signal: OpenSSH refuses those on root logins
 //! ("session signalling requires privilege separation").
 
@@ -13,7 +14,7 @@ use crate::ssh::connection::Connection;
 
 use super::run::{Event, Running};
 use super::shell::Shell;
-use super::{End, Ended, ExecOutcome, script};
+use super::{End, Ended, ExecOutcome, LeftProcess, script};
 
 /// How long the channel may take to close once the command's lifeline is cut.
 const CLOSE_LIMIT: Duration = Duration::from_millis(1500);
@@ -36,11 +37,12 @@ pub(super) async fn end_early(
     mut running: Running,
     connection: &Connection,
     cause: Cause,
+    mark: Option<&str>,
 ) -> ExecOutcome {
     let ended_at = Instant::now();
-    // If even this cannot be sent, the connection is gone, and with it the lifeline.
-    let _ = running.shell.channel.eof().await;
     let limit = ended_at + CLOSE_LIMIT;
+    // If even this cannot be sent, the connection is gone, and with it the lifeline.
+    let _ = timeout_at(limit, running.shell.channel.eof()).await;
     let mut released = closed_by(&mut running, limit).await;
     let group = running.shell.group;
     let gone = matches!(
@@ -54,20 +56,37 @@ pub(super) async fn end_early(
     }
     let released = released && !connection.is_closed();
     running.shell.channel.abandon();
+    let left = left_of(connection, mark, group).await;
     let end = match cause {
         Cause::TimedOut => End::TimedOut,
         Cause::Cancelled => End::Cancelled,
     };
     let mut outcome = running.outcome(end(Ended::MayRun), ended_at, None);
-    if gone && released {
+    outcome.left = left;
+    if gone && released && outcome.left.is_empty() {
         outcome.end = end(Ended::GroupGone);
-    } else if gone {
+    } else if gone && !released {
         outcome.note = Some(
             "the command's process group is gone, but a process that left it still holds the output"
                 .to_owned(),
         );
+    } else if gone {
+        outcome.note = Some("a process that left the command's group runs on".to_owned());
     }
     outcome
+}
+
+/// What runs on of a command; nothing where it has no mark or nobody could look.
+pub(super) async fn left_of(
+    connection: &Connection,
+    mark: Option<&str>,
+    group: u32,
+) -> Vec<LeftProcess> {
+    let Some(mark) = mark else { return Vec::new() };
+    connection
+        .survey(mark, Some(group))
+        .await
+        .map_or_else(|_| Vec::new(), |survey| survey.left)
 }
 
 /// Waits for the channel to close, until a moment; says whether it did.

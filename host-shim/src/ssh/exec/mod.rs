@@ -11,12 +11,14 @@ mod run;
 mod script;
 mod shell;
 mod spare;
+mod survey;
 
 use std::time::Duration;
 
 pub use bounded::Printed;
 pub(super) use run::run;
 pub(super) use spare::Spare;
+pub use survey::{LeftProcess, Survey};
 
 /// One command.
 #[derive(Clone, Debug)]
@@ -31,6 +33,10 @@ pub struct ExecRequest {
     pub head_limit: usize,
     /// Bytes kept from the end of each output stream.
     pub tail_limit: usize,
+    /// Letters and digits that no other command has: they are in the environment
+    /// of everything it starts, as `OPENSHELL_ACTION`, so that what escapes can
+    /// be found.
+    pub mark: Option<String>,
 }
 
 /// What runs.
@@ -56,6 +62,11 @@ pub struct ExecOutcome {
     pub duration: Duration,
     /// What a reader should know besides.
     pub note: Option<String>,
+    /// What was found to run on, where it was looked for: after a time-out, a
+    /// cancel, or an end with somebody still holding the output.
+    pub left: Vec<LeftProcess>,
+    /// Process group the command ran in.
+    pub group: u32,
 }
 
 /// How a command ended.
@@ -77,7 +88,8 @@ pub enum End {
 /// What is known of a command that was ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Its whole process group is gone, and nothing else holds its output.
+    /// Its whole process group is gone, nothing else holds its output, and nothing
+    /// that carries its mark was found.
     GroupGone,
     /// Something of it may still run.
     MayRun,

@@ -31,6 +31,10 @@ const AFTERMATH_LIMIT: u64 = 32 << 20;
 /// How much may come before our own first line on a stream.
 const PREAMBLE_LIMIT: usize = 256 << 10;
 
+/// Longest name of a signal taken over, in bytes; those of RFC 4254 section 6.10
+/// have four letters at most, and local ones add an `@` and a domain.
+const MAX_SIGNAL: usize = 64;
+
 /// Runs a command over a connection.
 pub(in crate::ssh) async fn run(
     connection: &Connection,
@@ -43,6 +47,7 @@ pub(in crate::ssh) async fn run(
         &request.program,
         request.cwd.as_deref(),
         &connection.target().shell,
+        request.mark.as_deref(),
     )?;
     // The command's own time starts with the command; waiting for a turn behind
     // others may take as long as the command may, and a round trip in any case.
@@ -58,11 +63,25 @@ pub(in crate::ssh) async fn run(
         &request.program,
         request.cwd.as_deref(),
         &connection.target().shell,
+        request.mark.as_deref(),
     )?;
     let mut running = Running::new(shell, &request);
     fault::reach(Point::CommandBefore);
-    if running.shell.channel.send(text.into_bytes()).await.is_err() {
-        return Err(SshError::ConnectionLost { started: true });
+    let deadline = running.started_at + request.timeout;
+    let sent = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Cause::Cancelled),
+        // A server that opens no window would keep us sending for ever.
+        () = sleep_until(deadline) => Err(Cause::TimedOut),
+        sent = running.shell.channel.send(text.into_bytes()) => Ok(sent),
+    };
+    match sent {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return Err(SshError::ConnectionLost { started: true }),
+        Err(cause) => {
+            let mark = request.mark.as_deref();
+            return Ok(ending::end_early(running, connection, cause, mark).await);
+        }
     }
     fault::reach(Point::CommandSent);
     connection.spare().prepare(connection);
@@ -200,16 +219,24 @@ impl Running {
             }
         };
         match cause {
-            Some(cause) => Ok(ending::end_early(self, connection, cause).await),
-            None => self.wind_up(request).await,
+            Some(cause) => {
+                let mark = request.mark.as_deref();
+                Ok(ending::end_early(self, connection, cause, mark).await)
+            }
+            None => self.wind_up(connection, request).await,
         }
     }
 
     /// The command ended, or its channel did: collects the last of its output.
-    async fn wind_up(mut self, request: &ExecRequest) -> Result<ExecOutcome, SshError> {
+    async fn wind_up(
+        mut self,
+        connection: &Connection,
+        request: &ExecRequest,
+    ) -> Result<ExecOutcome, SshError> {
         fault::reach(Point::CommandEnded);
         let ended_at = Instant::now();
         let mut note = None;
+        let mut left = Vec::new();
         let most = self.printed() + AFTERMATH_LIMIT;
         while !self.shell.channel.is_closed() {
             let silence = Instant::now() + GRACE;
@@ -228,6 +255,8 @@ impl Running {
                  it was not waited for"
                     .to_owned(),
             );
+            let group = self.shell.group;
+            left = ending::left_of(connection, request.mark.as_deref(), group).await;
             break;
         }
         match self.line.as_deref() {
@@ -246,11 +275,15 @@ impl Running {
             _ => return Err(SshError::ConnectionLost { started: true }),
         }
         let end = self.status.take().unwrap_or(End::Lost);
-        Ok(self.outcome(end, ended_at, note))
+        let mut outcome = self.outcome(end, ended_at, note);
+        outcome.left = left;
+        Ok(outcome)
     }
 
     pub(super) fn outcome(self, end: End, ended_at: Instant, note: Option<String>) -> ExecOutcome {
         ExecOutcome {
+            left: Vec::new(),
+            group: self.shell.group,
             duration: ended_at.duration_since(self.started_at),
             stdout: self.stdout.finish(),
             stderr: self.stderr.finish(),
@@ -266,7 +299,8 @@ impl Running {
 
 fn signal_text(signal: &Sig) -> String {
     match signal {
-        Sig::Custom(name) => name.clone(),
+        Sig::Custom(name) if name.len() <= MAX_SIGNAL => name.clone(),
+        Sig::Custom(_) => "of no known name".to_owned(),
         // Derived Debug of the unit variants is their RFC 4254 name.
         known => format!("{known:?}"),
     }

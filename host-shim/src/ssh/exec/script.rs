@@ -7,7 +7,8 @@
 //! group that all of them take.
 //!
 //! sshd makes each session a process group of its own, whose leader our shell
-//! is, having replaced the login shell. Standard input is never read by the
+//! is, having replaced the login shell; dropbear does not, and there our shell
+//! starts over as a leader by setsid(1). Standard input is never read by the
 //! command; a watcher in the background holds it, and when it ends (time-out,
 //! cancel, lost connection, dead helper) ends the group, politely and then not.
 
@@ -23,12 +24,20 @@ pub(super) const EXEC: &str = "exec /bin/sh";
 /// not hold a directory that others than root can write to.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Variable that says which call a process belongs to.
+const MARK: &str = "OPENSHELL_ACTION";
+
 /// Seconds between the polite and the last signal, for `sleep(1)`s that know
 /// fractions and for those that do not.
 const PATIENCE: &str = "sleep 0.3 || sleep 1";
 
 /// First part: gets rid of what the environment smuggled in, and proves the
-/// shell by the line `NONCE ready PID`.
+/// shell by the line `NONCE ready PID`. A shell that leads no process group says
+/// `NONCE again` and becomes one that does, to be sent this part once more; where
+/// there is no setsid(1) for that it says `NONCE no-group`.
+///
+/// A shell reads no more of its input than it has parsed, so the next one finds
+/// the rest; it also finds the search path as it was.
 ///
 /// Functions come in by the environment where sh is bash; POSIX makes special
 /// builtins win over them, and `unset` is one. Shell options come the same way.
@@ -40,13 +49,17 @@ pub(super) fn opening(nonce: &str) -> String {
          set +e +u +x +v +m\n\
          openshell_path=${{PATH-/usr/bin:/bin}}\n\
          PATH=/usr/bin:/bin\n\
-         if kill -0 -$$; then echo {nonce} ready $$; else echo {nonce} no-group; exit 1; fi; \
-         }} 2>/dev/null\n"
+         if kill -0 -$$; then echo {nonce} ready $$; \
+         elif openshell_s=$(command -v setsid); then echo {nonce} again; \
+         PATH=$openshell_path; exec \"$openshell_s\" /bin/sh 2>&5 5>&-; \
+         else echo {nonce} no-group; exit 1; fi; \
+         }} 5>&2 2>/dev/null\n"
     )
 }
 
 /// Second part: runs the program and ends with its status. Prints `NONCE run`
-/// on both streams first, or `NONCE cwd` if the directory cannot be entered.
+/// on both streams first, or `NONCE cwd` if the directory cannot be entered. The
+/// mark, where there is one, is in the environment of all that it starts.
 ///
 /// Death by signal N is 128 + N in most shells, 256 + N in ksh93 and 384 + N in
 /// yash; the latter two would be cut to N on exit, so they are made 128 + N.
@@ -58,10 +71,12 @@ pub(super) fn command(
     program: &Program,
     cwd: Option<&str>,
     shell: &str,
+    mark: Option<&str>,
 ) -> Result<String, SshError> {
+    let mark = mark.map(assignment).transpose()?.unwrap_or_default();
     let run = match program {
-        Program::Argv(argv) => argv_line(argv)?,
-        Program::Script(text) => script_line(text, shell)?,
+        Program::Argv(argv) => argv_line(argv, &mark)?,
+        Program::Script(text) => script_line(text, shell, &mark)?,
     };
     let enter = match cwd {
         Some(cwd) => {
@@ -133,7 +148,7 @@ pub(super) fn reap(nonce: &str, group: u32) -> String {
 
 /// `exec` knows neither builtins nor functions, and `env -i` leaves nothing of
 /// the login environment. What steers the dynamic linker goes before `env` runs.
-fn argv_line(argv: &[String]) -> Result<String, SshError> {
+fn argv_line(argv: &[String], mark: &str) -> Result<String, SshError> {
     let Some(program) = argv.first() else {
         return Err(invalid("there is no program to run".to_owned()));
     };
@@ -151,11 +166,11 @@ fn argv_line(argv: &[String]) -> Result<String, SshError> {
     Ok(format!(
         "unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT DYLD_INSERT_LIBRARIES DYLD_LIBRARY_PATH\n\
          exec env -i -- PATH={SYSTEM_PATH} HOME=\"${{HOME-/}}\" USER=\"${{USER-}}\" \
-         LOGNAME=\"${{LOGNAME-}}\" LC_ALL=C TERM=dumb{words}"
+         LOGNAME=\"${{LOGNAME-}}\" LC_ALL=C TERM=dumb {mark}{words}"
     ))
 }
 
-fn script_line(text: &str, shell: &str) -> Result<String, SshError> {
+fn script_line(text: &str, shell: &str, mark: &str) -> Result<String, SshError> {
     if !shell.starts_with('/') {
         return Err(invalid(format!(
             "the shell {shell:?} is not an absolute path"
@@ -168,7 +183,68 @@ fn script_line(text: &str, shell: &str) -> Result<String, SshError> {
     } else {
         quote(text, "the command")?
     };
-    Ok(format!("PATH=$openshell_path\nexec {shell} -c {text}"))
+    let export = if mark.is_empty() {
+        String::new()
+    } else {
+        format!("export {mark}\n")
+    };
+    Ok(format!(
+        "{export}PATH=$openshell_path\nexec {shell} -c {text}"
+    ))
+}
+
+/// The variable that says which call a process belongs to.
+fn assignment(mark: &str) -> Result<String, SshError> {
+    if mark.is_empty() || !mark.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(invalid(format!("{mark:?} cannot be a mark")));
+    }
+    Ok(format!("{MARK}={mark}"))
+}
+
+/// Second part for a third purpose: names what runs of a command, one
+/// `NONCE left PID COMMAND` a process, and `NONCE complete` where every
+/// environment of this account could be looked at; `NONCE end` is the last line.
+///
+/// Where there is a `/proc` as on Linux it is read; elsewhere ps(1) is asked for
+/// the group, which in a session of sshd is the session as well. The searching
+/// grep carries a mark of its own, which proves that environments can be read.
+///
+/// # Errors
+/// [`SshError::InvalidRequest`] for a mark that none of ours can be.
+pub(super) fn survey(nonce: &str, mark: &str, group: Option<u32>) -> Result<String, SshError> {
+    let mark = assignment(mark)?;
+    // No process is in group 0, as ps(1) and /proc show them.
+    let group = group.unwrap_or(0);
+    Ok(format!(
+        "{{ exec 2>/dev/null\n\
+         case $(id -u) in 0) echo {nonce} root ;; esac\n\
+         if test -r /proc/self/stat; then\n\
+         for openshell_f in $(OPENSHELL_SURVEY={nonce} grep -l -F -s -e {mark} \
+         -e OPENSHELL_SURVEY={nonce} /proc/self/environ /proc/[0-9]*/environ); do\n\
+         case $openshell_f in /proc/self/*) echo {nonce} complete; continue ;; esac\n\
+         openshell_p=${{openshell_f#/proc/}}\n\
+         openshell_p=${{openshell_p%/environ}}\n\
+         echo \"{nonce} left $openshell_p $(tr '\\000\\n' '  ' </proc/$openshell_p/cmdline)\"\n\
+         done\n\
+         for openshell_f in /proc/[0-9]*/stat; do\n\
+         read -r openshell_l <$openshell_f || continue\n\
+         set -- ${{openshell_l##*[\\)] }}\n\
+         case $1 in Z|X) continue ;; esac\n\
+         case \" $3 $4 \" in *\" {group} \"*) ;; *) continue ;; esac\n\
+         openshell_p=${{openshell_f#/proc/}}\n\
+         openshell_p=${{openshell_p%/stat}}\n\
+         echo \"{nonce} left $openshell_p $(tr '\\000\\n' '  ' </proc/$openshell_p/cmdline)\"\n\
+         done\n\
+         else\n\
+         ps -A -o pid= -o pgid= -o stat= -o args= | while read -r openshell_p openshell_g openshell_z openshell_l; do\n\
+         case $openshell_z in Z*|X*) continue ;; esac\n\
+         case $openshell_g in {group}) echo \"{nonce} left $openshell_p $openshell_l\" ;; esac\n\
+         done\n\
+         fi\n\
+         echo {nonce} end\n\
+         exit\n\
+         }}\n"
+    ))
 }
 
 fn quote(word: &str, what: &str) -> Result<String, SshError> {
@@ -204,7 +280,7 @@ mod tests {
             (Program::Script("ls".to_owned()), None, "sh"),
         ];
         for (program, cwd, shell) in table {
-            let refused = command("n", &program, cwd, shell);
+            let refused = command("n", &program, cwd, shell, None);
             assert!(
                 matches!(refused, Err(SshError::InvalidRequest { .. })),
                 "{program:?} {cwd:?} {shell}"
@@ -214,7 +290,13 @@ mod tests {
 
     #[test]
     fn a_text_is_never_an_option() {
-        let text = command("n", &Program::Script("-x; id".to_owned()), None, "/bin/sh");
+        let text = command(
+            "n",
+            &Program::Script("-x; id".to_owned()),
+            None,
+            "/bin/sh",
+            None,
+        );
         assert!(text.is_ok_and(|text| text.contains("exec /bin/sh -c ' -x; id'")));
     }
 }

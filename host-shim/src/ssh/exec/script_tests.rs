@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::super::Program;
-use super::{command, opening, reap};
+use super::{command, opening, reap, survey};
 
 const NONCE: &str = "0123456789abcdef";
+const MARK: &str = "01JD0000000000000000000000";
 
 const SHELLS: [&str; 7] = [
     "/bin/dash",
@@ -105,6 +106,53 @@ impl Ready {
     }
 }
 
+/// A shell in somebody else's process group, as dropbear starts it, makes way for
+/// one that leads a group, with the same search path and both output streams.
+#[test]
+fn a_shell_without_a_group_starts_over() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in shells(dir.path()) {
+        let mut child = Command::new(&shell)
+            .env("PATH", "/opt/mine:/usr/bin:/bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdin.write_all(opening(NONCE).as_bytes()).unwrap();
+        stdout.read_line(&mut line).unwrap();
+        assert_eq!(line, format!("{NONCE} again\n"), "{shell:?}");
+        line.clear();
+        stdin.write_all(opening(NONCE).as_bytes()).unwrap();
+        stdout.read_line(&mut line).unwrap();
+        // The same process: whoever started it still sees it end.
+        assert_eq!(line, format!("{NONCE} ready {}\n", child.id()), "{shell:?}");
+        let program = Program::Script("echo $PATH; echo err >&2; exit 7".to_owned());
+        let text = command(NONCE, &program, None, "/bin/sh", None).unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        let ended = Ready {
+            child,
+            stdin: Some(stdin),
+            stdout,
+        }
+        .end();
+        let shown = (ended.stdout.as_str(), ended.stderr.as_str(), ended.status);
+        let expected = (
+            format!("{NONCE} run\n/opt/mine:/usr/bin:/bin\n"),
+            format!("{NONCE} run\nerr\n"),
+            Some(7),
+        );
+        assert_eq!(
+            shown,
+            (expected.0.as_str(), expected.1.as_str(), expected.2),
+            "{shell:?}"
+        );
+    }
+}
+
 fn run(
     shell: &Path,
     program: &Program,
@@ -112,7 +160,7 @@ fn run(
     environment: &[(String, String)],
 ) -> Ended {
     let mut ready = Ready::start(shell, environment);
-    ready.send(&command(NONCE, program, cwd, "/bin/sh").unwrap());
+    ready.send(&command(NONCE, program, cwd, "/bin/sh", Some(MARK)).unwrap());
     ready.end()
 }
 
@@ -226,7 +274,7 @@ fn the_end_of_the_lifeline_is_the_end_of_the_group() {
         ] {
             let mut ready = Ready::start(&shell, &[]);
             let group = ready.child.id();
-            ready.send(&command(NONCE, &text(body), None, "/bin/sh").unwrap());
+            ready.send(&command(NONCE, &text(body), None, "/bin/sh", Some(MARK)).unwrap());
             let mut lines = String::new();
             while !lines.ends_with("begun\n") {
                 assert_ne!(ready.stdout.read_line(&mut lines).unwrap(), 0, "{shell:?}");
@@ -262,5 +310,55 @@ fn a_living_group_is_ended() {
         reaper.send(&reap(NONCE, victim.id()));
         assert_eq!(reaper.end().stdout, format!("{NONCE} gone\n"), "{shell:?}");
         assert_eq!(victim.wait().unwrap().signal(), Some(9), "{shell:?}");
+    }
+}
+
+#[test]
+fn what_left_the_group_is_found_by_its_mark() {
+    let dir = tempfile::tempdir().unwrap();
+    for (at, shell) in shells(dir.path()).into_iter().enumerate() {
+        let mark = format!("{}S{at}", std::process::id());
+        let run = |name: &str| {
+            Command::new("sleep")
+                .arg("1000")
+                .env(name, &mark)
+                .process_group(0)
+                .spawn()
+                .unwrap()
+        };
+        let mut marked = run("OPENSHELL_ACTION");
+        let mut grouped = run("OTHER");
+        let mut stranger = run("STRANGER");
+        let mut looking = Ready::start(&shell, &[]);
+        looking.send(&survey(NONCE, &mark, Some(grouped.id())).unwrap());
+        let found = looking.end().stdout;
+        for child in [&mut marked, &mut grouped, &mut stranger] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let said = |line: String| found.lines().any(|known| known.trim_end() == line);
+        for (child, expected) in [(&marked, true), (&grouped, true), (&stranger, false)] {
+            let line = format!("{NONCE} left {} sleep 1000", child.id());
+            assert_eq!(said(line), expected, "{shell:?}: {found}");
+        }
+        assert!(said(format!("{NONCE} complete")), "{shell:?}: {found}");
+        assert!(
+            found.ends_with(&format!("{NONCE} end\n")),
+            "{shell:?}: {found}"
+        );
+    }
+}
+
+#[test]
+fn the_mark_reaches_what_a_command_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in shells(dir.path()) {
+        for program in [
+            argv(&["sh", "-c", "echo $OPENSHELL_ACTION"]),
+            text("sh -c 'echo $OPENSHELL_ACTION'"),
+        ] {
+            let ended = run(&shell, &program, None, &[]);
+            assert_eq!(bare(&ended).0, format!("{MARK}\n"), "{shell:?}");
+        }
     }
 }

@@ -18,6 +18,9 @@ use super::script;
 /// What rc files may print before the shell is ready.
 const NOISE_LIMIT: usize = 256 << 10;
 
+/// Most lines a script of ours prints.
+const LINES_LIMIT: usize = 4096;
+
 /// Bytes of that noise shown when the shell never comes.
 const DETAIL_LIMIT: usize = 300;
 
@@ -55,25 +58,39 @@ impl Shell {
     async fn prove(mut channel: SessionChannel, connection: &Connection) -> Result<Self, SshError> {
         let nonce = nonce()?;
         channel.exec(script::EXEC).await?;
-        // Sent ahead of the answer: it saves a round trip, and a server that
-        // refuses the request discards it.
-        channel.send(script::opening(&nonce).into_bytes()).await?;
+        // Sent ahead of the answer where that does no harm: it saves a round trip.
+        let mut sent = connection.ignores_early_data();
+        if sent {
+            channel.send(script::opening(&nonce).into_bytes()).await?;
+        }
         let mut noise = Noise::default();
+        let mut again = false;
         loop {
             match channel.wait().await {
                 Some(ChannelMsg::Data { data }) => {
                     noise.out.extend_from_slice(&data);
-                    if let Some(group) = ready(&noise.out, &nonce) {
+                    match proof(&noise.out, &nonce) {
+                        None => {}
+                        Some(Proof::Ready(group)) => {
+                            fault::reach(Point::ShellReady);
+                            return Ok(Self {
+                                channel,
+                                nonce,
+                                group,
+                            });
+                        }
+                        Some(Proof::Again) if !again => {
+                            again = true;
+                            noise.out.clear();
+                            channel.send(script::opening(&nonce).into_bytes()).await?;
+                        }
                         // Such as behind a ForceCommand that wraps the shell.
-                        let group = group.ok_or_else(|| {
-                            noise.refusal("its commands have no process group of their own")
-                        })?;
-                        fault::reach(Point::ShellReady);
-                        return Ok(Self {
-                            channel,
-                            nonce,
-                            group,
-                        });
+                        Some(Proof::Again | Proof::NoGroup) => {
+                            return Err(noise.refusal(
+                                "its commands have no process group of their own, and there is \
+                                 no setsid(1) to give them one",
+                            ));
+                        }
                     }
                     if noise.out.len() > NOISE_LIMIT {
                         return Err(noise.refusal("endless output"));
@@ -83,6 +100,10 @@ impl Shell {
                     if noise.err.len() < NOISE_LIMIT {
                         noise.err.extend_from_slice(&data);
                     }
+                }
+                Some(ChannelMsg::Success) if !sent => {
+                    sent = true;
+                    channel.send(script::opening(&nonce).into_bytes()).await?;
                 }
                 Some(ChannelMsg::Failure) => {
                     return Err(noise.refusal("it runs no commands"));
@@ -109,6 +130,44 @@ impl Shell {
                     if let Some((word, _)) = marked_line(&out, &self.nonce) {
                         return Ok(word.to_owned());
                     }
+                    // Ours is one short line; whoever prints more is not our script.
+                    if out.len() > NOISE_LIMIT {
+                        break;
+                    }
+                }
+            }
+            Err(SshError::ConnectionLost { started: true })
+        };
+        tokio::time::timeout(limit, conversation)
+            .await
+            .unwrap_or(Err(SshError::ConnectionLost { started: true }))
+    }
+
+    /// Runs a script of ours that ends with `NONCE end`, and returns what it
+    /// printed after the nonce, line by line, without that end.
+    pub(super) async fn collect(
+        mut self,
+        script: String,
+        limit: Duration,
+    ) -> Result<Vec<String>, SshError> {
+        let conversation = async {
+            self.channel.send(script.into_bytes()).await?;
+            let mut out = Vec::new();
+            let mut lines = Vec::new();
+            while let Some(message) = self.channel.wait().await {
+                let ChannelMsg::Data { data } = message else {
+                    continue;
+                };
+                out.extend_from_slice(&data);
+                while let Some((line, rest)) = marked_line(&out, &self.nonce) {
+                    if line == "end" {
+                        return Ok(lines);
+                    }
+                    lines.push(line.to_owned());
+                    out = rest.to_vec();
+                }
+                if out.len() > NOISE_LIMIT || lines.len() > LINES_LIMIT {
+                    break;
                 }
             }
             Err(SshError::ConnectionLost { started: true })
@@ -154,15 +213,29 @@ pub(super) fn marked_line<'a>(bytes: &'a [u8], nonce: &str) -> Option<(&'a str, 
     Some((line.trim(), &rest[end + 1..]))
 }
 
-/// The process group in the line `NONCE ready PID`, once the line is complete.
-fn ready(bytes: &[u8], nonce: &str) -> Option<Option<u32>> {
+/// What a shell said of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// It leads this process group.
+    Ready(u32),
+    /// It made way for one that will.
+    Again,
+    /// It leads none.
+    NoGroup,
+}
+
+/// The proof in the marked line, once the line is complete.
+fn proof(bytes: &[u8], nonce: &str) -> Option<Proof> {
     let (line, _) = marked_line(bytes, nonce)?;
+    if line == "again" {
+        return Some(Proof::Again);
+    }
     let group = line
         .strip_prefix("ready ")
         .and_then(|number| number.parse().ok())
         // Groups 0 and 1 would be ours and the whole system's.
         .filter(|&group| group > 1);
-    Some(group)
+    Some(group.map_or(Proof::NoGroup, Proof::Ready))
 }
 
 /// 128 random bits in hexadecimal.
@@ -178,18 +251,19 @@ mod tests {
 
     #[test]
     fn our_line_is_found_in_noise() {
-        let table: [(&str, Option<Option<u32>>); 8] = [
+        let table = [
             ("", None),
             ("motd\n", None),
             ("N ready 12", None),
-            ("N ready 12\n", Some(Some(12))),
-            ("motd without end N ready 12\n", Some(Some(12))),
-            ("N ready x\n", Some(None)),
-            ("N ready 1\n", Some(None)),
-            ("N other\n", Some(None)),
+            ("N ready 12\n", Some(Proof::Ready(12))),
+            ("motd without end N ready 12\n", Some(Proof::Ready(12))),
+            ("N again\n", Some(Proof::Again)),
+            ("N ready x\n", Some(Proof::NoGroup)),
+            ("N ready 1\n", Some(Proof::NoGroup)),
+            ("N other\n", Some(Proof::NoGroup)),
         ];
         for (text, expected) in table {
-            assert_eq!(ready(text.as_bytes(), "N"), expected, "{text:?}");
+            assert_eq!(proof(text.as_bytes(), "N"), expected, "{text:?}");
         }
         assert_eq!(
             marked_line(b"x\nN run\nrest", "N"),

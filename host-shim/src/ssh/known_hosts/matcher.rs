@@ -163,6 +163,38 @@ impl KnownHosts {
         }
     }
 
+    /// Where the key of a host stands: the file and the line, from 1.
+    #[must_use]
+    pub fn vouching(&self, host: &str, port: u16, key: &HostKey) -> Option<(&Path, usize)> {
+        let names = names(host, port);
+        let entry = self.entries.iter().find(|entry| {
+            entry.content.marker == Marker::None
+                && entry.content.key == *key
+                && names
+                    .iter()
+                    .any(|name| hosts_cover(&entry.content.hosts, name))
+        })?;
+        Some((entry.file.as_path(), entry.line))
+    }
+
+    /// Where the authorities for a host stand: files and lines.
+    #[must_use]
+    pub fn authorities(&self, host: &str, port: u16) -> Vec<(&Path, usize)> {
+        let mut found = Vec::new();
+        for name in names(host, port) {
+            for entry in self.entries.iter().filter(|entry| {
+                entry.content.marker == Marker::CertAuthority
+                    && hosts_cover(&entry.content.hosts, &name)
+            }) {
+                let place = (entry.file.as_path(), entry.line);
+                if !found.contains(&place) {
+                    found.push(place);
+                }
+            }
+        }
+        found
+    }
+
     /// Types of the keys known for a host, in the order of the files: what to
     /// ask the server for first, as ssh(1) does.
     #[must_use]

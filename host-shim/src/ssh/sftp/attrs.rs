@@ -40,6 +40,10 @@ pub struct Attrs {
     pub group: Option<String>,
 }
 
+/// Longest name of an owner or a group, in bytes: those of directory services
+/// have a domain in front.
+pub(super) const MAX_ACCOUNT: usize = 256;
+
 /// Type bits of a POSIX mode.
 const TYPE_MASK: u32 = 0o170_000;
 
@@ -80,7 +84,9 @@ pub(super) fn names_in_longname(longname: &str, name: &str) -> Option<(String, S
         && permissions.len() >= 10
         && size.bytes().all(|byte| byte.is_ascii_digit());
     // A number is what the server writes when it knows no name.
-    let is_name = |word: &str| !word.bytes().all(|byte| byte.is_ascii_digit()) && word != "?";
+    let is_name = |word: &str| {
+        word.len() <= MAX_ACCOUNT && !word.bytes().all(|byte| byte.is_ascii_digit()) && word != "?"
+    };
     (shaped && is_name(owner) && is_name(group)).then(|| ((*owner).to_owned(), (*group).to_owned()))
 }
 

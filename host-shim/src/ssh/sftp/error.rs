@@ -7,6 +7,9 @@
 use russh_sftp::client::error::Error as Raw;
 use russh_sftp::protocol::StatusCode;
 
+/// Characters kept of what a server says; an answer may be 256 KiB long.
+const MAX_WORDS: usize = 300;
+
 /// Why a file operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SftpError {
@@ -97,8 +100,16 @@ pub enum SftpError {
     HostileName {
         /// The directory.
         path: String,
-        /// The name.
+        /// The name, or its beginning.
         name: String,
+    },
+    /// The directory lists more than anybody could use; the listing is not used.
+    #[error("{path}: the server lists more than {limit}")]
+    Endless {
+        /// The directory.
+        path: String,
+        /// What is accepted.
+        limit: &'static str,
     },
     /// The server offers no SFTP.
     #[error("no SFTP on this server: {reason}")]
@@ -131,7 +142,7 @@ impl SftpError {
                 },
                 _ => Self::Failure {
                     path,
-                    message: status.error_message,
+                    message: shortened(&status.error_message),
                 },
             },
             Raw::Limited(message) => Self::Failure { path, message },
@@ -140,5 +151,26 @@ impl SftpError {
                 Self::Lost { changed: false }
             }
         }
+    }
+}
+
+/// The beginning of a server's words.
+pub(super) fn shortened(words: &str) -> String {
+    match words.char_indices().nth(MAX_WORDS) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn long_words_are_shortened_between_characters() {
+        assert_eq!(shortened("as it is"), "as it is");
+        let long = "\u{fc}".repeat(301);
+        assert_eq!(shortened(&long), format!("{}...", "\u{fc}".repeat(300)));
+        assert_eq!(shortened(&long[..600]), long[..600]);
     }
 }

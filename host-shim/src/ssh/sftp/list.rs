@@ -1,19 +1,28 @@
 //! One directory.
 //!
 //! Invariant: a listing holds only names that can be one component of a path;
-//! if a server sends another, the listing is refused as a whole. It deliberately
-//! does not sort by anything but the bytes of the name.
+//! if a server sends another, or no end of names, the listing is refused as a
+//! whole. It deliberately does not sort by anything but the bytes of the name.
 
 use russh_sftp::client::error::Error as Raw;
 use russh_sftp::protocol::StatusCode;
 
 use super::attrs::{Attrs, FileKind, names_in_longname};
-use super::error::SftpError;
+use super::error::{SftpError, shortened};
 use super::session::{Sftp, checked};
 use crate::ssh::error::SshError;
 
-/// Entries read from one directory at most: 64 MiB of names and more.
-const MAX_ENTRIES: usize = 500_000;
+/// Entries read from one directory at most, bytes of their names, and bytes in
+/// all: servers send an `ls -l` line with each. One entry costs some 150 bytes of
+/// memory besides its name, and a walk reads 16 directories at once.
+const MAX_ENTRIES: usize = 200_000;
+const MAX_NAMES: usize = 16 << 20;
+const MAX_BYTES: usize = 64 << 20;
+const LIMITS: &str = "200,000 names, 16 MiB of names or 64 MiB in all";
+
+/// Longest name used, in bytes. File systems allow 255 characters, which are
+/// 1,020 bytes at most.
+const MAX_NAME: usize = 1024;
 
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +68,17 @@ impl Sftp {
             }
         };
         let result = self.entries(path, &handle).await;
-        // The entries are what was asked for; a failed close takes nothing from them.
-        let _ = self.raw().close(handle).await;
+        // Nobody answers on a channel that failed, and waiting for it takes long.
+        if self.is_alive() {
+            // The entries are what was asked for; a failed close takes nothing from them.
+            let _ = self.raw().close(handle).await;
+        }
         result
     }
 
     async fn entries(&self, path: &str, handle: &str) -> Result<Vec<DirEntry>, SftpError> {
         let mut entries = Vec::new();
+        let (mut names, mut bytes) = (0, 0);
         loop {
             let batch = match self.raw().readdir(handle).await {
                 Ok(batch) => batch.files,
@@ -80,10 +93,18 @@ impl Sftp {
                 if file.filename == "." || file.filename == ".." {
                     continue;
                 }
-                if !is_component(&file.filename) || entries.len() >= MAX_ENTRIES {
+                if !is_component(&file.filename) {
                     return Err(SftpError::HostileName {
                         path: path.to_owned(),
-                        name: file.filename,
+                        name: shortened(&file.filename),
+                    });
+                }
+                names += file.filename.len();
+                bytes += file.filename.len() + file.longname.len();
+                if entries.len() == MAX_ENTRIES || names > MAX_NAMES || bytes > MAX_BYTES {
+                    return Err(SftpError::Endless {
+                        path: path.to_owned(),
+                        limit: LIMITS,
                     });
                 }
                 let mut attrs = Attrs::from(&file.attrs);
@@ -106,12 +127,12 @@ impl Sftp {
 
 /// Whether a name can be one component of a path.
 fn is_component(name: &str) -> bool {
-    !name.is_empty() && !name.contains(['/', '\0'])
+    !name.is_empty() && name.len() <= MAX_NAME && !name.contains(['/', '\0'])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_component;
+    use super::{MAX_NAME, is_component};
 
     #[test]
     fn components() {
@@ -121,5 +142,7 @@ mod tests {
         for name in ["", "/", "../x", "a/b", "a\0"] {
             assert!(!is_component(name), "{name:?}");
         }
+        assert!(is_component(&"n".repeat(MAX_NAME)));
+        assert!(!is_component(&"n".repeat(MAX_NAME + 1)));
     }
 }

@@ -8,7 +8,7 @@
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
 use super::session::Sftp;
-use crate::ssh::connection::Account;
+use crate::ssh::account::Account;
 use crate::ssh::error::SshError;
 
 /// A write, decided in every detail.
@@ -20,8 +20,10 @@ pub struct WritePlan {
     pub content: Vec<u8>,
     /// Permission bits the file shall have, at most 0o7777.
     pub mode: u32,
-    /// Owner and group the file shall keep; none for a new file.
+    /// Owner and group the file shall have; none for those of the login.
     pub owner: Option<(u32, u32)>,
+    /// Owner and group the file must have now; none where that is no matter.
+    pub found: Option<(u32, u32)>,
     /// What the file must be now.
     pub expect: Expect,
     /// The way that was predicted and agreed to.
@@ -31,6 +33,10 @@ pub struct WritePlan {
     /// [`temporary_name`]: super::temporary_name
     pub temporary: String,
 }
+
+/// The extension that renames over an existing file (OpenSSH `PROTOCOL` section
+/// 4.3); `SSH_FXP_RENAME` of version 3 must not.
+pub(super) const POSIX_RENAME: &str = "posix-rename@openssh.com";
 
 /// What a file must be for a write to go ahead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +86,10 @@ impl Sftp {
                 path: path.to_owned(),
             }
             .into());
+        }
+        if !self.offers(POSIX_RENAME) {
+            let reason = "the server cannot rename a file over another";
+            return Ok((WriteKind::InPlace, Some(reason)));
         }
         Ok(match obstacle(&file, &directory, account) {
             Some(reason) => (WriteKind::InPlace, Some(reason)),

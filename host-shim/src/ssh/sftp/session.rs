@@ -11,7 +11,7 @@ use russh_sftp::client::rawsession::{Limits, RawSftpSession};
 use russh_sftp::client::{Config, error::Error as Raw};
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 
-use super::attrs::{Attrs, FileKind};
+use super::attrs::{Attrs, FileKind, MAX_ACCOUNT};
 use super::error::SftpError;
 use crate::fault::{self, Point};
 use crate::ssh::channel::{Activity, SessionChannel};
@@ -27,9 +27,24 @@ const MAX_PACKET: u32 = 256 << 10;
 /// Longest path sent: `PATH_MAX` of Linux.
 const MAX_PATH: usize = 4096;
 
+/// What a server says it takes at once (`limits@openssh.com`, OpenSSH `PROTOCOL`
+/// section 4.8), in bytes; 0 where it sets no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SftpLimits {
+    /// Longest packet.
+    pub packet: u64,
+    /// Longest read request.
+    pub read: u64,
+    /// Longest write request.
+    pub write: u64,
+    /// Open handles.
+    pub handles: u64,
+}
+
 /// An open SFTP session.
 pub struct Sftp {
     raw: RawSftpSession,
+    limits: Option<SftpLimits>,
     extensions: HashMap<String, String>,
     dead: AtomicBool,
     activity: Activity,
@@ -75,7 +90,7 @@ impl Sftp {
         let version = raw
             .init()
             .await
-            .map_err(|error| unavailable(&error.to_string()))?;
+            .map_err(|_| unavailable("it does not answer as SFTP version 3 does"))?;
         if version.version != 3 {
             return Err(unavailable(&format!(
                 "the server speaks SFTP version {}, not 3",
@@ -83,9 +98,16 @@ impl Sftp {
             ))
             .into());
         }
+        let mut said = None;
         if version.extensions.contains_key("limits@openssh.com")
             && let Ok(limits) = raw.limits().await
         {
+            said = Some(SftpLimits {
+                packet: limits.max_packet_len,
+                read: limits.max_read_len,
+                write: limits.max_write_len,
+                handles: limits.max_open_handles,
+            });
             raw.set_limits(Limits {
                 // A handle is counted by the library only when it is closed by
                 // the library; the server's own limit is far away from ours.
@@ -96,10 +118,25 @@ impl Sftp {
         fault::reach(Point::SftpOpened);
         Ok(Self {
             raw,
+            limits: said,
             extensions: version.extensions,
             dead: AtomicBool::new(false),
             activity,
         })
+    }
+
+    /// The extensions the server offers, in order of their names.
+    #[must_use]
+    pub fn extensions(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.extensions.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// What the server says it takes at once; none where it does not say.
+    #[must_use]
+    pub fn limits(&self) -> Option<SftpLimits> {
+        self.limits
     }
 
     /// Whether the channel may still be used.
@@ -142,10 +179,10 @@ impl Sftp {
             .map_err(|error| self.fail(error, path))?;
         let resolved = name.files.pop().map(|file| file.filename);
         match resolved {
-            Some(resolved) if resolved.starts_with('/') && !resolved.contains('\0') => Ok(resolved),
+            Some(resolved) if is_canonical(&resolved) => Ok(resolved),
             _ => Err(SftpError::Failure {
                 path: path.to_owned(),
-                message: "no absolute name".to_owned(),
+                message: "no canonical name".to_owned(),
             }
             .into()),
         }
@@ -168,6 +205,14 @@ impl Sftp {
     /// As the server answers.
     pub async fn stat(&self, path: &str) -> Result<Attrs, SshError> {
         Ok(self.with_names(self.stat_plain(path).await?).await)
+    }
+
+    /// Kind of what the name leads to, links followed.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn kind(&self, path: &str) -> Result<FileKind, SshError> {
+        Ok(self.stat_plain(path).await?.kind)
     }
 
     /// As [`Sftp::stat`], without looking up names.
@@ -198,13 +243,16 @@ impl Sftp {
         checked(path)?;
         let reply = self.raw().readlink(path).await;
         let mut name = reply.map_err(|error| self.fail(error, path))?;
-        name.files.pop().map(|file| file.filename).ok_or_else(|| {
-            SftpError::Failure {
-                path: path.to_owned(),
-                message: "an empty answer".to_owned(),
-            }
-            .into()
-        })
+        let target = name.files.pop().map(|file| file.filename);
+        target
+            .filter(|target| checked(target).is_ok())
+            .ok_or_else(|| {
+                SftpError::Failure {
+                    path: path.to_owned(),
+                    message: "no target".to_owned(),
+                }
+                .into()
+            })
     }
 
     /// Removes a file or a symbolic link, not a directory.
@@ -333,6 +381,14 @@ impl Drop for Handle<'_> {
     }
 }
 
+/// Whether an answer to `SSH_FXP_REALPATH` is what was asked for: an absolute
+/// name without anything left to resolve.
+fn is_canonical(path: &str) -> bool {
+    checked(path).is_ok()
+        && path.starts_with('/')
+        && !path.split('/').any(|part| matches!(part, "." | ".."))
+}
+
 /// Refuses paths that cannot be meant.
 pub(super) fn checked(path: &str) -> Result<(), SftpError> {
     let reason = if path.is_empty() {
@@ -364,5 +420,23 @@ fn take_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn name_from(bytes: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(bytes).ok()?;
-    (!name.is_empty()).then(|| name.to_owned())
+    (!name.is_empty() && name.len() <= MAX_ACCOUNT).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_PATH, is_canonical};
+
+    #[test]
+    fn canonical_names() {
+        for path in ["/", "/a", "/a/b.c", "/a/...", "/ \u{1b}"] {
+            assert!(is_canonical(path), "{path:?}");
+        }
+        let long = format!("/{}", "a".repeat(MAX_PATH));
+        for path in [
+            "", ".", "a", "a/b", "/a/..", "/./a", "/a/../b", "/a\0", &long,
+        ] {
+            assert!(!is_canonical(path), "{path:?}");
+        }
+    }
 }

@@ -170,6 +170,7 @@ fn short_reason(error: &SftpError) -> String {
         SftpError::PermissionDenied { .. } => "permission denied".to_owned(),
         SftpError::Failure { message, .. } => message.clone(),
         SftpError::HostileName { name, .. } => format!("it lists the impossible name {name:?}"),
+        SftpError::Endless { limit, .. } => format!("it lists more than {limit}"),
         other => other.to_string(),
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
-use super::plan::{Expect, WriteKind, WritePlan, split};
+use super::plan::{Expect, POSIX_RENAME, WriteKind, WritePlan, split};
 use super::session::{Handle, Sftp};
 use super::temporary::Temporary;
 use crate::fault::{self, Point};
@@ -24,8 +24,9 @@ const CHUNK: usize = 32 << 10;
 /// Write requests under way at once.
 const DEPTH: usize = 64;
 
-/// Largest content written or compared, in bytes.
-const MAX_CONTENT: u64 = 32 << 20;
+/// Largest content written or compared, in bytes; the operator sets a lower limit
+/// for changes.
+const MAX_CONTENT: u64 = 256 << 20;
 
 /// What a write did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,7 +214,7 @@ impl Sftp {
                     return Err(conflict(format!("its SHA-256 is {found}")));
                 }
                 if plan
-                    .owner
+                    .found
                     .is_some_and(|owner| owner != (attrs.uid, attrs.gid))
                 {
                     return Err(conflict("its owner or group is another".to_owned()));
@@ -224,7 +225,6 @@ impl Sftp {
     }
 
     async fn rename(&self, temporary: &Temporary<'_>, plan: &WritePlan) -> Result<(), SftpError> {
-        const POSIX_RENAME: &str = "posix-rename@openssh.com";
         let changed = |error: SftpError| match error {
             SftpError::Lost { .. } => SftpError::Lost { changed: true },
             error => error,

@@ -8,7 +8,7 @@ use super::super::paths::{Access, is_like_directory};
 use super::super::types::shown;
 use super::engine;
 use super::spec::{
-    Command, Kind, Operands, Outcome, Parsed, Refusal, Style, Touch, examples, is_name, refused,
+    Command, Kind, Operands, Outcome, Parsed, Refusal, Style, Touch, examples, refused,
 };
 
 const READ: Operands = Operands::Any(Kind::Read);
@@ -107,9 +107,15 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--read-bytes", Kind::Number),
             ("-t", Kind::Name),
             ("--format", Kind::Name),
+            ("-S", Kind::Number),
         ],
+        optional: &[("-w", Kind::Number), ("--width", Kind::Number)],
         operands: READ,
-        allowed: examples!["od -A x -t x1z -N 64 /srv/a", "od -c /srv/a"],
+        allowed: examples![
+            "od -w16 /srv/a",
+            "od -A x -t x1z -N 64 /srv/a",
+            "od -c /srv/a"
+        ],
         asks: examples!["od -c /dev/sda", "od /etc/shadow"],
         ..Command::BARE
     },
@@ -223,114 +229,6 @@ pub(super) const COMMANDS: &[Command] = &[
         asks: examples!["base64 /etc/shadow", "base64 -i x -o y", "base64 a b"],
         ..Command::BARE
     },
-    Command {
-        names: &["zcat", "gzcat", "bzcat", "xzcat", "lzcat", "zstdcat"],
-        does: "prints compressed files",
-        operands: READ,
-        allowed: examples![
-            "zcat /var/log/syslog.2.gz",
-            "xzcat /srv/a.xz",
-            "zcat /var/log/*.gz",
-        ],
-        asks: examples!["zcat -f /etc/shadow", "zcat /srv/.env.gz", "zcat --x y"],
-        ..Command::BARE
-    },
-    Command {
-        names: &[
-            "gzip", "gunzip", "xz", "unxz", "zstd", "unzstd", "bzip2", "bunzip2",
-        ],
-        does: "lists, tests or prints compressed files",
-        flags: "ltvqcdk",
-        long: "--list --test --verbose --stdout --decompress --keep --quiet --version",
-        operands: READ,
-        check: Some(|parsed| {
-            // The last of several modes counts, so that `-l -d` replaces the file.
-            let prints = parsed.has(&["-c", "--stdout"]);
-            let looks = parsed.has(&["-l", "-t", "--list", "--test"])
-                && !parsed.has(&["-d", "--decompress"]);
-            let version = parsed.has(&["--version"]) && parsed.operands.is_empty();
-            (!prints && !looks && !version)
-                .then(|| Refusal::new("replace", "without `-l`, `-t` or `-c` it replaces the file"))
-        }),
-        allowed: examples![
-            "gzip -l /srv/a.gz",
-            "gzip -tv /srv/a.gz",
-            "xz --list /srv/a.xz",
-            "gzip -dc /var/log/syslog.2.gz",
-            "gunzip -c /srv/a.gz",
-            "zstd -dc /srv/a.zst",
-        ],
-        asks: examples![
-            "gunzip /srv/a.gz",
-            "zstd -l -d /srv/a.zst",
-            "xz -td /srv/a.xz",
-            "bzip2 --version /srv/a",
-            "gzip -dc /etc/shadow.gz",
-            "zstd -dc a.zst -o b",
-            "xz -dc --files=/srv/x",
-            "bunzip2 -k a.bz2",
-            "gzip /srv/a",
-            "gzip -d /srv/a.gz",
-            "xz -v /srv/a",
-            "gzip -lk x -S y",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["jq"],
-        does: "prints parts of JSON files",
-        style: Style::Custom(jq),
-        reads: Some(&JQ),
-        allowed: examples![
-            "jq . /srv/a.json",
-            "jq -r '.a[] | select(.b > 1) | .c' /srv/a.json",
-            "jq length /srv/a.json",
-            "jq --arg x 1 '.a == $x' /srv/a.json",
-        ],
-        asks: examples![
-            "jq env",
-            "jq -n 'import \"a\" as $x; $x' x",
-            "jq '$ENV' x",
-            "jq --slurpfile a /etc/shadow . x",
-            "jq . /srv/.env",
-            "jq -f x",
-            "jq 'include \"a\"; .' x",
-            "jq 'input_filename' x",
-            "jq --arg a",
-            "jq --arg -f x . y",
-            "jq --args . /etc/shadow",
-            "jq",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["openssl"],
-        does: "shows a certificate or its own version",
-        style: Style::Custom(super::script::openssl),
-        allowed: examples![
-            "openssl version -a",
-            "openssl x509 -in /srv/a.crt -noout -dates -subject",
-            "openssl x509 -noout -text -in /srv/a.pem",
-            "openssl x509 -in /srv/a.crt -text",
-            "openssl verify -CAfile /srv/ca.crt /srv/a.crt",
-            "openssl ciphers -v",
-            "openssl req -in /srv/a.csr -noout -text",
-        ],
-        asks: examples![
-            "openssl x509 -in a.crt -out b.crt",
-            "openssl rsa -in a.key",
-            "openssl s_client -connect a:443",
-            "openssl x509 -in a.crt -noout -engine x",
-            "openssl enc -in /etc/shadow",
-            "openssl",
-            "openssl req -in a.csr",
-            "openssl req -new -key x",
-            "openssl verify -engine x a.crt",
-            "openssl x509 -req -in a",
-            "openssl x509 -signkey k -in a",
-        ],
-        ..Command::BARE
-    },
 ];
 
 const DIFF: Command = Command {
@@ -400,44 +298,6 @@ fn diff(words: &[Word]) -> Outcome {
     Ok(touched)
 }
 
-const JQ: Command = Command {
-    flags: "rcCSsenMaj",
-    long: "\
-        --raw-output --compact-output --color-output --monochrome-output --sort-keys --slurp \
-        --exit-status --null-input --ascii-output --join-output --tab --version --help",
-    values: &[("--indent", Kind::Number)],
-    refused: &[
-        refused("-f", "program", "reads the program from a file"),
-        refused("--from-file", "program", "reads the program from a file"),
-        refused("-L", "program", "loads modules from a directory"),
-        refused("--rawfile", "content", "reads another file"),
-        refused("--slurpfile", "content", "reads another file"),
-    ],
-    operands: Operands::FirstThen {
-        first: Kind::Is(is_plain_filter),
-        unless: &[],
-        then: Kind::Read,
-    },
-    ..Command::BARE
-};
-
-/// `jq`, without the variables that `--arg NAME VALUE` sets.
-fn jq(words: &[Word]) -> Outcome {
-    let mut kept = Vec::with_capacity(words.len());
-    let mut rest = words.iter();
-    while let Some(word) = rest.next() {
-        if word.text != "--arg" && word.text != "--argjson" {
-            kept.push(word.clone());
-            continue;
-        }
-        let plain = |word: Option<&Word>| word.is_some_and(Word::is_literal);
-        if !rest.next().is_some_and(|name| is_name(&name.text)) || !plain(rest.next()) {
-            return Err(Refusal::new("value", "`--arg` has no name and value"));
-        }
-    }
-    engine::judge(&JQ, &kept)
-}
-
 /// Programs of binutils take `@file` for the words in that file.
 fn no_response_file(parsed: &Parsed<'_>) -> Option<Refusal> {
     let values = parsed
@@ -454,21 +314,4 @@ fn no_response_file(parsed: &Parsed<'_>) -> Option<Refusal> {
         "content",
         format!("{} is replaced by the content of a file", shown(&word.text)),
     ))
-}
-
-/// A jq filter that neither loads a file nor looks at the environment.
-fn is_plain_filter(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "import",
-        "include",
-        "env",
-        "ENV",
-        "input_filename",
-        "modulemeta",
-        "get_search_list",
-        "debug",
-        "stderr",
-    ];
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    !words.any(|word| WORDS.contains(&word) || word.starts_with("__"))
 }

@@ -2,8 +2,7 @@
 //!
 //! None of these shows content, so their operands are judged as names only.
 
-use super::super::types::shown;
-use super::spec::{Command, Kind, Operands, Refusal, Style, examples, refused};
+use super::spec::{Command, Kind, Operands, Style, examples, refused};
 
 const SIZES: Kind = Kind::Number;
 
@@ -320,89 +319,6 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["lsof"],
-        does: "lists open files",
-        flags: "abChlnNOPRtUvVwX",
-        values: &[
-            ("-p", Kind::Name),
-            ("-u", Kind::Name),
-            ("-c", Kind::Name),
-            ("-d", Kind::Name),
-            ("-g", Kind::Name),
-        ],
-        optional: &[
-            ("-i", Kind::Name),
-            ("-s", Kind::Name),
-            ("-F", Kind::Name),
-            ("-T", Kind::Name),
-            ("-L", Kind::Number),
-        ],
-        refused: &[
-            refused("-D", "cache", "writes a device cache file"),
-            refused("-r", "endless", "repeats for ever"),
-            refused("-k", "content", "reads another kernel name list"),
-            refused("-m", "content", "reads kernel memory"),
-        ],
-        operands: Operands::Any(Kind::Names),
-        check: Some(|parsed| {
-            let plus = |text: &str| {
-                text.starts_with('+') && !matches!(text.get(1..2), Some("D" | "d" | "L" | "c"))
-            };
-            let word = parsed.operands.iter().find(|word| plus(&word.text))?;
-            Some(Refusal::new(
-                "option",
-                format!("{} is not known to only look", shown(&word.text)),
-            ))
-        }),
-        allowed: examples![
-            "lsof -i :80",
-            "lsof -nP -iTCP -sTCP:LISTEN",
-            "lsof -p 1234",
-            "lsof -u www-data",
-            "lsof +D /srv/app",
-            "lsof +L1",
-            "lsof /var/log/syslog",
-            "lsof -t -i:8080",
-        ],
-        asks: examples![
-            "lsof -r 5",
-            "lsof -Db/x",
-            "lsof -D b",
-            "lsof +r 1",
-            "lsof +m /x",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["test"],
-        does: "compares and looks for files",
-        style: Style::Custom(super::condition::test),
-        allowed: examples![
-            "test -s /srv/app/pid",
-            "test -d /etc -a -r /etc/passwd",
-            "test 3 -gt 2",
-            "test -n x",
-            "test ! -e /x",
-            "test a != b",
-        ],
-        asks: examples![
-            "test -v 'v[$(id)]'",
-            "test 'a[$(id)]' -eq 1",
-            "test -R x",
-            "test -t 'x[1]'",
-            "test x -foo y",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["["],
-        does: "compares and looks for files",
-        style: Style::Custom(super::condition::bracket),
-        allowed: examples!["[ -f /etc/passwd ]", "[ a = b ]", "[ '(' -d /x ')' ]"],
-        asks: examples!["[ -f /etc/passwd", "[ -v x ]"],
-        ..Command::BARE
-    },
-    Command {
         names: &["find"],
         does: "lists files by name and metadata",
         style: Style::Custom(super::find::find),
@@ -462,61 +378,6 @@ pub(super) const COMMANDS: &[Command] = &[
         long: "--logical --physical",
         allowed: examples!["pwd", "pwd -P"],
         asks: examples!["pwd x"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["tar"],
-        does: "lists the members of an archive",
-        style: Style::Custom(super::archive::tar),
-        allowed: examples![
-            "tar tf /srv/a.tar",
-            "tar -tzvf /srv/a.tar.gz",
-            "tar -tf ./a.tar",
-            "tar -t -f /srv/a.tar",
-            "tar --list -f /srv/a.tar",
-            "tar --list --file=/srv/a.tar",
-            "tar -tf /srv/a.tar etc/passwd",
-        ],
-        asks: examples![
-            "tar xf /srv/a.tar",
-            "tar tf host:/a.tar",
-            "tar tf a.tar --to-command=id",
-            "tar -tf a.tar -I id",
-            "tar cf a.tar /srv",
-            "tar -tf a.tar --checkpoint-action=exec=id",
-            "tar -tFf id a.tar",
-            "tar --list --file=h:/a.tar",
-            "tar --list a.tar",
-            "tar -tf a.tar -x",
-            "tar --list -f a.tar --use-compress-program=id",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["unzip"],
-        does: "lists the members of an archive",
-        style: Style::Custom(super::archive::unzip),
-        allowed: examples![
-            "unzip -l /srv/a.zip",
-            "unzip -v ./a.zip",
-            "unzip -Z1 a.zip",
-            "unzip -lv a.zip",
-        ],
-        asks: examples![
-            "unzip a.zip",
-            "unzip -p a.zip",
-            "unzip -s a.zip",
-            "unzip -lo a.zip",
-            "unzip -l a.zip -d /x",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["zipinfo"],
-        does: "lists the members of an archive",
-        style: Style::Custom(super::archive::zipinfo),
-        allowed: examples!["zipinfo /srv/a.zip", "zipinfo -1 /srv/a.zip"],
-        asks: examples!["zipinfo -x a.zip", "zipinfo a.zip b"],
         ..Command::BARE
     },
     Command {

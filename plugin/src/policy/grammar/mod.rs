@@ -5,8 +5,10 @@
 //! on to be judged. The program must be given by its bare name or by its full name
 //! in a system directory: a file of the same name elsewhere is another program.
 
+mod accounts;
 mod archive;
 mod awk;
+mod certificate;
 mod condition;
 mod content;
 mod engine;
@@ -14,16 +16,23 @@ mod files;
 mod find;
 mod firewall;
 mod hardware;
+mod json;
+mod links;
+mod logs;
+mod mounts;
 mod network;
 mod packages;
 mod process;
 mod programs;
 mod ps;
+mod rpm;
 mod scheduling;
 mod script;
 mod search;
 mod services;
+mod settings;
 mod shell;
+mod software;
 mod spec;
 mod storage;
 mod system;
@@ -42,22 +51,43 @@ use super::types::{Finding, shown};
 pub(super) const TABLES: &[&[Command]] = &[
     files::COMMANDS,
     text::COMMANDS,
+    script::COMMANDS,
     content::COMMANDS,
+    json::COMMANDS,
+    certificate::COMMANDS,
+    archive::COMMANDS,
     search::COMMANDS,
     system::COMMANDS,
     hardware::COMMANDS,
+    mounts::COMMANDS,
     storage::COMMANDS,
     process::COMMANDS,
+    accounts::COMMANDS,
     scheduling::COMMANDS,
     services::COMMANDS,
+    logs::COMMANDS,
+    settings::COMMANDS,
     network::COMMANDS,
+    links::COMMANDS,
     firewall::COMMANDS,
     packages::COMMANDS,
+    rpm::COMMANDS,
+    software::COMMANDS,
     shell::COMMANDS,
 ];
 
 /// Directories that only the system's own package tools write to.
 const SYSTEM_DIRECTORIES: &[&str] = &["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"];
+
+/// Commands of which some version takes `--help` for something else than a wish for it.
+const WITHOUT_HELP: &[&str] = &[
+    "ldconfig",
+    "losetup",
+    "mailq",
+    "newaliases",
+    "service",
+    "swapon",
+];
 
 /// The bare name of a program, unless it is a path to elsewhere.
 pub(super) fn program_name(word: &str) -> Option<&str> {
@@ -68,6 +98,37 @@ pub(super) fn program_name(word: &str) -> Option<&str> {
         .iter()
         .find_map(|directory| word.strip_prefix(directory))?;
     (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+/// How the words of one command are read, one by one: what was looked at, and what it
+/// was found to be.
+pub(super) fn derive(words: &[Word]) -> Vec<(String, String)> {
+    let Some((program, rest)) = words.split_first() else {
+        return Vec::new();
+    };
+    let known = program_name(&program.text).and_then(|name| {
+        let mut tables = TABLES.iter().copied().flatten();
+        tables.find(|command| command.names.contains(&name))
+    });
+    let Some(command) = known else {
+        return Vec::new();
+    };
+    let mut steps = vec![(
+        program.text.clone(),
+        format!("is in the tables: it {}", command.does),
+    )];
+    // Code of its own may take words out before the table reads the rest.
+    let table_reads =
+        |table| engine::judge(command, rest).is_err() || engine::judge(table, rest).is_ok();
+    match (command.reads, command.style) {
+        (Some(table), _) if table_reads(table) => steps.extend(engine::derive(table, rest)),
+        (_, spec::Style::Custom(_)) => {
+            let by_code = "is read by code of this command's own".to_owned();
+            steps.extend(rest.iter().map(|word| (word.text.clone(), by_code.clone())));
+        }
+        _ => steps.extend(engine::derive(command, rest)),
+    }
+    steps
 }
 
 /// Judges the words of one command; where it passes, says which paths it touches.
@@ -108,6 +169,16 @@ pub(super) fn judge(words: &[Word]) -> (Finding, Vec<Touch>) {
             Vec::new(),
         );
     };
+    if let [only] = rest
+        && only.is_literal()
+        && only.text == "--help"
+        && !WITHOUT_HELP.contains(&name)
+    {
+        return (
+            Finding::allow("grammar.help", format!("`{name}` shows how it is used")),
+            Vec::new(),
+        );
+    }
     match engine::judge(command, rest) {
         Ok(touched) => (
             Finding::allow(

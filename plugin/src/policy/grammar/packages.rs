@@ -3,7 +3,7 @@
 //! Package tools take configuration by option, and configuration can name
 //! programs to run; no such option is known here.
 
-use super::spec::{Command, Kind, Operands, Parsed, Refusal, Style, examples, is_name, refused};
+use super::spec::{Command, Kind, Operands, Refusal, Style, examples, is_name, refused};
 
 const CONFIG: &str = "replaces the configuration, which can name programs to run";
 const OTHER_ROOT: &str = "looks into another tree";
@@ -15,7 +15,7 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "lsLSpWVCIc",
         long: "\
             --info --contents --compare-versions --list --status --listfiles --search --print-avail --show --verify --audit \
-            --get-selections --print-architecture --print-foreign-architectures --no-pager \
+            --get-selections --field --control-list --control-path --print-architecture --print-foreign-architectures --no-pager \
             --version --help",
         values: &[
             ("-f", Kind::Is(is_format)),
@@ -57,64 +57,6 @@ pub(super) const COMMANDS: &[Command] = &[
             "dpkg -li x",
             "dpkg --admin=/x -l",
             "dpkg --unpack x",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["rpm"],
-        does: "shows installed packages",
-        flags: "qailfcdRsgVv",
-        long: "\
-            --query --all --list --info --configfiles --docfiles --requires --provides \
-            --changelog --scripts --last --whatprovides --whatrequires --conflicts --obsoletes \
-            --file --state --verify --nodigest --nosignature --version --triggers --filesbypkg",
-        values: &[
-            ("--queryformat", Kind::Is(is_format)),
-            ("--qf", Kind::Is(is_format)),
-        ],
-        refused: &[
-            refused("-e", "remove", "removes a package"),
-            refused("-U", "install", "installs a package"),
-            refused(
-                "-p",
-                "network",
-                "reads a package file, from the network even",
-            ),
-            refused("-E", "exec", "evaluates macros, which run programs"),
-            refused("--eval", "exec", "evaluates macros, which run programs"),
-            refused("--define", "exec", "defines macros, which run programs"),
-            refused("--pipe", "exec", "runs a program"),
-            refused("--rcfile", "config", CONFIG),
-            refused("--macros", "config", CONFIG),
-            refused("--root", "root", OTHER_ROOT),
-            refused("--dbpath", "root", OTHER_ROOT),
-        ],
-        operands: Operands::Any(Kind::Name),
-        check: Some(rpm),
-        allowed: examples![
-            "rpm -qa",
-            "rpm -qi bash",
-            "rpm -qf /usr/bin/ls",
-            "rpm -ql nginx",
-            "rpm -q --changelog nginx",
-            "rpm -qa --last",
-            r"rpm -q --qf '%{NAME}-%{VERSION}\n' bash",
-            "rpm -V nginx",
-            "rpm --version",
-        ],
-        asks: examples![
-            "rpm -i x.rpm",
-            "rpm -e x",
-            "rpm --eval '%(id)'",
-            "rpm -qa --pipe id",
-            "rpm -qp http://x/y.rpm",
-            "rpm -Uvh x.rpm",
-            "rpm -a",
-            "rpm -qa --define 'x %(id)'",
-            "rpm --rebuilddb",
-            "rpm -iq x.rpm",
-            "rpm -qa --dbpath /x",
-            "rpm -ivh x",
         ],
         ..Command::BARE
     },
@@ -193,9 +135,10 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["apk"],
         does: "shows packages",
-        flags: "vadLIWequxo",
+        flags: "vadLIWequxosrRPwti",
         values: &[("-l", Kind::Name), ("--limit", Kind::Name)],
-        long: "--upgradable --upgradeable --available --exact --installed --verbose --all --contents --who-owns --description --version",
+        long: "--upgradable --upgradeable --available --exact --installed --verbose --all --contents --who-owns --description --size --depends --rdepends --provides --webpage --triggers \
+            --install-if --rinstall-if --license --replaces --origin --manifest --version",
         refused: &[
             refused("-p", "root", OTHER_ROOT),
             refused("--root", "root", OTHER_ROOT),
@@ -216,6 +159,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "apk list --upgradable",
             "apk --version",
             "apk info -L nginx",
+            "apk info -R nginx",
         ],
         asks: examples![
             "apk add x",
@@ -230,11 +174,20 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["dnf", "yum"],
         does: "shows packages",
-        flags: "qvC",
+        flags: "qvCli",
         long: "\
             --cacheonly --quiet --installed --available --all --version --showduplicates \
             --upgrades --updates --extras --obsoletes --recent --enabled --disabled --list --info \
-            --requires --provides --depends --whatprovides --whatrequires --security",
+            --requires --provides --depends --whatprovides --whatrequires --security --deplist \
+            --conflicts --suggests --recommends --supplements --enhances --files --changelogs \
+            --userinstalled --duplicates --leaves --unneeded --summary --bugfix --advisories \
+            --srpm --hidden --noplugins",
+        values: &[
+            ("--qf", Kind::Is(is_format)),
+            ("--queryformat", Kind::Is(is_format)),
+            ("--arch", Kind::Name),
+            ("--latest-limit", Kind::Number),
+        ],
         refused: &[
             refused("-c", "config", CONFIG),
             refused("--config", "config", CONFIG),
@@ -245,14 +198,16 @@ pub(super) const COMMANDS: &[Command] = &[
         operands: Operands::Phrases(&[
             "",
             "list ...",
-            "info|provides|whatprovides|search|deplist|repoquery * ...",
-            "check-update|repoinfo|updateinfo ...",
-            "group|groups|module list|info ...",
-            "grouplist|check",
+            "info|provides|whatprovides|search|deplist|changelog % ...",
+            "check-update|repoinfo|updateinfo|repoquery ...",
+            "group|groups|module|environment|advisory|repo list|info|summary",
+            "group|groups|module|environment|advisory|repo list|info %",
+            "groupinfo %",
+            "grouplist|check|version",
             "repolist",
             "repolist all|enabled|disabled",
             "history",
-            "history list|info ...",
+            "history list|info|summary ...",
         ]),
         allowed: examples![
             "yum list installed",
@@ -264,6 +219,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "dnf check-update",
             "dnf repoquery --requires nginx",
             "yum group list",
+            "dnf group info 'Development Tools'",
+            "dnf repoquery -l nginx",
             "dnf updateinfo list security",
         ],
         asks: examples![
@@ -274,6 +231,9 @@ pub(super) const COMMANDS: &[Command] = &[
             "dnf clean all",
             "yum -c x list",
             "dnf makecache",
+            "dnf repoquery --repofrompath=x,http://x y",
+            "dnf group install x",
+            "dnf module enable x",
         ],
         ..Command::BARE
     },
@@ -319,108 +279,6 @@ pub(super) const COMMANDS: &[Command] = &[
             "pacman -Qu --config x",
             "pacman",
         ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["snap", "flatpak"],
-        does: "shows installed packages",
-        long: "--all --app --runtime --version",
-        operands: Operands::Phrases(&[
-            "list ...",
-            "version",
-            "services ...",
-            "connections|changes|interfaces",
-        ]),
-        allowed: examples!["snap list", "snap services"],
-        asks: examples![
-            "snap install x",
-            "snap refresh",
-            "snap set x y=z",
-            "flatpak run x",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["pip", "pip3"],
-        does: "shows installed packages",
-        flags: "qvVf",
-        long: "--files --user --local --version --disable-pip-version-check",
-        values: &[("--format", Kind::OneOf(&["columns", "freeze", "json"]))],
-        refused: &[
-            refused("-o", "network", "asks the index"),
-            refused("--outdated", "network", "asks the index"),
-            refused("--python", "exec", "runs another interpreter"),
-        ],
-        operands: Operands::Phrases(&["", "list|freeze|check", "show * ..."]),
-        check: Some(|parsed| {
-            // Elsewhere `-f` is a place to look for packages.
-            let shows = parsed
-                .operands
-                .first()
-                .is_some_and(|word| word.text == "show");
-            (parsed.has(&["-f"]) && !shows)
-                .then(|| Refusal::new("network", "`-f` looks for packages elsewhere"))
-        }),
-        allowed: examples![
-            "pip show -f requests",
-            "pip check",
-            "pip list",
-            "pip3 show requests",
-            "pip freeze",
-            "pip3 list --format=json",
-        ],
-        asks: examples![
-            "pip install x",
-            "pip list --outdated",
-            "pip --python=/x list",
-            "pip list -f x",
-            "pip uninstall x",
-            "pip download x",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["gem"],
-        does: "shows installed packages",
-        long: "--local --version",
-        operands: Operands::Phrases(&["", "list ..."]),
-        allowed: examples!["gem list", "gem list --local"],
-        asks: examples!["gem install x", "gem list --remote"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["update-alternatives", "alternatives"],
-        does: "shows alternatives",
-        long: "--get-selections --version",
-        values: &[
-            ("--display", Kind::Name),
-            ("--query", Kind::Name),
-            ("--list", Kind::Name),
-        ],
-        check: Some(|parsed| {
-            parsed
-                .options
-                .is_empty()
-                .then(|| Refusal::new("form", "it names nothing to show"))
-        }),
-        allowed: examples![
-            "update-alternatives --display java",
-            "update-alternatives --get-selections",
-        ],
-        asks: examples![
-            "update-alternatives --set java x",
-            "update-alternatives --config java",
-            "update-alternatives --auto x",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["lsb_release"],
-        does: "describes the system",
-        flags: "aidrcs",
-        long: "--all --id --description --release --codename --short --version",
-        allowed: examples!["lsb_release -a", "lsb_release -ds"],
-        asks: examples!["lsb_release x"],
         ..Command::BARE
     },
     Command {
@@ -496,84 +354,15 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         ..Command::BARE
     },
-    Command {
-        names: &["ldconfig"],
-        does: "lists known libraries",
-        flags: "p",
-        long: "--print-cache --version",
-        refused: &[
-            refused("-v", "rebuild", "rebuilds the list"),
-            refused("-r", "root", OTHER_ROOT),
-        ],
-        check: Some(|parsed| {
-            (!parsed.has(&["-p", "--print-cache", "--version"]))
-                .then(|| Refusal::new("rebuild", "without `-p` it rebuilds the list"))
-        }),
-        allowed: examples!["ldconfig -p"],
-        asks: examples![
-            "ldconfig",
-            "ldconfig -pv",
-            "ldconfig -p -C x",
-            "ldconfig -p /srv"
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["modprobe"],
-        does: "shows what a kernel module needs",
-        flags: "D",
-        long: "--show-depends --showconfig --version",
-        operands: Operands::UpTo(1, Kind::Name),
-        check: Some(|parsed| {
-            let shows = parsed.has(&["-D", "--show-depends", "--showconfig", "--version"]);
-            (!shows).then(|| Refusal::new("load", "without `-D` it loads the module"))
-        }),
-        allowed: examples!["modprobe -D ext4", "modprobe --show-depends ext4"],
-        asks: examples![
-            "modprobe x",
-            "modprobe -r x",
-            "modprobe -D -C /srv/x y",
-            "modprobe -Dr x"
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["grubby"],
-        does: "describes boot entries",
-        long: "--default-kernel --default-index --default-title",
-        values: &[("--info", Kind::Name)],
-        check: Some(|parsed| {
-            parsed
-                .options
-                .is_empty()
-                .then(|| Refusal::new("form", "it names nothing to show"))
-        }),
-        allowed: examples!["grubby --info=ALL", "grubby --default-kernel"],
-        asks: examples![
-            "grubby --set-default=x",
-            "grubby --args=x --update-kernel=ALL"
-        ],
-        ..Command::BARE
-    },
 ];
 
-/// A letter means something else unless the query comes first: `-i` installs.
-fn rpm(parsed: &Parsed<'_>) -> Option<Refusal> {
-    let queries = parsed.options.first().is_some_and(|(name, _)| {
-        ["-q", "--query", "-V", "--verify", "--version"]
-            .iter()
-            .any(|option| name.is(option))
-    });
-    let location = parsed.operands.iter().any(|word| word.text.contains("://"));
-    (!queries || location).then(|| {
-        Refusal::new(
-            "form",
-            "only a query of installed packages, `-q` first, is known to only look",
-        )
-    })
-}
-
-/// An output format without anything that could be evaluated.
-fn is_format(text: &str) -> bool {
-    !text.contains("%(") && !text.contains("%{lua") && !text.contains("%!")
+/// An output format of plain text and `%{TAG}`; other forms are evaluated.
+pub(super) fn is_format(text: &str) -> bool {
+    !text.contains("%(")
+        && !text.contains("%!")
+        && !text.contains("%[")
+        && !text.contains("${lua")
+        && !text.contains("%{lua")
+        && !text.contains("%{expand")
+        && !text.contains("%{shell")
 }

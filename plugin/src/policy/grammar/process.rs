@@ -1,7 +1,9 @@
-//! Commands that list processes, users and logins.
+//! Commands that list processes and what they have open.
 
-use super::spec::{Command, Kind, Operands, Refusal, Style, at_most, examples, is_name, refused};
+use super::super::types::shown;
+use super::spec::{Command, Kind, Operands, Refusal, Style, at_most, examples, refused};
 
+const UNIT: Kind = Kind::OneOf(&["k", "m", "g", "t", "p", "e"]);
 const BOUNDED: Kind = Kind::Is(|text| at_most(text, 20));
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -32,6 +34,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "ps faux",
             "ps -eww -o pid",
             "ps -eLo pid,tid",
+            "ps -eT",
+            "ps -ef ww",
             "ps --forest -ef",
         ],
         asks: examples![
@@ -55,6 +59,12 @@ pub(super) const COMMANDS: &[Command] = &[
             "ps e -ef",
             "ps -xe",
             "ps -eTf --forest",
+            "ps -ef -o pid,args x",
+            "ps -eLfH",
+            "ps -ef --deselect -o pid",
+            "ps -eN",
+            "ps axm r",
+            "ps -mA r",
             "ps -eu x",
         ],
         ..Command::BARE
@@ -106,6 +116,7 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["pstree"],
         does: "shows processes as a tree",
         flags: "aAcghlnNpstTuUZV",
+        values: &[("-H", Kind::Number)],
         operands: Operands::UpTo(1, Kind::Name),
         allowed: examples!["pstree -ap", "pstree -p 1", "pstree root"],
         asks: examples!["pstree --frob"],
@@ -123,7 +134,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["top"],
         does: "shows the busiest processes",
-        flags: "bcHiSsh1eEM",
+        flags: "bcHiSsh1M",
         values: &[
             ("-n", BOUNDED),
             (
@@ -146,6 +157,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("-u", Kind::Name),
             ("-U", Kind::Name),
             ("-w", Kind::Number),
+            ("-e", UNIT),
+            ("-E", UNIT),
         ],
         check: Some(|parsed| {
             let bounded = parsed.has(&["-b"]) && parsed.has(&["-n"]) || parsed.has(&["-h"]);
@@ -167,163 +180,6 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["w"],
-        does: "shows who is logged in",
-        flags: "bfhiopsuV",
-        long: "--no-header --short --from --help --version",
-        operands: Operands::UpTo(1, Kind::Name),
-        allowed: examples!["w", "w -hs", "w root"],
-        asks: examples!["w --frob", "w a b"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["who"],
-        does: "shows who is logged in",
-        flags: "abdHlmpqrstTu",
-        long: "\
-            --all --boot --heading --login --count --runlevel --short --users --help --version",
-        // One operand is a file to read; any two mean "who am i".
-        operands: Operands::UpTo(2, Kind::OneOf(&["am", "i"])),
-        check: Some(|parsed| {
-            (parsed.operands.len() == 1)
-                .then(|| Refusal::new("content", "one operand is a file that it reads"))
-        }),
-        allowed: examples!["who", "who -b", "who am i"],
-        asks: examples!["who /etc/shadow", "who shadow", "who am", "who --frob"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["whoami", "groups", "id"],
-        does: "shows users and groups",
-        flags: "aGgnruzZp",
-        long: "--group --groups --name --real --user --context --zero --help --version",
-        operands: Operands::Any(Kind::Name),
-        allowed: examples!["id", "id -un", "id www-data", "groups deploy", "whoami"],
-        asks: examples!["id --frob"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["last"],
-        does: "shows past logins",
-        flags: "adFiRwx",
-        long: "--fulltimes --fullnames --hostlast --ip --nohostname --system --help --version",
-        values: &[
-            ("-n", Kind::Number),
-            ("--limit", Kind::Number),
-            ("-s", Kind::Text),
-            ("--since", Kind::Text),
-            ("-t", Kind::Text),
-            ("--until", Kind::Text),
-            ("-p", Kind::Text),
-            ("--time-format", Kind::Name),
-        ],
-        number: true,
-        refused: &[
-            refused("-f", "content", "reads another file"),
-            refused("--file", "content", "reads another file"),
-        ],
-        operands: Operands::Any(Kind::Name),
-        allowed: examples![
-            "last",
-            "last -n 20",
-            "last -10 root",
-            "last reboot",
-            "last -xF shutdown",
-        ],
-        asks: examples!["last -f /etc/shadow", "last --fil=x"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["lastlog"],
-        does: "shows last logins",
-        long: "--help",
-        values: &[
-            ("-u", Kind::Name),
-            ("--user", Kind::Name),
-            ("-t", Kind::Number),
-            ("--time", Kind::Number),
-            ("-b", Kind::Number),
-            ("--before", Kind::Number),
-        ],
-        refused: &[
-            refused("-C", "clear", "clears the record"),
-            refused("--clear", "clear", "clears the record"),
-            refused("-S", "set", "sets the record"),
-            refused("--set", "set", "sets the record"),
-            refused("-R", "root", "looks into another tree"),
-        ],
-        allowed: examples!["lastlog", "lastlog -u root"],
-        asks: examples![
-            "lastlog -C -u root",
-            "lastlog --cl -u root",
-            "lastlog -S -u root",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["getent"],
-        does: "shows entries of system databases",
-        flags: "i",
-        operands: Operands::Phrases(&[
-            "passwd|group|services|protocols|rpc|networks|aliases|initgroups ...",
-            "hosts|ahosts|ahostsv4|ahostsv6 ...",
-        ]),
-        allowed: examples![
-            "getent passwd",
-            "getent group docker",
-            "getent hosts localhost",
-            "getent services ssh",
-        ],
-        asks: examples![
-            "getent shadow",
-            "getent shadow root",
-            "getent gshadow",
-            "getent -s files shadow",
-            "getent",
-            "getent netgroup x",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["crontab"],
-        does: "shows scheduled jobs",
-        flags: "l",
-        values: &[("-u", Kind::Name)],
-        refused: &[
-            refused("-r", "delete", "deletes the table"),
-            refused("-e", "edit", "edits the table"),
-            refused("-i", "delete", "deletes the table"),
-        ],
-        check: Some(|parsed| {
-            (!parsed.has(&["-l"]))
-                .then(|| Refusal::new("replace", "without `-l` it replaces the table"))
-        }),
-        allowed: examples!["crontab -l", "crontab -l -u www-data", "crontab -u root -l"],
-        asks: examples![
-            "crontab",
-            "crontab -r",
-            "crontab x",
-            "crontab -lr",
-            "crontab -u root",
-            "crontab -l x",
-            "crontab -",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["chage"],
-        does: "shows when a password expires",
-        flags: "l",
-        check: Some(|parsed| {
-            (!parsed.has(&["-l"]))
-                .then(|| Refusal::new("set", "without `-l` it changes the account"))
-        }),
-        operands: Operands::UpTo(1, Kind::Name),
-        allowed: examples!["chage -l deploy"],
-        asks: examples!["chage deploy", "chage -E 0 deploy", "chage -l -d 0 x"],
-        ..Command::BARE
-    },
-    Command {
         names: &["fuser"],
         does: "shows who uses a file or a port",
         flags: "amMuv46",
@@ -341,15 +197,6 @@ pub(super) const COMMANDS: &[Command] = &[
             "fuser -HUP /srv",
             "fuser --kil x"
         ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["pinky", "finger"],
-        does: "shows who is logged in",
-        flags: "lbhpsfwiqm",
-        operands: Operands::Any(Kind::Is(|text| is_name(text) && !text.contains(['@', '/']))),
-        allowed: examples!["pinky", "finger deploy", "pinky -l deploy"],
-        asks: examples!["finger deploy@db9.example", "finger @x"],
         ..Command::BARE
     },
     Command {
@@ -391,6 +238,61 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "lq",
         allowed: examples!["jps", "jps -l"],
         asks: examples!["jps other.example", "jps -J-javaagent:x"],
+        ..Command::BARE
+    },
+    Command {
+        names: &["lsof"],
+        does: "lists open files",
+        flags: "abChlnNOPRtUvVwX",
+        values: &[
+            ("-p", Kind::Name),
+            ("-u", Kind::Name),
+            ("-c", Kind::Name),
+            ("-d", Kind::Name),
+            ("-g", Kind::Name),
+        ],
+        optional: &[
+            ("-S", Kind::Number),
+            ("-i", Kind::Name),
+            ("-s", Kind::Name),
+            ("-F", Kind::Name),
+            ("-T", Kind::Name),
+            ("-L", Kind::Number),
+        ],
+        refused: &[
+            refused("-D", "cache", "writes a device cache file"),
+            refused("-r", "endless", "repeats for ever"),
+            refused("-k", "content", "reads another kernel name list"),
+            refused("-m", "content", "reads kernel memory"),
+        ],
+        operands: Operands::Any(Kind::Names),
+        check: Some(|parsed| {
+            let plus = |text: &str| {
+                text.starts_with('+') && !matches!(text.get(1..2), Some("D" | "d" | "L" | "c"))
+            };
+            let word = parsed.operands.iter().find(|word| plus(&word.text))?;
+            Some(Refusal::new(
+                "option",
+                format!("{} is not known to only look", shown(&word.text)),
+            ))
+        }),
+        allowed: examples![
+            "lsof -i :80",
+            "lsof -nP -iTCP -sTCP:LISTEN",
+            "lsof -p 1234",
+            "lsof -u www-data",
+            "lsof +D /srv/app",
+            "lsof +L1",
+            "lsof /var/log/syslog",
+            "lsof -t -i:8080",
+        ],
+        asks: examples![
+            "lsof -r 5",
+            "lsof -Db/x",
+            "lsof -D b",
+            "lsof +r 1",
+            "lsof +m /x",
+        ],
         ..Command::BARE
     },
 ];

@@ -4,10 +4,12 @@
 //! that makes it print its version and end. Everything else is asked about in any
 //! case; the tables say why in words a person understands.
 
-/// Programs with the words that make them show their version, or as little. Left out are those
-/// that look into the working directory first and may run, or fetch, what they
-/// find named there: cargo, composer, dotnet, go, rustc, yarn; and those of which
-/// some version takes the word for something else: `httpd -v` of busybox serves files.
+/// Programs with the words that make them show their version, or as little. Left out
+/// are those that look into the working directory first and may run, or fetch, what
+/// they find named there: cargo, composer, dotnet, go, rustc, yarn; those of which
+/// some version takes the word for something else: `httpd -v` of busybox serves files,
+/// its `yes --version` never ends; and gdb, which runs another program and leaves
+/// compiled Python beside its own.
 pub(in super::super) const VERSIONS: &[(&str, &[&str])] = &[
     ("apache2", &["-v", "-V"]),
     ("apache2ctl", &["-v", "-V"]),
@@ -22,7 +24,6 @@ pub(in super::super) const VERSIONS: &[(&str, &[&str])] = &[
     ("exim4", &["-bV", "-bp", "-bpc"]),
     ("g++", &["--version"]),
     ("gcc", &["--version"]),
-    ("gdb", &["--version"]),
     ("getopt", &["--version"]),
     ("git", &["--version"]),
     ("gpg", &["--version"]),
@@ -50,22 +51,20 @@ pub(in super::super) const VERSIONS: &[(&str, &[&str])] = &[
     ("python2", &["--version", "-V"]),
     ("python3", &["--version", "-V", "-VV"]),
     ("redis-server", &["--version", "-v"]),
+    ("rpm", &["--querytags"]),
     ("rsync", &["--version"]),
     ("ruby", &["--version", "-v"]),
     ("ssh", &["-V"]),
     ("sshd", &["-V", "-T", "-t"]),
     ("strace", &["--version", "-V"]),
-    ("sudo", &["--version"]),
     ("tcpdump", &["--version", "-D"]),
     ("tee", &["--version"]),
     ("timeout", &["--version"]),
     ("tmux", &["-V"]),
-    ("updatedb", &["--version"]),
     ("varnishd", &["-V"]),
     ("vim", &["--version"]),
     ("wget", &["--version"]),
     ("xargs", &["--version"]),
-    ("yes", &["--version"]),
     ("zsh", &["--version"]),
 ];
 

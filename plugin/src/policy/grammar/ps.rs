@@ -11,7 +11,7 @@ use super::spec::{Outcome, Refusal, is_name};
 const BSD_LETTERS: &str = "acfghjlmnrsuvwxHLSTXZ";
 /// The same of UNIX style; `e` is "every process" there and not the environment.
 /// (FreeBSD's `ps -e` shows environments; a Linux without `ps -ef` would be odd.)
-const UNIX_LETTERS: &str = "AadefFHjlLmNPwyZcVM";
+const UNIX_LETTERS: &str = "AadefFHjlLmNPTwyZcVM";
 /// Options with a list of numbers or names.
 const LISTS: &[&str] = &[
     "--pid", "--ppid", "--user", "--User", "--group", "--Group", "--tty", "--sid",
@@ -31,14 +31,7 @@ const FORMATS: &[&str] = &["--format", "--sort"];
 
 /// `ps`, in the styles of UNIX, BSD and GNU mixed.
 pub(super) fn ps(words: &[Word]) -> Outcome {
-    let environment = || {
-        Refusal::new(
-            "environment",
-            "`e` shows the environment of every process, which usually holds passwords",
-        )
-    };
-    // Where procps cannot read a line in UNIX style it reads it again in BSD style,
-    // and `-e` becomes the environment. Lists are what it most often cannot read.
+    let mut seen = Seen::default();
     let every = words.iter().any(|word| {
         word.text.starts_with('-') && !word.text.starts_with("--") && word.text.contains('e')
     });
@@ -66,8 +59,14 @@ pub(super) fn ps(words: &[Word]) -> Outcome {
             };
             match name {
                 name if LISTS.contains(&name) => value(attached, list)?,
-                name if FORMATS.contains(&name) => value(attached, format)?,
-                name if LONG.contains(&name) && attached.is_none() => {}
+                name if FORMATS.contains(&name) => {
+                    seen.columns |= name == "--format";
+                    value(attached, format)?;
+                }
+                name if LONG.contains(&name) && attached.is_none() => {
+                    seen.tree |= name == "--forest";
+                    seen.inverted |= name == "--deselect";
+                }
                 _ => {
                     return Err(Refusal::new(
                         "option",
@@ -76,13 +75,15 @@ pub(super) fn ps(words: &[Word]) -> Outcome {
                 }
             }
         } else if let Some(letters) = text.strip_prefix('-') {
-            if matches!(
-                letters,
-                "aux" | "auxw" | "auxww" | "auxf" | "ax" | "axu" | "axf" | "T"
-            ) {
-                continue;
+            if letters.starts_with("ax") || letters.starts_with("aux") {
+                // Not in UNIX style, since `x` is no option there.
+                if letters.chars().all(|c| "auxwf".contains(c)) {
+                    seen.bsd.push_str(letters);
+                    continue;
+                }
             }
             let plain = letters.trim_start_matches(|c| UNIX_LETTERS.contains(c));
+            seen.unix.push_str(&letters[..letters.len() - plain.len()]);
             let mut valued = plain.chars();
             match valued.next() {
                 None => {}
@@ -90,22 +91,15 @@ pub(super) fn ps(words: &[Word]) -> Outcome {
                     letter @ ('o' | 'O' | 'C' | 'p' | 'q' | 'u' | 'U' | 'g' | 'G' | 't' | 's'),
                 ) => {
                     let attached = Some(valued.as_str()).filter(|value| !value.is_empty());
-                    if !matches!(letter, 'o' | 'O')
-                        && (every || attached.is_some() && letter != 'p')
-                    {
+                    let columns = matches!(letter, 'o' | 'O');
+                    if !columns && (every || attached.is_some() && letter != 'p') {
                         return Err(Refusal::new(
                             "form",
                             "a list next to letters may be read as more letters",
                         ));
                     }
-                    value(
-                        attached,
-                        if matches!(letter, 'o' | 'O') {
-                            format
-                        } else {
-                            list
-                        },
-                    )?;
+                    seen.columns |= columns;
+                    value(attached, if columns { format } else { list })?;
                 }
                 Some(letter) => {
                     return Err(Refusal::new(
@@ -118,23 +112,19 @@ pub(super) fn ps(words: &[Word]) -> Outcome {
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b',')
         {
-            // A process number.
+            seen.processes = true;
         } else {
             let plain = text.trim_start_matches(|c| BSD_LETTERS.contains(c));
+            seen.bsd.push_str(&text[..text.len() - plain.len()]);
             let mut valued = plain.chars();
             match valued.next() {
                 None => {}
                 Some('e') => return Err(environment()),
                 Some(letter @ ('o' | 'O' | 'k' | 'p' | 'q' | 't' | 'U')) => {
                     let attached = Some(valued.as_str()).filter(|value| !value.is_empty());
-                    value(
-                        attached,
-                        if matches!(letter, 'o' | 'O' | 'k') {
-                            format
-                        } else {
-                            list
-                        },
-                    )?;
+                    let columns = matches!(letter, 'o' | 'O' | 'k');
+                    seen.bsd.push(letter);
+                    value(attached, if columns { format } else { list })?;
                 }
                 Some(letter) => {
                     return Err(Refusal::new(
@@ -145,7 +135,63 @@ pub(super) fn ps(words: &[Word]) -> Outcome {
             }
         }
     }
-    Ok(Vec::new())
+    seen.check()
+}
+
+/// What was asked for, in each style.
+#[derive(Default)]
+struct Seen {
+    unix: String,
+    bsd: String,
+    /// `-o`, `-O` or `--format`.
+    columns: bool,
+    /// `--forest`.
+    tree: bool,
+    /// `--deselect`.
+    inverted: bool,
+    /// A number by itself.
+    processes: bool,
+}
+
+impl Seen {
+    fn check(&self) -> Outcome {
+        let unix = |letters: &str| self.unix.contains(|c| letters.contains(c));
+        let threads = self.unix.contains('m') || self.bsd.contains('m');
+        if threads && (self.bsd.contains('r') || self.unix.contains('r')) {
+            return Err(Refusal::new(
+                "endless",
+                "`m` together with `r` prints the same process for ever in some versions",
+            ));
+        }
+        if !unix("e") {
+            return Ok(Vec::new());
+        }
+        // Where procps cannot read a line in UNIX style it reads it again in BSD style,
+        // and `-e` becomes the environment. That happens when two words ask for
+        // different columns, or for threads as a tree, or mix the styles.
+        let by_thread = unix("LT");
+        let as_tree = self.tree || unix("H") || self.bsd.contains('f');
+        let odd = self.bsd.contains(|c| !matches!(c, 'f' | 'h' | 'w'))
+            || self.processes
+            || self.inverted
+            || unix("Nm")
+            || self.columns && unix("fFjlyPZcM")
+            || by_thread && as_tree
+            || unix("L") && unix("T");
+        if odd {
+            Err(environment())
+        } else {
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn environment() -> Refusal {
+    Refusal::new(
+        "environment",
+        "`e` shows, or may be read as showing, the environment of every process, which usually \
+         holds passwords",
+    )
 }
 
 /// A list of output columns.

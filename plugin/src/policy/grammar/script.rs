@@ -1,12 +1,94 @@
-//! The few scripts of `sed` that are plainly read-only, and the few verbs of `openssl`.
+//! Filters that have a language of their own, and the few scripts of `sed` that are
+//! plainly read-only.
 //!
 //! `sed` can write files and run programs from within its scripts, so a script is
 //! held to a form in which no such command fits; everything else is asked about.
-//! The same goes for `openssl`, which does a hundred things.
 
 use super::super::lex::Word;
 use super::super::paths::Access;
-use super::spec::{Outcome, Refusal, Touch, is_name};
+use super::spec::{Command, Outcome, Refusal, Style, Touch, examples};
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["sed"],
+        does: "prints chosen lines",
+        style: Style::Custom(sed),
+        allowed: examples![
+            "sed -n '10,20p' /srv/a",
+            "sed -n 5p /srv/a",
+            "sed -n '$p' x",
+            "sed -n '/start/,/end/p' /srv/a",
+            "sed -n '1,5p;10p' x",
+            "sed -nE '/a|b/p' /srv/a",
+            "sed '/^#/d' /srv/a",
+            "sed -e '/^#/d' -e '/^$/d' /etc/ssh/sshd_config",
+            "sed 's/foo/bar/g' /srv/a",
+            "sed 10q /srv/a",
+            "sed -n '/a/!p' /srv/a",
+            "sed p x",
+        ],
+        asks: examples![
+            "sed -i s/a/b/ /srv/a",
+            "sed -n '3w /srv/o' /srv/i",
+            "sed s/a/b/e x",
+            "sed -n '1e id' x",
+            "sed 's/a/b/w x' y",
+            "sed s/a/b/gw x",
+            "sed -e p -i x",
+            "sed 's/a/b/e' x",
+            "sed '1i x' y",
+            "sed 'y/a/b/' x",
+            "sed 'R x' y",
+            "sed 'e id' x",
+            "sed '/a/s//b/w' x",
+            "sed -n -f x y",
+            "sed -n 1p -i x",
+            "sed -n '/a/w x' y",
+            "sed -n 'r /etc/shadow' x",
+            "sed -n '1p' /etc/shadow",
+            "sed -n '/[/]/p;1e/p' x",
+            "sed -n 1p -s x",
+            "sed -n p --in-place x",
+            r"sed -n '\,a,p' x",
+            r"sed -n '/a\/w x/p' y",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["awk", "gawk", "mawk", "nawk"],
+        does: "prints columns",
+        style: Style::Custom(super::awk::awk),
+        allowed: examples![
+            "awk '{print $1}' /srv/a",
+            "awk -F: '{print $1, $3}' /etc/passwd",
+            "awk '{ print $NF }' /srv/a",
+            "awk -F , '{print $2}' x",
+            "awk '/error/ {print $1}' /srv/a",
+            "awk '/error/' /srv/a",
+            "awk 'NR==5' /srv/a",
+            "awk 'END{print NR}' /srv/a",
+            "awk -F: '$3 >= 1000 {print $1}' /etc/passwd",
+            "awk '{s+=$1} END {print s}' /srv/a",
+            "awk -v n=3 'NR==n' /srv/a",
+        ],
+        asks: examples![
+            "awk 'BEGIN{system(\"id\")}'",
+            "awk '{print > \"x\"}' y",
+            "awk '{print $1 | \"sh\"}' y",
+            "awk -f x y",
+            "awk '{getline}' x",
+            "awk -v FS=1 '{print x}' y",
+            "awk -v ENVIRON=1 '{print x}' y",
+            "awk '{print $1}' x=1 y",
+            "awk '{print $1}' /inet/tcp/0/h/80",
+            "awk '{print $1}' /etc/shadow",
+            "awk -i inplace '{print $1}' x",
+            "awk '/a/;system(\"id\") /{print $1}' x",
+            "awk",
+        ],
+        ..Command::BARE
+    },
+];
 
 /// Operands after a script, all of which are files.
 pub(super) fn files(words: &[Word]) -> Outcome {
@@ -133,114 +215,4 @@ fn after_address(text: &str) -> Option<&str> {
     Some(text.strip_prefix('+').map_or(text, |rest| {
         rest.trim_start_matches(|c: char| c.is_ascii_digit())
     }))
-}
-
-/// `openssl version`, `openssl x509 …` and the like.
-pub(super) fn openssl(words: &[Word]) -> Outcome {
-    const SHOWS: &[&str] = &[
-        "-text",
-        "-dates",
-        "-startdate",
-        "-enddate",
-        "-subject",
-        "-issuer",
-        "-serial",
-        "-fingerprint",
-        "-hash",
-        "-modulus",
-        "-pubkey",
-        "-purpose",
-        "-email",
-        "-ocsp_uri",
-        "-sha1",
-        "-sha256",
-        "-subject_hash",
-        "-issuer_hash",
-        "-alias",
-    ];
-    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-    match texts.as_slice() {
-        ["version"] => return Ok(Vec::new()),
-        ["version", options @ ..]
-            if options
-                .iter()
-                .all(|option| ["-a", "-v", "-d", "-b", "-p", "-f"].contains(option)) =>
-        {
-            return Ok(Vec::new());
-        }
-        ["x509" | "crl" | "req", ..] => {}
-        ["ciphers", options @ ..]
-            if options
-                .iter()
-                .all(|option| ["-v", "-V", "-s"].contains(option) || is_name(option)) =>
-        {
-            return Ok(Vec::new());
-        }
-        ["verify", files @ ..] => return verify(files, &words[1..]),
-        _ => {
-            return Err(Refusal::new(
-                "verb",
-                "only `version`, `verify`, and showing certificates are known to only look",
-            ));
-        }
-    }
-    let mut touched = Vec::new();
-    let mut quiet = false;
-    let mut rest = words[1..].iter();
-    while let Some(word) = rest.next() {
-        match word.text.as_str() {
-            "-noout" => quiet = true,
-            // Nothing of the file is shown but the certificate in it.
-            "-in" => match rest.next() {
-                // A colon would make it a location, on the network even.
-                Some(file)
-                    if file.is_literal() && is_name(&file.text) && !file.text.contains(':') =>
-                {
-                    touched.push(Touch::new(file, Access::Names))
-                }
-                _ => return Err(Refusal::new("value", "`-in` has no plain file name")),
-            },
-            "-inform" => match rest.next() {
-                Some(form) if matches!(form.text.as_str(), "PEM" | "DER" | "pem" | "der") => {}
-                _ => return Err(Refusal::new("value", "`-inform` has no known form")),
-            },
-            "-ext" | "-checkend" | "-nameopt" | "-dateopt" => match rest.next() {
-                Some(value) if value.is_literal() && is_name(&value.text) => {}
-                _ => return Err(Refusal::new("value", "the option has no plain value")),
-            },
-            option if SHOWS.contains(&option) => {}
-            option => {
-                return Err(Refusal::new(
-                    "option",
-                    format!("`{option}` is not known to only look"),
-                ));
-            }
-        }
-    }
-    // Without it the certificate is printed again; of a request, so is what was in it.
-    if !quiet && texts[0] != "x509" {
-        return Err(Refusal::new(
-            "output",
-            "without `-noout` it prints the file again",
-        ));
-    }
-    Ok(touched)
-}
-
-/// `openssl verify [-CAfile FILE] FILE…`
-fn verify(texts: &[&str], words: &[Word]) -> Outcome {
-    let mut touched = Vec::new();
-    for (text, word) in texts.iter().zip(words) {
-        if matches!(*text, "-CAfile" | "-untrusted" | "-verbose" | "-show_chain") {
-            continue;
-        }
-        if !word.is_literal() || !is_name(text) || text.contains(':') {
-            return Err(Refusal::new(
-                "option",
-                format!("`{text}` is not known to only look"),
-            ));
-        }
-        touched.push(Touch::new(word, Access::Names));
-    }
-    Ok(touched)
 }

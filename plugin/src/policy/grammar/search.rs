@@ -83,7 +83,16 @@ pub(super) const COMMANDS: &[Command] = &[
         names: &["zgrep", "zegrep", "zfgrep", "bzgrep", "xzgrep", "zstdgrep"],
         does: "searches in compressed files",
         flags: "cEFGhHilLnoqsvwx",
+        long: "\
+            --count --extended-regexp --fixed-strings --no-filename --with-filename --ignore-case \
+            --files-with-matches --files-without-match --line-number --only-matching --quiet \
+            --silent --no-messages --invert-match --word-regexp --line-regexp --version",
         values: &[
+            ("--regexp", Kind::Text),
+            ("--max-count", Kind::Number),
+            ("--after-context", Kind::Number),
+            ("--before-context", Kind::Number),
+            ("--context", Kind::Number),
             ("-e", Kind::Text),
             ("-m", Kind::Number),
             ("-A", Kind::Number),
@@ -92,10 +101,11 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         operands: Operands::FirstThen {
             first: Kind::Text,
-            unless: &["-e"],
+            unless: &["-e", "--regexp"],
             then: Kind::Read,
         },
         allowed: examples![
+            "zgrep --count foo /srv/a.gz",
             "zgrep -i error /var/log/syslog.2.gz",
             "zgrep -c foo /var/log/*.gz",
         ],

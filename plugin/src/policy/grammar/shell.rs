@@ -33,10 +33,20 @@ pub(super) const COMMANDS: &[Command] = &[
                 "option",
                 "`-v` assigns to a variable in some shells",
             )),
+            // A shell's own `printf` computes a number, and a subscript may run a command.
+            words if words.iter().skip(1).any(|word| subscripts(&word.text)) => Err(Refusal::new(
+                "subscript",
+                "some shells evaluate what is between the brackets",
+            )),
             words => literal_words(words),
         }),
         allowed: examples![r"printf '%s\n' a b", "printf hello"],
-        asks: examples!["printf -v x y", "printf", "printf %s *"],
+        asks: examples![
+            "printf -v x y",
+            "printf",
+            "printf %s *",
+            "printf %d 'a[$(id)]'",
+        ],
         ..Command::BARE
     },
     Command {
@@ -247,7 +257,42 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         ..Command::BARE
     },
+    Command {
+        names: &["test"],
+        does: "compares and looks for files",
+        style: Style::Custom(super::condition::test),
+        allowed: examples![
+            "test -s /srv/app/pid",
+            "test -d /etc -a -r /etc/passwd",
+            "test 3 -gt 2",
+            "test -n x",
+            "test ! -e /x",
+            "test a != b",
+        ],
+        asks: examples![
+            "test -v 'v[$(id)]'",
+            "test 'a[$(id)]' -eq 1",
+            "test -R x",
+            "test -t 'x[1]'",
+            "test x -foo y",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["["],
+        does: "compares and looks for files",
+        style: Style::Custom(super::condition::bracket),
+        allowed: examples!["[ -f /etc/passwd ]", "[ a = b ]", "[ '(' -d /x ')' ]"],
+        asks: examples!["[ -f /etc/passwd", "[ -v x ]"],
+        ..Command::BARE
+    },
 ];
+
+/// Whether a word holds a subscript with an expansion in it.
+fn subscripts(text: &str) -> bool {
+    text.split_once('[')
+        .is_some_and(|(_, rest)| rest.contains(['$', '`']))
+}
 
 /// A pause of at most a minute.
 fn is_pause(text: &str) -> bool {

@@ -29,11 +29,8 @@ pub(in super::super) struct Command {
     pub(in super::super) operands: Operands,
     /// What the options and operands must be together.
     pub(in super::super) check: Option<fn(&Parsed<'_>) -> Option<Refusal>>,
-    /// The entry by which code of its own reads the options, for the documentation.
-    #[cfg_attr(
-        not(any(test, feature = "tables")),
-        expect(dead_code, reason = "only the documentation looks there")
-    )]
+    /// The entry by which code of its own reads the options, for documentation and
+    /// derivations.
     pub(in super::super) reads: Option<&'static Command>,
     /// Command lines that must pass.
     #[cfg_attr(
@@ -290,12 +287,24 @@ pub(super) fn bounded_repeat(parsed: &Parsed<'_>) -> Option<Refusal> {
         .iter()
         .map(|word| word.text.as_str())
         .collect();
-    match words.as_slice() {
-        [] => None,
-        [interval, count] if at_most(interval, 60) && at_most(count, 60) => None,
-        _ => Some(Refusal::new(
+    bounded(&words)
+}
+
+/// As [`bounded_repeat`], for the words that are numbers.
+pub(super) fn bounded(numbers: &[&str]) -> Option<Refusal> {
+    const SECONDS: u32 = 600;
+    let ends = match numbers {
+        [] => true,
+        [interval, count] => match (interval.parse::<u32>(), count.parse::<u32>()) {
+            (Ok(interval), Ok(count)) => interval.max(1).saturating_mul(count) <= SECONDS,
+            _ => false,
+        },
+        _ => false,
+    };
+    (!ends).then(|| {
+        Refusal::new(
             "endless",
-            "without an interval and a count of at most 60 it may never end",
-        )),
-    }
+            format!("without an interval and a count that end within {SECONDS} s it may never end"),
+        )
+    })
 }

@@ -3,30 +3,43 @@
 //! Most of these programs also change what they show. Only the verbs and options
 //! that show are known, and none that runs a script for every line.
 
-use super::spec::{Command, Kind, Operands, Parsed, Refusal, Style, at_most, examples, refused};
+use super::spec::{Command, Kind, Operands, Parsed, Refusal, Style, bounded, examples, refused};
 
 const SCRIPT: &str = "runs a script";
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
-        names: &["fdisk", "sfdisk", "gdisk"],
+        names: &["sfdisk"],
+        does: "lists or prints partitions",
+        flags: "lduJV",
+        long: "--list --dump --json --verify --version",
+        values: &[("-o", Kind::Name), ("--output", Kind::Name)],
+        operands: Operands::Any(Kind::Names),
+        check: Some(|parsed| {
+            let shows = [
+                "-l", "--list", "-d", "--dump", "-J", "--json", "-V", "--verify",
+            ];
+            needs(parsed, &shows, "-l")
+        }),
+        allowed: examples!["sfdisk -l", "sfdisk -d /dev/sda", "sfdisk -J /dev/sda"],
+        asks: examples![
+            "sfdisk --delete /dev/sda",
+            "sfdisk /dev/sda",
+            "sfdisk -f /dev/sda",
+            "sfdisk -d --wipe always /dev/sda",
+        ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["fdisk", "gdisk"],
         does: "lists partitions",
         flags: "lux",
         long: "--list --version",
         values: &[("-o", Kind::Name), ("--output", Kind::Name)],
         operands: Operands::Any(Kind::Names),
         check: Some(|parsed| needs(parsed, &["-l", "--list", "--version"], "-l")),
-        allowed: examples![
-            "fdisk -l",
-            "fdisk -l /dev/sda",
-            "sfdisk -l",
-            "gdisk -l /dev/sda"
-        ],
-        asks: examples![
-            "fdisk /dev/sda",
-            "sfdisk --delete /dev/sda",
-            "fdisk -w always /dev/sda"
-        ],
+        allowed: examples!["fdisk -l", "fdisk -l /dev/sda", "gdisk -l /dev/sda"],
+        asks: examples!["fdisk /dev/sda", "fdisk -w always /dev/sda"],
         ..Command::BARE
     },
     Command {
@@ -62,7 +75,7 @@ pub(super) const COMMANDS: &[Command] = &[
         values: &[("-o", Kind::Name), ("-T", Kind::OneOf(&["d", "u"]))],
         refused: &[refused("-c", "exec", SCRIPT)],
         operands: Operands::Phrases(&["list|status|iostat ...", "get * ...", "version"]),
-        check: Some(bounded),
+        check: Some(bounded_numbers),
         allowed: examples![
             "zpool list -v",
             "zpool status -x",
@@ -244,15 +257,6 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
     Command {
-        names: &["quota", "repquota"],
-        does: "shows quotas",
-        flags: "augsvwp",
-        operands: Operands::Any(Kind::Name),
-        allowed: examples!["quota", "quota -u deploy", "repquota -a"],
-        asks: examples!["quota -x"],
-        ..Command::BARE
-    },
-    Command {
         names: &["lsscsi"],
         does: "lists disks",
         flags: "sgldLcHtuwb",
@@ -273,7 +277,7 @@ fn needs(parsed: &Parsed<'_>, one_of: &[&str], named: &str) -> Option<Refusal> {
 }
 
 /// An interval needs a count.
-fn bounded(parsed: &Parsed<'_>) -> Option<Refusal> {
+fn bounded_numbers(parsed: &Parsed<'_>) -> Option<Refusal> {
     let number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
     let numbers: Vec<&str> = parsed
         .operands
@@ -281,12 +285,5 @@ fn bounded(parsed: &Parsed<'_>) -> Option<Refusal> {
         .map(|word| word.text.as_str())
         .filter(|word| number(word))
         .collect();
-    match numbers.as_slice() {
-        [] => None,
-        [interval, count] if at_most(interval, 60) && at_most(count, 60) => None,
-        _ => Some(Refusal::new(
-            "endless",
-            "without an interval and a count of at most 60 it may never end",
-        )),
-    }
+    bounded(&numbers)
 }

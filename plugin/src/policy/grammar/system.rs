@@ -1,8 +1,8 @@
 //! Commands that show the state of the machine.
 
 use super::spec::{
-    Command, Kind, Operands, Refusal, Style, at_most, bounded_repeat, examples, is_name, is_number,
-    refused,
+    Command, Kind, Operands, Refusal, Style, at_most, bounded, bounded_repeat, examples, is_name,
+    is_number, refused,
 };
 
 const SET: &str = "changes the setting";
@@ -52,7 +52,6 @@ pub(super) const COMMANDS: &[Command] = &[
             "logname",
             "users",
             "runlevel",
-            "nproc",
             "getenforce",
             "sestatus",
             "lsipc",
@@ -70,8 +69,6 @@ pub(super) const COMMANDS: &[Command] = &[
         allowed: examples![
             "sestatus -v",
             "domainname",
-            "nproc",
-            "nproc --all",
             "runlevel",
             "getenforce",
             "mailq",
@@ -83,6 +80,15 @@ pub(super) const COMMANDS: &[Command] = &[
             "mailq -q",
             "domainname -F x"
         ],
+        ..Command::BARE
+    },
+    Command {
+        names: &["nproc"],
+        does: "counts processors",
+        long: "--all --help --version",
+        values: &[("--ignore", Kind::Number)],
+        allowed: examples!["nproc", "nproc --all", "nproc --ignore=1"],
+        asks: examples!["nproc x", "nproc --frob"],
         ..Command::BARE
     },
     Command {
@@ -182,19 +188,18 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["iostat", "mpstat", "pidstat"],
         does: "shows processor and disk use",
-        flags: "AcCdhHkmNtxyzuarsRlvwVUW",
+        flags: "AcCdhHkmNntxyzuarsRlvwVUW",
         long: "--human --dec=0 --pretty",
         values: &[
             ("-P", Kind::Name),
             ("-p", Kind::Name),
             ("-I", Kind::Name),
+            ("-G", Kind::Text),
+            ("-g", Kind::Name),
             ("-j", Kind::Name),
             ("-o", Kind::OneOf(&["JSON"])),
         ],
-        refused: &[
-            refused("-e", "exec", "runs a program"),
-            refused("-G", "form", "is not known to only look"),
-        ],
+        refused: &[refused("-e", "exec", "runs a program")],
         operands: Operands::Any(Kind::Is(is_name)),
         check: Some(|parsed| {
             let numbers: Vec<&str> = parsed
@@ -203,14 +208,7 @@ pub(super) const COMMANDS: &[Command] = &[
                 .map(|word| word.text.as_str())
                 .filter(|word| is_number(word))
                 .collect();
-            match numbers.as_slice() {
-                [] => None,
-                [interval, count] if at_most(interval, 60) && at_most(count, 60) => None,
-                _ => Some(Refusal::new(
-                    "endless",
-                    "without an interval and a count of at most 60 it may never end",
-                )),
-            }
+            bounded(&numbers)
         }),
         allowed: examples![
             "iostat",
@@ -239,69 +237,31 @@ pub(super) const COMMANDS: &[Command] = &[
             ("-m", Kind::Name),
         ],
         refused: &[refused("-o", "output", "writes a file")],
-        operands: Operands::UpTo(2, Kind::Number),
-        check: Some(bounded_repeat),
+        operands: Operands::UpTo(3, Kind::Is(|text| text == "ALL" || is_number(text))),
+        check: Some(|parsed| {
+            // `ALL` belongs to a letter such as `-u`, and is no interval.
+            let numbers: Vec<&str> = parsed
+                .operands
+                .iter()
+                .map(|word| word.text.as_str())
+                .filter(|text| *text != "ALL")
+                .collect();
+            bounded(&numbers)
+        }),
         allowed: examples![
+            "sar -u ALL",
+            "sar -u ALL 1 3",
             "sar",
             "sar -u 1 3",
             "sar -n DEV 1 1",
             "sar -r -f /var/log/sysstat/sa01",
             "sar -q -s 10:00:00",
         ],
-        asks: examples!["sar -o /srv/x 1 2", "sar -u 1", "sar -f /etc/shadow"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["dmesg"],
-        does: "shows kernel messages",
-        flags: "dehHJkPrtTuxV",
-        long: "\
-            --color --decode --facility --human --kernel --userspace --ctime --notime --nopager \
-            --reltime --show-delta --raw --noescape --force-prefix --help --version --syslog \
-            --json",
-        values: &[
-            ("-l", Kind::Name),
-            ("--level", Kind::Name),
-            ("-f", Kind::Name),
-            ("--facility", Kind::Name),
-            ("--since", Kind::Text),
-            ("--until", Kind::Text),
-            ("--time-format", Kind::Name),
-            ("-s", Kind::Number),
-            ("--buffer-size", Kind::Number),
-        ],
-        optional: &[("--color", Kind::Name), ("-L", Kind::Name)],
-        refused: &[
-            refused("-C", "clear", "clears the messages"),
-            refused("-c", "clear", "clears the messages"),
-            refused("--clear", "clear", "clears the messages"),
-            refused("--read-clear", "clear", "clears the messages"),
-            refused("-n", "set", "changes what the console shows"),
-            refused("--console-level", "set", "changes what the console shows"),
-            refused("-D", "set", "switches the console off"),
-            refused("--console-off", "set", "switches the console off"),
-            refused("-E", "set", "switches the console on"),
-            refused("--console-on", "set", "switches the console on"),
-            refused("-F", "content", "reads another file"),
-            refused("--file", "content", "reads another file"),
-            refused("-w", "endless", "waits for messages and never ends"),
-            refused("-W", "endless", "waits for messages and never ends"),
-            refused("--follow", "endless", "waits for messages and never ends"),
-        ],
-        allowed: examples![
-            "dmesg",
-            "dmesg -T",
-            "dmesg -Tl err,warn",
-            "dmesg --level=err --ctime",
-        ],
         asks: examples![
-            "dmesg -C",
-            "dmesg -Tc",
-            "dmesg --clear --time-format iso",
-            "dmesg -n 1",
-            "dmesg -w",
-            "dmesg --read",
-            "dmesg -F /etc/shadow",
+            "sar -o /srv/x 1 2",
+            "sar -u 1",
+            "sar -u ALL 1",
+            "sar -f /etc/shadow"
         ],
         ..Command::BARE
     },
@@ -327,6 +287,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "sysctl net.ipv4.ip_forward",
             "sysctl -n vm.swappiness kernel.pid_max",
             "sysctl -ar tcp",
+            "sysctl net/ipv4/ip_forward",
         ],
         asks: examples![
             "sysctl -w vm.swappiness=1",
@@ -338,6 +299,9 @@ pub(super) const COMMANDS: &[Command] = &[
             "sysctl --load=x",
             "sysctl vm.swappiness --pattern=x",
             "sysctl vm.swappiness -a",
+            "sysctl /etc/shadow",
+            "sysctl .etc.shadow",
+            "sysctl net/../../etc/shadow",
         ],
         ..Command::BARE
     },
@@ -362,9 +326,14 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// A setting to be shown: no assignment, and not one that holds a key.
+/// A setting to be shown: no assignment, and not one that holds a key. busybox takes
+/// a name that starts with a separator, or has two in a row, for a path from the root
+/// and shows any file there.
 fn is_setting(text: &str) -> bool {
-    is_name(text)
+    let separator = |c: char| matches!(c, '.' | '/');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.split(separator).all(|part| !part.is_empty())
+        && is_name(text)
         && !text.contains('=')
         && !text.ends_with("_secret")
         && !text.ends_with("fastopen_key")

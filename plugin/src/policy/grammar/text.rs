@@ -3,7 +3,9 @@
 //! Their file operands are judged as content. Options that name an output file,
 //! a program to run or a list of further files are left out.
 
-use super::spec::{Command, Kind, Operands, Style, examples, refused};
+use super::super::lex::Word;
+use super::super::types::shown;
+use super::spec::{Command, Kind, Operands, Refusal, Style, examples, refused};
 
 const READ: Operands = Operands::Any(Kind::Read);
 const LIST: super::spec::Refused = refused(
@@ -101,6 +103,21 @@ pub(super) const COMMANDS: &[Command] = &[
             refused("--retry", "endless", "waits for the file"),
         ],
         operands: READ,
+        check: Some(|parsed| {
+            // The form of 1988, which versions still take: `+5f` follows from line 5.
+            let old = |word: &&&Word| {
+                let letters = word.text.strip_prefix('+').unwrap_or_default();
+                letters.contains(|c: char| !c.is_ascii_digit())
+            };
+            let found = parsed.operands.iter().find(old)?;
+            Some(Refusal::new(
+                "endless",
+                format!(
+                    "{} may mean to follow the file, which never ends",
+                    shown(&found.text)
+                ),
+            ))
+        }),
         allowed: examples![
             "tail -n 40 /var/log/cron.log",
             "tail -50 /var/log/syslog",
@@ -111,6 +128,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "tail -f /var/log/syslog",
             "tail -F x",
             "tail -20f x",
+            "tail +5f x",
             "tail --follow=name x",
             "tail /root/.ssh/id_dsa",
         ],
@@ -144,6 +162,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("--field-separator", Kind::Text),
             ("--parallel", Kind::Number),
             ("--sort", Kind::Name),
+            ("-S", Kind::Number),
+            ("--buffer-size", Kind::Number),
         ],
         optional: &[("--check", Kind::Name)],
         refused: &[
@@ -361,85 +381,6 @@ pub(super) const COMMANDS: &[Command] = &[
             "paste -d ' ' a b",
         ],
         asks: examples!["comm /etc/shadow /srv/b", "paste -x a b"],
-        ..Command::BARE
-    },
-    Command {
-        names: &["sed"],
-        does: "prints chosen lines",
-        style: Style::Custom(super::script::sed),
-        allowed: examples![
-            "sed -n '10,20p' /srv/a",
-            "sed -n 5p /srv/a",
-            "sed -n '$p' x",
-            "sed -n '/start/,/end/p' /srv/a",
-            "sed -n '1,5p;10p' x",
-            "sed -nE '/a|b/p' /srv/a",
-            "sed '/^#/d' /srv/a",
-            "sed -e '/^#/d' -e '/^$/d' /etc/ssh/sshd_config",
-            "sed 's/foo/bar/g' /srv/a",
-            "sed 10q /srv/a",
-            "sed -n '/a/!p' /srv/a",
-            "sed p x",
-        ],
-        asks: examples![
-            "sed -i s/a/b/ /srv/a",
-            "sed -n '3w /srv/o' /srv/i",
-            "sed s/a/b/e x",
-            "sed -n '1e id' x",
-            "sed 's/a/b/w x' y",
-            "sed s/a/b/gw x",
-            "sed -e p -i x",
-            "sed 's/a/b/e' x",
-            "sed '1i x' y",
-            "sed 'y/a/b/' x",
-            "sed 'R x' y",
-            "sed 'e id' x",
-            "sed '/a/s//b/w' x",
-            "sed -n -f x y",
-            "sed -n 1p -i x",
-            "sed -n '/a/w x' y",
-            "sed -n 'r /etc/shadow' x",
-            "sed -n '1p' /etc/shadow",
-            "sed -n '/[/]/p;1e/p' x",
-            "sed -n 1p -s x",
-            "sed -n p --in-place x",
-            r"sed -n '\,a,p' x",
-            r"sed -n '/a\/w x/p' y",
-        ],
-        ..Command::BARE
-    },
-    Command {
-        names: &["awk", "gawk", "mawk", "nawk"],
-        does: "prints columns",
-        style: Style::Custom(super::awk::awk),
-        allowed: examples![
-            "awk '{print $1}' /srv/a",
-            "awk -F: '{print $1, $3}' /etc/passwd",
-            "awk '{ print $NF }' /srv/a",
-            "awk -F , '{print $2}' x",
-            "awk '/error/ {print $1}' /srv/a",
-            "awk '/error/' /srv/a",
-            "awk 'NR==5' /srv/a",
-            "awk 'END{print NR}' /srv/a",
-            "awk -F: '$3 >= 1000 {print $1}' /etc/passwd",
-            "awk '{s+=$1} END {print s}' /srv/a",
-            "awk -v n=3 'NR==n' /srv/a",
-        ],
-        asks: examples![
-            "awk 'BEGIN{system(\"id\")}'",
-            "awk '{print > \"x\"}' y",
-            "awk '{print $1 | \"sh\"}' y",
-            "awk -f x y",
-            "awk '{getline}' x",
-            "awk -v FS=1 '{print x}' y",
-            "awk -v ENVIRON=1 '{print x}' y",
-            "awk '{print $1}' x=1 y",
-            "awk '{print $1}' /inet/tcp/0/h/80",
-            "awk '{print $1}' /etc/shadow",
-            "awk -i inplace '{print $1}' x",
-            "awk '/a/;system(\"id\") /{print $1}' x",
-            "awk",
-        ],
         ..Command::BARE
     },
 ];

@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) kind: usize,
     /// Holds no wildcard.
     plain: bool,
+    /// One component, at any depth.
+    single: bool,
     /// Bit `n` is set if the `n`th letter of the alphabet occurs.
     letters: u32,
 }
@@ -29,8 +31,9 @@ const _: () = assert!(COUNT < SLOTS / 2);
 pub(super) static ENTRIES: [Entry; COUNT] = entries();
 /// Positions in [`ENTRIES`] of the plain patterns, by hash, with linear probing.
 static TABLE: [u16; SLOTS] = table(&entries());
-/// Most components of a plain pattern.
-const DEPTH: usize = depth(&entries());
+/// Most components of a plain pattern, and of any.
+const DEPTH: usize = depth(&entries(), false);
+const DEPTH_OF_ANY: usize = depth(&entries(), true);
 
 const fn is_wild(byte: u8) -> bool {
     matches!(byte, b'*' | b'?' | b'[' | b']')
@@ -62,6 +65,7 @@ const fn entries() -> [Entry; COUNT] {
         text: "",
         kind: 0,
         plain: false,
+        single: false,
         letters: 0,
     }; COUNT];
     let mut next = 0;
@@ -77,10 +81,12 @@ const fn entries() -> [Entry; COUNT] {
             }
             let mut to = from;
             let mut plain = true;
+            let mut single = true;
             let mut letters = 0;
             let mut in_set = false;
             while to < bytes.len() && !is_blank(bytes[to]) {
                 plain = plain && !is_wild(bytes[to]);
+                single = single && bytes[to] != b'/';
                 in_set = (in_set || bytes[to] == b'[') && bytes[to] != b']';
                 if !in_set {
                     letters |= letter(bytes[to]);
@@ -91,6 +97,7 @@ const fn entries() -> [Entry; COUNT] {
                 text: list.split_at(to).0.split_at(from).1,
                 kind,
                 plain,
+                single,
                 letters,
             };
             next += 1;
@@ -124,7 +131,7 @@ const fn table(entries: &[Entry; COUNT]) -> [u16; SLOTS] {
     table
 }
 
-const fn depth(entries: &[Entry; COUNT]) -> usize {
+const fn depth(entries: &[Entry; COUNT], of_any: bool) -> usize {
     let mut deepest = 0;
     let mut position = 0;
     while position < COUNT {
@@ -135,9 +142,13 @@ const fn depth(entries: &[Entry; COUNT]) -> usize {
             if text[at] == b'/' {
                 depth += 1;
             }
+            assert!(
+                text[at] != b'*' || text[at - 1] != b'*',
+                "a pattern of any depth has no greatest one"
+            );
             at += 1;
         }
-        if entries[position].plain && depth > deepest {
+        if (of_any || entries[position].plain) && depth > deepest {
             deepest = depth;
         }
         position += 1;
@@ -150,6 +161,13 @@ const fn letter(byte: u8) -> u32 {
         byte @ b'a'..=b'z' => 1 << (byte - b'a'),
         _ => 0,
     }
+}
+
+/// Components of which the letters are noted one by one.
+const LONGEST: usize = 40;
+
+fn letters_of(text: &str) -> u32 {
+    text.bytes().fold(0, |letters, byte| letters | letter(byte))
 }
 
 /// FNV-1a over the lower-case letters of a pattern.
@@ -165,22 +183,52 @@ const fn slot_of(hash: u32) -> usize {
 
 /// Position in [`KINDS`] of the first kind that covers a name without wildcards.
 pub(super) fn kind_of(name: &[Component<'_>]) -> Option<usize> {
-    let letters = name
-        .iter()
-        .flat_map(|component| component.text.bytes())
-        .fold(0, |letters, byte| letters | letter(byte));
+    kind_from(name, 0)
+}
+
+/// As [`kind_of`], of a name without whose last component nothing covers it.
+pub(super) fn kind_of_last(name: &[Component<'_>]) -> Option<usize> {
+    // A pattern that starts further up ends above the last component.
+    kind_from(name, name.len().saturating_sub(DEPTH_OF_ANY))
+}
+
+/// The first kind of which a pattern starts at `from` or below it; an anchored one
+/// starts at 0.
+fn kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
+    let below = &name[from..];
+    let mut letters = [!0; LONGEST];
+    for (letters, component) in letters.iter_mut().zip(below) {
+        *letters = letters_of(component.text);
+    }
+    // A longer name may have any letter further down.
+    let in_all = match below.len() {
+        0..=LONGEST => letters[..below.len()].iter().fold(0, |all, one| all | one),
+        _ => !0,
+    };
+    let covers = |entry: &Entry| {
+        if !entry.single || below.len() > LONGEST {
+            return pattern::covers(entry.text, below);
+        }
+        let mut components = below.iter().zip(&letters);
+        components.any(|(component, letters)| {
+            entry.letters & !letters == 0 && pattern::could_name(entry.text, component)
+        })
+    };
     // The entries stand in the order of their kinds.
     let wild = ENTRIES.iter().find(|entry| {
-        !entry.plain && entry.letters & !letters == 0 && pattern::covers(entry.text, name)
+        !entry.plain
+            && entry.letters & !in_all == 0
+            && (from == 0 || !entry.text.starts_with('/'))
+            && covers(entry)
     });
     let wild = wild.map(|entry| entry.kind);
-    match (plain_kind_of(name), wild) {
+    match (plain_kind_from(name, from), wild) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
 }
 
-fn plain_kind_of(name: &[Component<'_>]) -> Option<usize> {
+fn plain_kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
     let mut first = None;
     let mut look_up = |hash: u32| {
         let mut slot = slot_of(hash);
@@ -192,7 +240,7 @@ fn plain_kind_of(name: &[Component<'_>]) -> Option<usize> {
             slot = (slot + 1) % SLOTS;
         }
     };
-    for from in 0..name.len() {
+    for from in from..name.len() {
         // An anchored pattern starts with a slash, and only at the root.
         let mut anchored = (from == 0).then_some(SEED);
         let mut floating = SEED;
@@ -266,6 +314,22 @@ mod tests {
                 .collect();
             let name = parts(&path);
             prop_assert_eq!(kind_of(&name), tried_in_turn(&name), "{}", path);
+        }
+
+        /// A name that nothing covers without its last component is told by what is
+        /// near its end.
+        #[test]
+        fn the_end_decides_where_the_rest_does_not(
+            parents in proptest::collection::vec("[a-z]{1,3}", 0..12),
+            position in 0..COUNT,
+            noise in "[a-z._-]{0,2}",
+        ) {
+            let text = ENTRIES[position].text.replace("[0-9]", "7").replace('*', &noise);
+            let path = format!("/{}/{text}", parents.join("/"));
+            let name = parts(&path);
+            if tried_in_turn(&name[..name.len() - 1]).is_none() {
+                prop_assert_eq!(kind_of_last(&name), tried_in_turn(&name), "{}", path);
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Files that the kernel makes up: `/proc`, `/dev` and `/sys`.
+//! Files that the kernel makes up, `/proc`, `/dev` and `/sys`, and names that are no
+//! files: pipes, and hosts of an automounter.
 //!
 //! Invariant: below `/proc/<pid>` and in `/dev` only what is listed as harmless
 //! may be read, because a new kernel adds files. The content of a device may
@@ -32,6 +33,7 @@ const PROCESS_FILES: &[&str] = &[
     "schedstat",
     "sessionid",
     "setgroups",
+    "smaps_rollup",
     "stat",
     "statm",
     "status",
@@ -58,6 +60,10 @@ const PROC_REFUSED: &[&str] = &[
     "keys",
     "key-users",
     "sysrq-trigger",
+    // Wait for an event, or read the registers of a device.
+    "acpi",
+    "bus",
+    "xen",
 ];
 
 /// Whether the path leads through a link of a process to somewhere else.
@@ -66,6 +72,10 @@ pub(super) fn leads_elsewhere(path: &[Component<'_>], open: bool) -> bool {
     let [proc, _, rest @ ..] = path else {
         return false;
     };
+    // An automounter may connect to a host of that name (autofs(5), `-hosts`).
+    if proc.text == "net" || proc.text == "afs" {
+        return true;
+    }
     if proc.text != "proc" {
         return false;
     }
@@ -86,11 +96,31 @@ pub(super) fn leads_elsewhere(path: &[Component<'_>], open: bool) -> bool {
 
 /// Judges reading the content of a made-up file.
 pub(super) fn content(path: &[Component<'_>]) -> Option<Finding> {
+    let is = |component: &Component<'_>, name: &str| component.text == name;
+    let in_other_case = |component: &&Component<'_>| {
+        ["dev", "proc", "sys"]
+            .iter()
+            .any(|name| component.text.eq_ignore_ascii_case(name) && !is(component, name))
+    };
+    if path.first().filter(in_other_case).is_some() {
+        return Some(Finding::ask(
+            "path.case",
+            "in another case of letters this is a part of the kernel's own files",
+        ));
+    }
     match path {
         [dev] if dev.text == "dev" => None,
         [dev, rest @ ..] if dev.text == "dev" => device(rest),
         [proc, rest @ ..] if proc.text == "proc" => process(rest),
         [sys, rest @ ..] if sys.text == "sys" => system(rest),
+        [net, _, ..] if net.text == "net" || net.text == "afs" => Some(Finding::ask(
+            "path.automount",
+            "a name there may connect to another machine",
+        )),
+        [.., last] if is_pipe(path, last) => Some(Finding::ask(
+            "path.pipe",
+            "reading a pipe waits until something is written, and takes it away",
+        )),
         [first, ..] if first.wild => {
             // `/*/kcore` and its like.
             Some(Finding::ask(
@@ -100,6 +130,15 @@ pub(super) fn content(path: &[Component<'_>]) -> Option<Finding> {
         }
         _ => None,
     }
+}
+
+/// Whether a name is that of a named pipe, by convention or by its place.
+fn is_pipe(path: &[Component<'_>], last: &Component<'_>) -> bool {
+    let in_run = path.first().is_some_and(|first| first.text == "run");
+    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| last.text.ends_with(suffix));
+    ends(&[".fifo", ".pipe"])
+        || in_run && (ends(&[".ref"]) || ["initctl", "fifo"].contains(&last.text))
+        || in_run && last.text.starts_with("dmeventd-")
 }
 
 fn device(rest: &[Component<'_>]) -> Option<Finding> {
@@ -120,11 +159,18 @@ fn process(rest: &[Component<'_>]) -> Option<Finding> {
         || first.text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_process {
         let key = |name: &str| name.ends_with("_secret") || name.ends_with("fastopen_key");
-        if PROC_REFUSED.contains(&first.text)
-            || rest
-                .iter()
-                .any(|component| component.wild && first.text == "sys" || key(component.text))
-        {
+        // No key lives in these, whatever a pattern comes to name there.
+        let keyless = matches!(rest, [area, _] if ["vm", "fs", "kernel"].contains(&area.text))
+            || matches!(rest, [net, core, _] if net.text == "net" && core.text == "core");
+        let refused = |component: &Component<'_>| {
+            component.wild && first.text == "sys" && !keyless
+                || key(component.text)
+                || component.text == "channel"
+        };
+        let refused_here = PROC_REFUSED
+            .iter()
+            .any(|name| first.text.eq_ignore_ascii_case(name));
+        if refused_here || rest.iter().any(refused) {
             return Some(Finding::ask(
                 "path.proc",
                 "this part of /proc shows memory, keys or raw kernel state",

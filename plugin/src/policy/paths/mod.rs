@@ -8,11 +8,14 @@
 mod index;
 mod kernel;
 mod pattern;
+mod places;
 mod secrets;
 
 use self::pattern::Component;
 #[cfg(any(test, feature = "tables"))]
-pub(super) use self::secrets::{COPIES, KINDS, PUBLIC, PUBLIC_TREES};
+pub(super) use self::places::{PUBLIC, PUBLIC_TREES};
+#[cfg(any(test, feature = "tables"))]
+pub(super) use self::secrets::{COPIES, KINDS};
 use super::types::{Finding, shown};
 
 /// What a request does with a path.
@@ -98,7 +101,10 @@ pub(super) fn judge(
         Access::Names => kernel::leads_elsewhere(&name, path.ends_with('/')).then(|| {
             Finding::ask(
                 "path.proc",
-                format!("{} leads into the file system of a process", shown(path)),
+                format!(
+                    "{} leads into the file system of a process or of another machine",
+                    shown(path)
+                ),
             )
         }),
         Access::Content => content(path, &name, place),
@@ -120,10 +126,10 @@ pub(super) fn is_like_directory(path: &str) -> bool {
         .map(|part| Component::new(part, false))
         .collect();
     let is_file = last.rsplit_once('.').is_some_and(|(stem, suffix)| {
-        let texts = words(secrets::TEXTS).chain(words(secrets::SOURCES));
+        let texts = words(places::TEXTS).chain(words(places::SOURCES));
         !stem.is_empty()
             && texts
-                .chain(words(secrets::SETTINGS))
+                .chain(words(places::SETTINGS))
                 .any(|text| text == suffix)
     });
     if is_file || path.starts_with("/proc/") {
@@ -131,13 +137,13 @@ pub(super) fn is_like_directory(path: &str) -> bool {
     }
     if path.starts_with('/') && parts.len() == 2 && parts[0] == "etc" {
         // Nearly everything else there is a directory or has a suffix.
-        return !words(secrets::ETC_FILES).any(|file| file == *last);
+        return !words(places::ETC_FILES).any(|file| file == *last);
     }
     let first = last.split(['-', '_', '.']).next().unwrap_or(last);
     let first = first.trim_end_matches(|c: char| c.is_ascii_digit());
     path.ends_with('/')
         || path.starts_with('/') && (parts.len() < 2 || is_home(&name))
-        || words(secrets::DIRECTORIES).any(|directory| directory == first)
+        || words(places::DIRECTORIES).any(|directory| directory == first)
         || last.starts_with(['.', '~'])
 }
 
@@ -244,6 +250,35 @@ fn originals(last: Component<'_>) -> impl Iterator<Item = &str> {
 }
 
 fn content(path: &str, name: &[Component<'_>], place: &Place<'_>) -> Option<Finding> {
+    if let Some(finding) = content_in_root(path, name, place) {
+        return Some(finding);
+    }
+    // A system seen from outside: a container's, a backup's, or the host's own.
+    let inner = another_root(name)?;
+    let nowhere = Place::default();
+    content_in_root(path, inner, &nowhere)
+}
+
+/// The name within another system's root, if the path leads there: below a directory
+/// where such roots are mounted, or in an `etc` that is not this system's.
+fn another_root<'n, 'a>(name: &'n [Component<'a>]) -> Option<&'n [Component<'a>]> {
+    let at = |list: &'static str, from: usize| {
+        let is_top = |part: &Component<'_>| words(list).any(|top| part.text == top);
+        name.iter()
+            .skip(from)
+            .position(is_top)
+            .map(|position| &name[position + from..])
+    };
+    let mounted = name
+        .first()
+        .is_some_and(|first| words(places::ROOTS).any(|root| first.text == root));
+    if mounted {
+        return at(places::TOPS, 1);
+    }
+    at("etc", 1)
+}
+
+fn content_in_root(path: &str, name: &[Component<'_>], place: &Place<'_>) -> Option<Finding> {
     if let Some(finding) = kernel::content(name) {
         return Some(Finding {
             reason: format!("{}: {}", shown(path), finding.reason),
@@ -264,16 +299,22 @@ fn content(path: &str, name: &[Component<'_>], place: &Place<'_>) -> Option<Find
     let kind = if wild {
         kind_of_glob(name)
     } else {
-        let mut name = name.to_vec();
         let last = *name.last()?;
-        originals(last).find_map(|original| {
-            *name.last_mut()? = Component::new(original, false);
-            index::kind_of(&name)
+        let mut originals = originals(last);
+        // The name as it stands; a copy of it can differ in nothing but the last
+        // component, so what the others are needs no second look.
+        let mut name = name.to_vec();
+        let itself = originals.next().and_then(|_| index::kind_of(&name));
+        itself.or_else(|| {
+            originals.find_map(|original| {
+                *name.last_mut()? = Component::new(original, false);
+                index::kind_of_last(&name)
+            })
         })
     };
     let kind = &secrets::KINDS[kind?];
     let is_public = |pattern: &&str| pattern::contains(pattern, name);
-    if secrets::PUBLIC.iter().any(is_public) {
+    if places::PUBLIC.iter().any(is_public) {
         return None;
     }
     let verb = if wild { "could name" } else { "holds" };
@@ -289,8 +330,8 @@ fn kind_of_glob(name: &[Component<'_>]) -> Option<usize> {
     let (last, parents) = name.split_last()?;
     let means_what_it_says = !last.wild
         || last.text.strip_prefix("*.").is_some_and(|suffix| {
-            words(secrets::SOURCES).any(|source| source == suffix)
-                || words(secrets::TEXTS).any(|text| text == suffix)
+            words(places::SOURCES).any(|source| source == suffix)
+                || words(places::TEXTS).any(|text| text == suffix)
         });
     let covers: fn(&str, &[Component<'_>]) -> bool = if is_public_tree(parents) {
         pattern::covers_by_intention
@@ -321,14 +362,14 @@ fn is_public_tree(name: &[Component<'_>]) -> bool {
         .iter()
         .position(|component| component.wild)
         .unwrap_or(name.len());
-    secrets::PUBLIC_TREES
+    places::PUBLIC_TREES
         .iter()
         .any(|tree| pattern::covers(tree, &name[..literal]))
 }
 
 /// Whether a directory is, or is above, one whose owner keeps secrets right there.
 fn is_home(name: &[Component<'_>]) -> bool {
-    words(secrets::HOMES).any(|home| pattern::leads_to(home, name))
+    words(places::HOMES).any(|home| pattern::leads_to(home, name))
         || matches!(name, [_, stand_in] if stand_in.text == STAND_IN)
 }
 
@@ -391,7 +432,7 @@ fn could_be_read(pattern: &str, include: &[String]) -> bool {
 fn is_source(directory: &[Component<'_>], names: &str) -> bool {
     let in_etc = matches!(directory, [etc, _, ..] if etc.text == "etc");
     let suffix = names.strip_prefix("*.").unwrap_or_default();
-    words(secrets::SOURCES).any(|source| source == suffix) || in_etc && suffix == "conf"
+    words(places::SOURCES).any(|source| source == suffix) || in_etc && suffix == "conf"
 }
 
 /// The parts of a list that is written as one text.

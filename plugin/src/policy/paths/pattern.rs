@@ -121,7 +121,7 @@ const ATOMS: usize = 63;
 /// Runs the pattern as an automaton, one bit a state, over the atoms of the glob:
 /// a `*` of the glob stands for any text and so reaches every later state.
 pub(super) fn intersects(pattern: &str, glob: &str) -> bool {
-    let hides = pattern.starts_with('.') && !matches!(Atoms(glob).next(), Some(Atom::Literal(_)));
+    let hides = pattern.starts_with('.') && matches!(Atoms(glob).next(), Some(Atom::Many));
     if hides || cannot_meet(pattern, glob) {
         return false;
     }

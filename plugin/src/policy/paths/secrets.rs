@@ -34,16 +34,21 @@ pub(in super::super) const KINDS: &[Kind] = &[
         what: "password hashes or the rules of who may become root",
         patterns: "\
             shadow gshadow /etc/security/opasswd /etc/master.passwd /etc/spwd.db /etc/tcb \
-            /etc/sudoers /etc/sudoers.d /etc/doas.conf /boot/grub/user.cfg /boot/grub2/user.cfg .htpasswd htpasswd .htdigest smbpasswd \
-            passdb.tdb /var/lib/samba/private /var/lib/sss /var/lib/AccountsService \
-            /etc/ppp/*-secrets /etc/ipsec.secrets /etc/ipsec.d/private /etc/swanctl/private \
-            /etc/strongswan*/ipsec.secrets /etc/exim4/passwd.client /etc/postfix/sasl* \
-            sasl_passwd* /etc/dovecot/users /etc/dovecot/passwd* /etc/sasldb2 krb5.keytab \
-            *.keytab /var/kerberos /var/lib/krb5kdc /tmp/krb5cc_* krb5cc_* /etc/pam_ldap.secret \
-            /etc/ldap.secret /etc/libnss-ldap.secret /etc/nslcd.conf /etc/sssd \
-            /etc/snmp/snmpd.conf /var/lib/snmp /etc/freeradius /etc/raddb /etc/chrony.keys \
-            chrony.keys /etc/ntp/keys /etc/ntp.keys /etc/redis redis.conf \
-            /etc/cockpit/ws-certs.d",
+            /etc/sudoers /etc/sudoers.d /etc/doas.conf /boot/grub/user.cfg /boot/grub2/user.cfg \
+            .htpasswd htpasswd .htdigest smbpasswd passdb.tdb /var/lib/samba/private \
+            /var/lib/sss /var/lib/AccountsService /etc/ppp/*-secrets /etc/ipsec.secrets \
+            /etc/ipsec.d/private /etc/swanctl/private /etc/strongswan*/ipsec.secrets \
+            /etc/exim4/passwd.client /etc/postfix/sasl* sasl_passwd* /etc/dovecot/users \
+            /etc/dovecot/passwd* /etc/sasldb2 krb5.keytab *.keytab /var/kerberos \
+            /var/lib/krb5kdc /tmp/krb5cc_* krb5cc_* /etc/pam_ldap.secret /etc/ldap.secret \
+            /etc/libnss-ldap.secret /etc/nslcd.conf /etc/sssd /etc/snmp/snmpd.conf /var/lib/snmp \
+            /etc/freeradius /etc/raddb /etc/chrony.keys chrony.keys /etc/ntp/keys /etc/ntp.keys \
+            /etc/redis redis.conf /etc/cockpit/ws-certs.d passwd *.passwd passwd.db passwd.md5 \
+            ftpd.passwd pureftpd.* virtual_users* miniserv.users users.digest pwfile* \
+            .google_authenticator google_authenticator u2f_mappings u2f_keys .yubico \
+            /etc/netgroup.secret *.htpasswd *.shadow shadow.* userpass* /etc/uucp /etc/hostapd \
+            *.pwd *.psk *.otp btmp btmp.* btmp-* /etc/xrdp/rsakeys.ini /etc/pve/priv \
+            /etc/vsftpd/*.db /etc/vsftpd/virtual*",
     },
     Kind {
         id: "ssh-key",
@@ -59,19 +64,23 @@ pub(in super::super) const KINDS: &[Kind] = &[
         patterns: "\
             private *.pem *.key *.p12 *.pfx *.p8 *.pk8 *.pkcs12 *.jks *.jceks *.bcfks *.keystore \
             keystore truststore *.truststore *.kdb *.kdbx *.kwallet privkey* private_key* \
-            private-key* privatekey* server-key* .gnupg secring.gpg private-keys-v1.d key3.db key4.db priv *.keyring authkey* \
-            /etc/letsencrypt/accounts /etc/letsencrypt/keys /var/lib/acme acme.json .acme.sh \
-            /etc/luks* /etc/cryptsetup-keys.d *.keyfile keyfile *.jwk *.jwks .age *.agekey \
-            keys.txt /var/lib/puppet/ssl /etc/puppetlabs/puppet/ssl /etc/bind/*.key rndc.key \
-            /etc/rndc.conf tsig* /var/lib/private /etc/pacman.d/gnupg /var/lib/dnssec-* \
-            /var/cache/bind/*.private *.private /etc/opendkim/keys /etc/dkimkeys",
+            private-key* privatekey* server-key* .gnupg secring.gpg private-keys-v1.d key3.db \
+            key4.db priv *.keyring authkey* /etc/letsencrypt/accounts /etc/letsencrypt/keys \
+            /var/lib/acme acme.json .acme.sh /etc/luks* /etc/cryptsetup-keys.d *.keyfile keyfile \
+            *.jwk *.jwks .age *.agekey keys.txt /var/lib/puppet/ssl /etc/puppetlabs/puppet/ssl \
+            /etc/bind/*.key rndc.key /etc/rndc.conf tsig* /var/lib/private /etc/pacman.d/gnupg \
+            /var/lib/dnssec-* /var/cache/bind/*.private *.private /etc/opendkim/keys \
+            /etc/dkimkeys *keyfile.bin *_keyfile *-keyfile *.key.* *_key.pem *_priv.* *-priv.* \
+            hs_ed25519_secret_key .minisign *.pvk *.skr *.gpgkey signing-key* wallet.dat \
+            .bitcoin .ethereum .electrum .solana .config/solana /etc/unbound/*.key .putty \
+            .local/share/rusty-ssh /etc/ssl/*.key *.snk .step authkey.key ca.key tls.key",
     },
     Kind {
         id: "env",
         what: "environment settings, which usually hold passwords",
         patterns: "\
             .env .env.* .env-* .env_* *.env .envrc .flaskenv env.local env.prod env.production \
-            env.staging env.development env.test .dev.vars",
+            env.staging env.development env.test .dev.vars *.env.* .environment",
     },
     Kind {
         id: "cloud",
@@ -81,12 +90,17 @@ pub(in super::super) const KINDS: &[Kind] = &[
             .config/linode-cli .config/hcloud .config/scw .digitalocean .s3cfg .boto \
             .passwd-s3fs passwd-s3fs rclone.conf .config/rclone *.tfstate *.tfstate.* *.tfvars \
             *.tfvars.json .terraform.d .terraformrc terraform.rc .vault-token .vault_pass* \
-            vault_pass* vault-pass* .vault-password* vault.yml vault.yaml vault.json /etc/vault* /var/lib/vault /opt/vault \
-            /etc/consul* /etc/nomad* .chef /etc/chef /var/lib/cloud /var/lib/waagent \
-            /etc/boto.cfg .pulumi .config/op .fly .heroku .config/heroku .netlify .vercel \
-            .config/configstore serviceaccount*.json service-account*.json service_account*.json \
-            gcp-*.json google-*.json client_secret*.json application_default_credentials.json \
-            /etc/google /etc/ansible/vault* /run/cloud-init",
+            vault_pass* vault-pass* .vault-password* vault.yml vault.yaml vault.json /etc/vault* \
+            /var/lib/vault /opt/vault /etc/consul* /etc/nomad* .chef /etc/chef /var/lib/cloud \
+            /var/lib/waagent /etc/boto.cfg .pulumi .config/op .fly .heroku .config/heroku \
+            .netlify .vercel .config/configstore serviceaccount*.json service-account*.json \
+            service_account*.json gcp-*.json google-*.json client_secret*.json \
+            application_default_credentials.json /etc/google /etc/ansible/vault* /run/cloud-init \
+            .databrickscfg .kaggle kaggle.json .snowsql .dbt .config/wrangler .wrangler \
+            .supabase .config/fly .config/argocd .argocd .config/civo.json .civo.json .ovh.conf \
+            /etc/ovh.conf .openstack clouds.yaml clouds.yml *-openrc.sh openrc.sh /etc/boundary* \
+            /etc/teleport* /var/lib/teleport .tsh user-data user-data.txt vendor-data* \
+            /etc/airflow airflow.cfg",
     },
     Kind {
         id: "cluster",
@@ -98,7 +112,8 @@ pub(in super::super) const KINDS: &[Kind] = &[
             /var/lib/containerd /var/lib/containers /run/secrets /run/credentials \
             /run/containers /run/docker /run/containerd /run/user/*/containers /var/lib/lxc \
             /var/lib/lxd /var/lib/incus /var/lib/machines /etc/docker/key.json /run/credstore* \
-            /etc/credstore* /var/lib/systemd/credential* /var/lib/cni/networks",
+            /etc/credstore* /var/lib/systemd/credential* /var/lib/cni/networks .helm \
+            .config/helm .talos talosconfig /etc/crictl* /var/lib/docker/swarm",
     },
     Kind {
         id: "credentials",
@@ -123,10 +138,30 @@ pub(in super::super) const KINDS: &[Kind] = &[
             /etc/cloudflared .cloudflared /etc/mail/authinfo* /etc/msmtprc /etc/ssmtp \
             /etc/bacula /etc/bareos /etc/borg* /etc/restic* /etc/zabbix/zabbix_server.conf* \
             /etc/zabbix/zabbix_proxy.conf* /etc/zabbix/web /etc/datadog-agent /etc/newrelic* \
-            /etc/iscsi/iscsid.conf /etc/odbc.ini .odbc.ini /etc/postgresql-common/pgbouncer* userlist.txt \
-            /etc/pgbouncer /etc/proxysql* /etc/rabbitmq .erlang.cookie /etc/couchdb \
+            /etc/iscsi/iscsid.conf /etc/odbc.ini .odbc.ini /etc/postgresql-common/pgbouncer* \
+            userlist.txt /etc/pgbouncer /etc/proxysql* /etc/rabbitmq .erlang.cookie /etc/couchdb \
             mongo-keyfile* .mongorc.js .mongoshrc.js /etc/kibana /etc/kafka \
-            /etc/cups/printers.conf",
+            /etc/cups/printers.conf .subversion/auth .hgrc .weechat .purple .condarc .jupyter \
+            .pgadmin .claude .claude.json .codex .gemini .anthropic .config/anthropic .openai \
+            .config/openai .huggingface .cache/huggingface .config/opencode \
+            .local/share/opencode .config/github-copilot .aider* .config/Bitwarden* \
+            .config/1Password .ansible/vault* .vnc .config/remmina .local/share/remmina \
+            .config/Code .vscode-server .config/Signal .config/Slack .config/discord \
+            /etc/gitlab-runner .gitlab-runner pip.conf /etc/icinga2 /etc/ejabberd /etc/prosody \
+            /etc/asterisk ddclient.conf /etc/inadyn* /etc/dbconfig-common /etc/wordpress \
+            /etc/logstash /etc/filebeat /etc/metricbeat /etc/packetbeat /etc/telegraf \
+            /etc/sentry* /etc/tailscale /etc/pdns /etc/powerdns /etc/knot turnserver.conf \
+            /etc/coturn autofs_ldap_auth.conf /etc/cifs* /etc/mosquitto /etc/squid/passwd* \
+            dbconfig.xml confluence.cfg.xml sonar.properties keycloak.conf *-ks.cfg ks.cfg \
+            preseed.cfg .influxdbv2 .config/ngrok .ngrok2 ngrok.yml .config/exercism \
+            .sentryclirc .circleci/cli.yml .config/sops .sops .config/transifex .transifexrc \
+            .lftp .config/lftp .ncftp .cvspass .authinfo .authinfo.gpg .config/neomutt \
+            .neomuttrc .getmailrc .mpoprc .vdirsyncer .config/khal .znc .config/hexchat .xchat2 \
+            .sqlplus .duplicacy .config/borg .config/restic .config/rustic .restic* .borg* \
+            .tarsnaprc tarsnap.key /etc/tarsnap* /etc/duplicity /etc/rsnapshot.d \
+            /etc/rsyncd.secrets rsyncd.secrets /etc/nut /etc/monit /etc/monitrc monitrc .monitrc \
+            /etc/munin/plugin-conf.d /etc/webmin /etc/usermin /etc/cobbler /etc/foreman* \
+            /etc/katello /etc/pulp /etc/graylog /etc/alertmanager alertmanager.yml",
     },
     Kind {
         id: "application",
@@ -135,11 +170,19 @@ pub(in super::super) const KINDS: &[Kind] = &[
             wp-config*.php configuration.php config.inc.php settings.local.php \
             sites/*/settings.php LocalSettings.php local_settings.py secret_settings.py \
             config/database.yml database.yml config/secrets.yml* config/master.key \
-            config/credentials* app/etc/env.php app/etc/local.xml application.yml application.yaml application.properties application-*.yml application-*.yaml application-*.properties config.php parameters.yml parameters.yaml \
-            parameters.ini appsettings.*.json web.config hibernate.cfg.xml tomcat-users.xml \
+            config/credentials* app/etc/env.php app/etc/local.xml application.yml \
+            application.yaml application.properties application-*.yml application-*.yaml \
+            application-*.properties config.php parameters.yml parameters.yaml parameters.ini \
+            appsettings.*.json web.config hibernate.cfg.xml tomcat-users.xml \
             jetty-realm.properties standalone*.xml *-users.properties config.secret* \
             /etc/roundcube /etc/phpmyadmin /etc/phppgadmin /etc/nextcloud nextcloud/config \
-            /etc/matrix-synapse homeserver.yaml /srv/pillar",
+            /etc/matrix-synapse homeserver.yaml /srv/pillar settings.py appsettings.json \
+            *.secrets.json dbconfig.php db.php database.php connection.php conn.php config-*.php \
+            env.php db.properties jdbc.properties database.properties datasource*.xml \
+            context.xml server.properties persistence.xml secrets.py config.secrets.* \
+            gradle.properties keystore.properties key.properties knexfile.js ormconfig.json \
+            sequelize.json config/config.json config/config.exs prod.secret.exs runtime.exs \
+            .htaccess.secret shiro.ini",
     },
     Kind {
         id: "named",
@@ -156,7 +199,9 @@ pub(in super::super) const KINDS: &[Kind] = &[
             *_history *.history .history .histfile .zhistory .zsh_sessions .bash_sessions \
             .sh_history* .local/share/fish .config/fish/fish_history* .viminfo .vim/undo* \
             .local/share/nvim .lesshst .wget-hsts .recently-used* .local/share/recently-used* \
-            .dbshell",
+            .dbshell history *-history history.db .config/psql .mycli* .pgcli* .litecli* \
+            .config/pgcli .config/litecli .config/mycli *.shada .xsession-errors* \
+            .bash_logout_history .sqlite_history .config/fish .local/share/mc",
     },
     Kind {
         id: "data",
@@ -167,8 +212,13 @@ pub(in super::super) const KINDS: &[Kind] = &[
             /var/lib/cassandra /var/lib/elasticsearch /var/lib/opensearch /var/lib/couchdb \
             /var/lib/ldap /var/lib/openldap /var/lib/influxdb /var/lib/clickhouse \
             /var/lib/rabbitmq /var/lib/kafka /var/lib/neo4j *.rdb appendonly*.aof *dump.sql \
-            *backup.sql db.sql *.pgdump /tmp/ssh-* \
-            /var/spool/cups /var/spool/cron /var/spool/at /var/spool/atjobs /var/spool/anacron.d",
+            *backup.sql db.sql *.pgdump /tmp/ssh-* /var/spool/cups /var/spool/cron /var/spool/at \
+            /var/spool/atjobs /var/spool/anacron.d mbox *.sqlite *.sqlite3 *.sqlite-wal *.mdb \
+            *.ibd *.MYD ibdata* *.frm dump.rdb *.dump *.pg_dump *.mysqldump *.sql.gz backup.sql* \
+            *-backup.sql* pg_wal *.ldif /var/lib/couchbase /var/lib/arangodb* /var/lib/scylla \
+            /var/lib/tarantool /var/lib/timescale* /var/lib/prosody /var/lib/ejabberd \
+            /var/lib/asterisk /var/lib/cyrus /var/lib/dovecot /var/lib/roundcube \
+            /var/lib/nextcloud /var/lib/vaultwarden /var/lib/bitwarden* /root/Mail /home/*/Mail",
     },
     Kind {
         id: "memory",
@@ -176,172 +226,7 @@ pub(in super::super) const KINDS: &[Kind] = &[
         patterns: "\
             /var/lib/systemd/coredump /var/crash /var/lib/apport/coredump core.[0-9]* *.core \
             *.coredump *.hprof *.heapdump heapdump* vmcore* swapfile /swap.img /swap \
-            hiberfil.sys /dev/shm /var/lib/systemd/random-seed random-seed",
+            hiberfil.sys /dev/shm /var/lib/systemd/random-seed random-seed /core core.*.[0-9]* \
+            *.core.* *.dmp *.mdmp *.vmem *.vmss *.lime /var/lib/kdump /pagefile.sys",
     },
 ];
-
-/// Files that a pattern above covers and that are public all the same.
-pub(in super::super) const PUBLIC: &[&str] = &[
-    ".ssh/*.pub",
-    ".ssh/known_hosts",
-    ".ssh/known_hosts.old",
-    ".ssh/authorized_keys",
-    ".ssh/authorized_keys2",
-    ".ssh/config",
-    "*_key.pub",
-    "id_*.pub",
-    "*-cert.pub",
-    ".env.example",
-    ".env.sample",
-    ".env.template",
-    ".env.dist",
-    ".env.defaults",
-    "/etc/ssl/certs/**",
-    "/etc/pki/tls/certs/**",
-    "/etc/pki/ca-trust/**",
-    "/etc/ca-certificates/**",
-    "/usr/share/ca-certificates/**",
-    "/usr/local/share/ca-certificates/**",
-    "/usr/lib/python*/**/cacert.pem",
-    "cert.pem",
-    "chain.pem",
-    "fullchain.pem",
-    "cacert.pem",
-    "ca.pem",
-    "ca-bundle.pem",
-    "ca-cert.pem",
-    "*-cert.pem",
-    "dhparam.pem",
-    "dhparams.pem",
-    "/etc/pam.d/*",
-    "/etc/grafana/provisioning/**",
-    "/etc/security/*.conf",
-    "/usr/share/doc/**",
-    "/usr/share/man/**",
-    "/usr/share/zoneinfo/**",
-    "/usr/include/**",
-    "/usr/src/**",
-    "/var/lib/docker/containers/*/*-json.log",
-    "/var/lib/docker/containers/*/*-json.log.*",
-    "/etc/kubernetes/kubelet.conf.d",
-    "/sys/kernel/**",
-    "/sys/class/**",
-    "/sys/devices/**",
-    "/sys/module/**",
-    "/proc/**",
-];
-
-/// Trees that hold no secrets by convention: they may be searched as a whole, and
-/// a glob in them is taken to mean what it says.
-pub(in super::super) const PUBLIC_TREES: &[&str] = &[
-    "/var/log",
-    "/usr/share",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/libexec",
-    "/usr/include",
-    "/usr/src",
-    "/usr/bin",
-    "/usr/sbin",
-    "/lib",
-    "/lib64",
-    "/bin",
-    "/sbin",
-    "/boot",
-    "/lib/systemd",
-    "/etc/alternatives",
-    "/etc/apache2/conf-available",
-    "/etc/apache2/conf-enabled",
-    "/etc/apache2/mods-available",
-    "/etc/apache2/mods-enabled",
-    "/etc/apparmor.d",
-    "/etc/apt/apt.conf.d",
-    "/etc/apt/preferences.d",
-    "/etc/apt/sources.list.d",
-    "/etc/bash_completion.d",
-    "/etc/binfmt.d",
-    "/etc/cron.d",
-    "/etc/cron.daily",
-    "/etc/cron.hourly",
-    "/etc/cron.monthly",
-    "/etc/cron.weekly",
-    "/etc/dbus-1",
-    "/etc/default",
-    "/etc/dpkg",
-    "/etc/fail2ban",
-    "/etc/fonts",
-    "/etc/grub.d",
-    "/etc/init",
-    "/etc/init.d",
-    "/etc/iproute2",
-    "/etc/kernel",
-    "/etc/ld.so.conf.d",
-    "/etc/logrotate.d",
-    "/etc/modprobe.d",
-    "/etc/modules-load.d",
-    "/etc/network",
-    "/etc/pam.d",
-    "/etc/profile.d",
-    "/etc/rc[0-9S].d",
-    "/etc/rsyslog.d",
-    "/etc/security/limits.d",
-    "/etc/selinux",
-    "/etc/skel",
-    "/etc/sysctl.d",
-    "/etc/systemd",
-    "/etc/tmpfiles.d",
-    "/etc/udev",
-    "/etc/update-motd.d",
-    "/etc/xdg",
-    "/etc/yum.repos.d",
-    "/run/systemd/generator",
-    "/run/systemd/system",
-    "/run/systemd/units",
-    // Conventional names of such trees within an application.
-    "log",
-    "logs",
-    "conf.d",
-    "sites-available",
-    "sites-enabled",
-    "snippets",
-    "src",
-    "doc",
-    "docs",
-    "templates",
-    "static",
-    "locale",
-    "migrations",
-    "node_modules",
-    "site-packages",
-];
-
-/// Directories whose owners keep secrets right below them.
-pub(super) const HOMES: &str = "/root /home/* /Users/* /var/lib/* /var/www /run/user/*";
-
-/// Suffixes of program text and logs: a search limited to them is not after secrets.
-pub(super) const SOURCES: &str = "\
-    c cc cpp css go h hpp html java js jsx log md py rb rs rst scss service sh timer ts tsx vue";
-
-/// Further suffixes of plain text, for patterns whose names are judged one by one.
-pub(super) const TEXTS: &str = "cfg cnf conf csv err ini list out txt";
-
-/// Suffixes of settings, which are files but may hold passwords.
-pub(super) const SETTINGS: &str = "\
-    crt json local php properties pub repo rules socket sql toml xml yaml yml";
-
-/// Files right below `/etc` whose names have no suffix.
-pub(super) const ETC_FILES: &str = "\
-    adjtime aliases bashrc crontab crypttab debian_version environment ethers exports filesystems \
-    fstab group group- host.conf hostname hosts hosts.allow hosts.deny inittab inputrc issue \
-    issue.net localtime login.defs machine-id magic mailname modules motd mtab networks nologin \
-    os-release passwd passwd- profile protocols redhat-release rpc securetty services shells \
-    subgid subgid- subuid subuid- system-release timezone";
-
-/// First words of names that directories of an application or its data have.
-pub(super) const DIRECTORIES: &str = "\
-    ansible api app application apps assets backend backup backups bin build certs client code \
-    compose conf config configs configuration current data deploy deployment dist docker env etc \
-    frontend git helm home html infra k8s keys kubernetes lib live local main node old opt php \
-    previous private prod production project projects public puppet python rails release releases \
-    root salt secrets server service services shared site sites src ssl staging storage terraform \
-    tls tmp usr var vault web webapp worker www";

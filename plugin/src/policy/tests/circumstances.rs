@@ -1,7 +1,7 @@
 //! Rules, circumstances, paths of the file tools, and what the host must expand.
 
 use super::super::types::{Decision, Request, Rule, RuleOrigin, Rulebook, Subject};
-use super::super::verdict::{classify, explain, rule_matches};
+use super::super::verdict::{classify, rule_matches};
 use super::{command, request, verdict};
 
 use Decision::{ApprovalRequired, AutoAllow, Reject};
@@ -398,50 +398,96 @@ fn words_that_no_shell_reads_are_words() {
     assert_eq!(argv(&["a=b", "ls"]).decision, ApprovalRequired);
 }
 
+/// What the operator said about sudo decides before anything else does.
 #[test]
-fn an_explanation_names_every_part() {
-    let (verdict, steps) = explain(&command("cat /etc/shadow"), &Rulebook::default());
-    assert_eq!(verdict.rule, "path.secret.passwords");
-    let phases: Vec<&str> = steps.iter().map(|step| step.phase.as_str()).collect();
-    assert_eq!(phases, ["preflight", "grammar", "path"]);
-    assert_eq!(steps[2].decision, Some(ApprovalRequired));
+fn sudo_is_what_the_registration_says() {
+    use crate::policy::types::Sudo;
+    let on = |text: &str, sudo| {
+        let subject = Subject {
+            sudo,
+            ..command(text)
+        };
+        classify(&subject, &Rulebook::default())
+    };
+    let cases = [
+        ("sudo -n id", None, ApprovalRequired, "grammar.wrapper"),
+        ("sudo -n id", Some(Sudo::Ask), ApprovalRequired, "sudo.ask"),
+        ("sudo -n id", Some(Sudo::Never), Reject, "sudo.never"),
+        ("ls; su -c id", Some(Sudo::Never), Reject, "sudo.never"),
+        (
+            "ls | sudo -n tee x",
+            Some(Sudo::Ask),
+            ApprovalRequired,
+            "sudo.ask",
+        ),
+        ("sudo id", Some(Sudo::Ask), Reject, "sudo.interactive"),
+        (
+            "sudo -n rm -rf /",
+            Some(Sudo::Ask),
+            Reject,
+            "catastrophe.rm-root",
+        ),
+        ("uptime", Some(Sudo::Never), AutoAllow, "grammar.uptime"),
+    ];
+    for (text, sudo, decision, rule) in cases {
+        let verdict = on(text, sudo);
+        assert_eq!(
+            (verdict.decision, verdict.rule.as_str()),
+            (decision, rule),
+            "{text}"
+        );
+    }
+    assert_eq!(on("sudo -n -u www id", None).run_as, ["www"]);
 }
 
+/// Only a rule that names sudo speaks for what runs by it, and none for what a
+/// registration refuses.
 #[test]
-fn reasons_name_the_cause() {
-    for (text, rule, words) in [
-        ("ls {a,b}", "scan.brace", "brace"),
+fn rules_for_sudo_name_it() {
+    use crate::policy::types::Sudo;
+    let rule = |prefix: &[&str]| Rule {
+        id: "mine".to_owned(),
+        origin: RuleOrigin::Operator,
+        servers: Vec::new(),
+        labels: Vec::new(),
+        tools: Vec::new(),
+        prefix: prefix.iter().map(|word| vec![(*word).to_owned()]).collect(),
+        decision: AutoAllow,
+        reason: "said so".to_owned(),
+        overrides_catastrophe: false,
+    };
+    let judged = |text: &str, prefix: &[&str], sudo| {
+        let subject = Subject {
+            sudo: Some(sudo),
+            ..command(text)
+        };
+        let rulebook = Rulebook {
+            rules: vec![rule(prefix)],
+            ..Rulebook::default()
+        };
+        classify(&subject, &rulebook)
+    };
+    let restart = ["sudo", "-n", "systemctl", "restart"];
+    let allowed = judged("sudo -n systemctl restart nginx", &restart, Sudo::Ask);
+    assert_eq!(allowed.decision, AutoAllow);
+    assert_eq!(allowed.run_as, ["root"]);
+    for (text, prefix, sudo, decision) in [
         (
-            "find . -exec rm {} +",
-            "grammar.find.exec",
-            "`find -exec` runs a program for every file",
-        ),
-        ("sudo ls", "grammar.wrapper", "`sudo` runs another program"),
-        (
-            "kubectl get pods",
-            "grammar.middleware",
-            "`kubectl` reaches data or systems",
+            "sudo -n systemctl restart x",
+            &restart[..],
+            Sudo::Never,
+            Reject,
         ),
         (
-            "frobnicate",
-            "grammar.unknown",
-            "`frobnicate` is not a command known to only look",
+            "sudo -n systemctl restart x",
+            &["systemctl"],
+            Sudo::Ask,
+            ApprovalRequired,
         ),
-        (
-            "cat /etc/shadow",
-            "path.secret.passwords",
-            "`/etc/shadow` holds password hashes",
-        ),
-        ("rm -rf /", "catastrophe.rm-root", "destroys the system"),
-        ("ls\u{202e}", "preflight.bidi", "U+202E at byte 2"),
-        (
-            "/tmp/ls",
-            "grammar.path",
-            "not in a directory of the system",
-        ),
+        ("env sudo -n id", &["env"], Sudo::Ask, ApprovalRequired),
+        ("sudo id", &["sudo"], Sudo::Ask, Reject),
+        ("sudo -n id; ls", &["sudo"], Sudo::Ask, ApprovalRequired),
     ] {
-        let verdict = verdict(text);
-        assert_eq!(verdict.rule, rule, "{text}");
-        assert!(verdict.reason.contains(words), "{text}: {}", verdict.reason);
+        assert_eq!(judged(text, prefix, sudo).decision, decision, "{text}");
     }
 }

@@ -4,9 +4,13 @@
 mod circumstances;
 mod corpus;
 mod cost;
+mod derivations;
 mod docs;
+mod hostile;
 mod lexing;
+mod privilege;
 mod properties;
+mod shells;
 
 use super::types::{Request, Rulebook, Subject, Verdict};
 use super::verdict::classify;
@@ -25,6 +29,7 @@ fn request(request: Request) -> Subject {
         cwd: None,
         home: None,
         resolved: None,
+        sudo: None,
     }
 }
 

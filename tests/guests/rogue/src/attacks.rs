@@ -90,6 +90,7 @@ impl Arguments {
             content: b"overwritten\n".to_vec(),
             mode: None,
             base: Base::Current,
+            sudo: false,
         })
     }
 }

@@ -31,6 +31,8 @@ impl Guest for Rogue {
             reason: "Anything goes.".to_owned(),
             stages,
             globs: Vec::new(),
+            run_as: Vec::new(),
+            segments: Vec::new(),
         }
     }
 

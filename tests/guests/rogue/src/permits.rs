@@ -115,6 +115,7 @@ pub(crate) fn late_read(arguments: &Arguments) -> Result<(), Failure> {
         path: arguments.text("readable").to_owned(),
         offset: 0,
         length: 16,
+        sudo: false,
     }))?;
     effects::run(action.permit(&arguments.mark())?)?;
     effects::read(late).map(drop)

@@ -1,0 +1,291 @@
+//! What keeping a state costs with 10, 10,000 and 100,000 states kept already,
+//! beside `git add` and `git commit` of the same file: `cargo xtask bench
+//! snapshots`.
+//!
+//! The sizes take turns call by call, so that a slow moment of the machine hits
+//! all of them. The histories are made by `git fast-import` from the messages of
+//! real commits and packed, as a store that was tidied is.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a measurement that cannot go on stops and says why"
+)]
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use openshell_host::snapshots::{Change, FileState, Metadata, Snapshots};
+
+const SIZES: [usize; 3] = [10, 10_000, 100_000];
+/// Files in the larger histories: as many as one server's configuration has.
+const FILES: usize = 5_000;
+const ROUNDS: usize = 80;
+const WARM_UP: usize = 10;
+const SERVER: &str = "bench";
+
+fn path(file: usize) -> String {
+    format!("/srv/app{}/etc/conf{}.ini", file % 100, file / 100)
+}
+
+fn content(file: usize, version: usize) -> String {
+    format!(
+        "# file {file}\nversion = {version}\n{}",
+        "key = value\n".repeat(40)
+    )
+}
+
+fn change<'a>(path: &'a str, content: &'a str) -> Change<'a> {
+    Change {
+        server: SERVER,
+        path,
+        state: FileState::Present {
+            content: Cow::Borrowed(content.as_bytes()),
+            metadata: Metadata {
+                mode: 0o644,
+                mtime: 1_700_000_000,
+                ..Metadata::default()
+            },
+        },
+        action: "01J00000000000000000000000",
+        tool: "remote_write_file",
+        session: None,
+        door: "bridge",
+        approved: Some("person"),
+        secret: false,
+        run_as: None,
+        undo: false,
+        restores: None,
+    }
+}
+
+fn git(repo: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .arg("--git-dir")
+        .arg(repo)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A store with so many states of so many files.
+fn fill(repo: &Path, states: usize) {
+    let snapshots = Snapshots::open(repo, None).unwrap();
+    let sample = content(0, 0);
+    snapshots.after(&change(&path(0), &sample)).unwrap();
+    let message = git(repo, &["log", "-1", "--format=%B", SERVER]);
+    let old_hash = field(&message, "Sha256: ");
+    let old_size = format!("Size: {}", field(&message, "Size: "));
+    let mut stream = String::new();
+    for state in 1..states {
+        let (file, version) = (state % FILES.min(states), state);
+        let (path, content) = (path(file), content(file, version));
+        let message = message
+            .replace(&self::path(0), &path)
+            .replace(&old_hash, &sha256(&content))
+            .replace(&old_size, &format!("Size: {}", content.len()));
+        let message = message.trim_end();
+        write!(
+            stream,
+            "commit refs/heads/{SERVER}\ncommitter openshell <openshell@localhost> \
+             1700000000 +0000\ndata {}\n{message}\n{}M 100644 inline {}\ndata {}\n{content}\n",
+            message.len(),
+            if state == 1 {
+                format!("from refs/heads/{SERVER}^0\n")
+            } else {
+                String::new()
+            },
+            path.trim_start_matches('/'),
+            content.len()
+        )
+        .unwrap();
+    }
+    let mut child = Command::new("git")
+        .arg("--git-dir")
+        .arg(repo)
+        .args(["fast-import", "--quiet"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(stream.as_bytes())
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn field(message: &str, name: &str) -> String {
+    let line = message.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("{name} is not in {message}"))
+        .to_owned()
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// A place and the times taken there, in ms.
+struct Line {
+    name: String,
+    times: Vec<f64>,
+}
+
+impl Line {
+    fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            times: Vec::new(),
+        }
+    }
+
+    fn time(&mut self, round: usize, work: impl FnOnce()) {
+        let started = Instant::now();
+        work();
+        let taken = started.elapsed().as_secs_f64() * 1e3;
+        if round >= WARM_UP {
+            self.times.push(taken);
+        }
+    }
+
+    fn quantile(&self, part: f64) -> f64 {
+        let mut sorted = self.times.clone();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len().saturating_sub(1);
+        sorted[(last as f64 * part).round() as usize]
+    }
+
+    fn print(&self, base: Option<&Self>) {
+        let ratio = base.map_or_else(String::new, |base| {
+            format!("   x {:.2}", self.quantile(0.5) / base.quantile(0.5))
+        });
+        println!(
+            "{:44} {:8.2} ms   {:.2} .. {:.2}{ratio}",
+            self.name,
+            self.quantile(0.5),
+            self.quantile(0.25),
+            self.quantile(0.75)
+        );
+    }
+}
+
+fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stores = Vec::new();
+    for size in SIZES {
+        let repo = dir.path().join(format!("{size}.git"));
+        fill(&repo, size);
+        let started = Instant::now();
+        let snapshots = Snapshots::open(&repo, None).unwrap();
+        let text = content(0, size + 1);
+        snapshots.before(&change(&path(0), &text)).unwrap();
+        let first = started.elapsed().as_secs_f64() * 1e3;
+        drop(snapshots);
+        let started = Instant::now();
+        let snapshots = Snapshots::open(&repo, None).unwrap();
+        snapshots.before(&change(&path(0), &text)).unwrap();
+        let next = started.elapsed().as_secs_f64() * 1e3;
+        println!(
+            "{size:7} states: first call of a process {next:.1} ms; {first:.1} ms where the index \
+             has to be made"
+        );
+        stores.push((size, snapshots));
+    }
+    measure(&stores);
+    beside_git(dir.path());
+}
+
+fn measure(stores: &[(usize, Snapshots)]) {
+    let line = |what: &str, size: usize| Line::new(format!("{what}, {size} states"));
+    let mut lines: Vec<[Line; 3]> = stores
+        .iter()
+        .map(|(size, _)| {
+            [
+                line("before, as last seen", *size),
+                line("before, changed by others", *size),
+                line("after", *size),
+            ]
+        })
+        .collect();
+    for round in 0..WARM_UP + ROUNDS {
+        for ((size, snapshots), lines) in stores.iter().zip(&mut lines) {
+            // Files all over the history, the oldest ones included.
+            let file = round * 7919 % FILES.min(*size);
+            let path = path(file);
+            let theirs = content(file, 1_000_000 + round);
+            let ours = content(file, 2_000_000 + round);
+            let [known, drift, after] = lines;
+            drift.time(round, || {
+                snapshots.before(&change(&path, &theirs)).unwrap();
+            });
+            known.time(round, || {
+                snapshots.before(&change(&path, &theirs)).unwrap();
+            });
+            after.time(round, || {
+                snapshots.after(&change(&path, &ours)).unwrap();
+            });
+        }
+    }
+    let base = &lines[0];
+    for what in 0..3 {
+        for (index, lines) in lines.iter().enumerate() {
+            lines[what].print((index > 0).then_some(&base[what]));
+        }
+    }
+}
+
+/// What plain git takes for the same, in a work tree of as many files.
+fn beside_git(dir: &Path) {
+    let work = dir.join("work");
+    let bare = dir.join(format!("{}.git", SIZES[1]));
+    let cloned = Command::new("git")
+        .args(["clone", "--quiet", "--branch", SERVER])
+        .args([&bare, &work])
+        .status();
+    assert!(cloned.is_ok_and(|status| status.success()));
+    let mut lines = [
+        ("git add, git commit, no fsync", "core.fsync=none"),
+        ("git add, git commit, fsync", "core.fsync=committed,index"),
+    ]
+    .map(|(name, setting)| (Line::new(name), setting));
+    for round in 0..WARM_UP + ROUNDS / 2 {
+        for (which, (line, setting)) in lines.iter_mut().enumerate() {
+            let file = round * 7919 % FILES;
+            let path = path(file);
+            let name = path.trim_start_matches('/');
+            std::fs::write(
+                work.join(name),
+                content(file, 3_000_000 + 2 * round + which),
+            )
+            .unwrap();
+            let run = |arguments: &[&str]| {
+                let status = Command::new("git")
+                    .arg("-C")
+                    .arg(&work)
+                    .args(["-c", "user.name=x", "-c", "user.email=x@y"])
+                    .args(["-c", *setting, "-c", "gc.auto=0"])
+                    .args(arguments)
+                    .status();
+                assert!(status.is_ok_and(|status| status.success()));
+            };
+            line.time(round, || {
+                run(&["add", name]);
+                run(&["commit", "--quiet", "-m", "edit"]);
+            });
+        }
+    }
+    for (line, _) in &lines {
+        line.print(None);
+    }
+}

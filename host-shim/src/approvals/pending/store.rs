@@ -1,0 +1,440 @@
+//! The directory of kept questions: one sealed file each, changed under a lock.
+//!
+//! Invariant: a grant is removed, durably, before it is reported to whoever uses
+//! it. A file that cannot be opened with the present key grants nothing and is
+//! removed.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{
+    Decision, KEPT_MAX, NAME_MIN, Origin, PendingAsk, PendingError, PendingState, Taken, name,
+};
+use crate::approvals::Question;
+use crate::registry::{FileError, MasterKey, Paths, lock_file, read_own, replace_file};
+
+/// Largest file: a diff of a megabyte with everything escaped, sealed.
+const FILE_MAX: u64 = 32 * 1024 * 1024;
+/// How long to wait for another process that changes the directory.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How the files' names end.
+const SUFFIX: &str = ".ask";
+/// What is sealed into a file is bound to this and to the file's name. Snapshots,
+/// sealed under the same key, are bound to a server's id, which has no space.
+const BOUND_TO: &str = "openshell pending question 1 ";
+
+/// The kept questions of one installation. Every operation blocks on files.
+#[derive(Debug, Clone)]
+pub struct PendingStore {
+    paths: Paths,
+}
+
+impl PendingStore {
+    /// The store of an installation; touches nothing.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self {
+            paths: paths.clone(),
+        }
+    }
+
+    /// Keeps a question. One that waits already is kept longer; one that was
+    /// answered stays as it is.
+    ///
+    /// # Errors
+    /// [`PendingError`]; the question is not kept then.
+    pub fn keep(
+        &self,
+        key: &MasterKey,
+        question: &Question,
+        origin: Origin,
+    ) -> Result<(), PendingError> {
+        let now = now_ms();
+        let _lock = self.lock()?;
+        let kept = self.prune(key, now)?;
+        let ask = PendingAsk::new(question, origin, now);
+        match kept.iter().find(|known| known.id == ask.id) {
+            Some(known) if known.state != PendingState::Waiting => Ok(()),
+            None if kept.len() >= KEPT_MAX => Err(PendingError::Full),
+            _ => self.write(key, &ask),
+        }
+    }
+
+    /// Returns the answer to a question, and uses it up if it is a grant.
+    ///
+    /// # Errors
+    /// [`PendingError`]; nothing is granted then.
+    pub fn take(&self, key: &MasterKey, question: &Question) -> Result<Taken, PendingError> {
+        let id = name(question);
+        if !self.file(&id).exists() {
+            return Ok(Taken::Nothing);
+        }
+        let now = now_ms();
+        let _lock = self.lock()?;
+        let Some(ask) = self.read(key, &id).filter(|ask| ask.counts(now)) else {
+            return Ok(Taken::Nothing);
+        };
+        match ask.state {
+            PendingState::Waiting => Ok(Taken::Nothing),
+            PendingState::Rejected { feedback, .. } => Ok(Taken::Rejected(feedback)),
+            PendingState::Granted { presence, .. } => {
+                self.remove(&id)?;
+                Ok(Taken::Granted { presence })
+            }
+        }
+    }
+
+    /// Lists what is kept and counts, the oldest first.
+    ///
+    /// # Errors
+    /// [`PendingError`].
+    pub fn list(&self, key: &MasterKey) -> Result<Vec<PendingAsk>, PendingError> {
+        if !self.paths.pending_dir().exists() {
+            return Ok(Vec::new());
+        }
+        let _lock = self.lock()?;
+        self.prune(key, now_ms())
+    }
+
+    /// Returns one question by its name, or by the beginning of it.
+    ///
+    /// # Errors
+    /// [`PendingError::Unknown`], [`PendingError::Ambiguous`] or what keeps the
+    /// questions from being read.
+    pub fn find(&self, key: &MasterKey, id: &str) -> Result<PendingAsk, PendingError> {
+        pick(self.list(key)?, id)
+    }
+
+    /// Answers a question that waits, by its whole name.
+    ///
+    /// # Errors
+    /// [`PendingError::Unknown`] where it has expired meanwhile,
+    /// [`PendingError::Answered`] where somebody was faster.
+    pub fn answer(
+        &self,
+        key: &MasterKey,
+        id: &str,
+        decision: Decision,
+    ) -> Result<(), PendingError> {
+        let at_ms = now_ms();
+        let _lock = self.lock()?;
+        let mut ask = self
+            .prune(key, at_ms)?
+            .into_iter()
+            .find(|ask| ask.id == id)
+            .ok_or_else(|| PendingError::Unknown(id.to_owned()))?;
+        if ask.state != PendingState::Waiting {
+            return Err(PendingError::Answered(id.to_owned()));
+        }
+        ask.state = match decision {
+            Decision::Grant { presence } => PendingState::Granted { at_ms, presence },
+            Decision::Reject(feedback) => PendingState::Rejected { at_ms, feedback },
+        };
+        self.write(key, &ask)
+    }
+
+    fn lock(&self) -> Result<impl Sized, PendingError> {
+        let dir = self.paths.pending_dir();
+        self.paths.ensure(&dir)?;
+        Ok(lock_file(&dir.join("lock"), PATIENCE)?)
+    }
+
+    fn file(&self, id: &str) -> PathBuf {
+        self.paths.pending_dir().join(format!("{id}{SUFFIX}"))
+    }
+
+    /// Removes what has expired or cannot be opened, and returns the rest.
+    fn prune(&self, key: &MasterKey, now_ms: u64) -> Result<Vec<PendingAsk>, PendingError> {
+        let mut kept = Vec::new();
+        for entry in std::fs::read_dir(self.paths.pending_dir()).map_err(PendingError::List)? {
+            let entry = entry.map_err(PendingError::List)?;
+            let name = entry.file_name();
+            let Some(id) = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) else {
+                continue;
+            };
+            match self.read(key, id).filter(|ask| ask.counts(now_ms)) {
+                Some(ask) => kept.push(ask),
+                None => self.remove(id)?,
+            }
+        }
+        kept.sort_by(|a, b| (a.asked_ms, &a.id).cmp(&(b.asked_ms, &b.id)));
+        Ok(kept)
+    }
+
+    fn read(&self, key: &MasterKey, id: &str) -> Option<PendingAsk> {
+        let (sealed, _) = read_own(&self.file(id), FILE_MAX).ok()??;
+        let plain = key.open(bound_to(id).as_bytes(), &sealed).ok()?;
+        let ask: PendingAsk = serde_json::from_slice(&plain).ok()?;
+        (ask.id == id).then_some(ask)
+    }
+
+    fn write(&self, key: &MasterKey, ask: &PendingAsk) -> Result<(), PendingError> {
+        let plain = zeroize::Zeroizing::new(serde_json::to_vec(ask)?);
+        let sealed = key.seal(bound_to(&ask.id).as_bytes(), &plain)?;
+        Ok(replace_file(&self.file(&ask.id), &sealed)?)
+    }
+
+    fn remove(&self, id: &str) -> Result<(), PendingError> {
+        let path = self.file(id);
+        let removed = std::fs::remove_file(&path).and_then(|()| {
+            // A grant that came back after a power cut would count twice.
+            std::fs::File::open(self.paths.pending_dir())?.sync_all()
+        });
+        removed.map_err(|source| {
+            FileError::Io {
+                action: "remove",
+                path,
+                source,
+            }
+            .into()
+        })
+    }
+}
+
+fn bound_to(id: &str) -> String {
+    format!("{BOUND_TO}{id}")
+}
+
+fn pick(asks: Vec<PendingAsk>, id: &str) -> Result<PendingAsk, PendingError> {
+    let unknown = || PendingError::Unknown(id.to_owned());
+    if id.len() < NAME_MIN {
+        return Err(unknown());
+    }
+    let mut matching = asks.into_iter().filter(|ask| ask.id.starts_with(id));
+    let found = matching.next().ok_or_else(unknown)?;
+    match matching.next() {
+        None => Ok(found),
+        Some(_) => Err(PendingError::Ambiguous(id.to_owned())),
+    }
+}
+
+/// Time since 1970 in ms; a clock before that counts nothing as young.
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::LIFE_MS;
+    use super::*;
+    use crate::approvals::shown::tests::command;
+    use crate::registry::{KeyEnv, MasterKey, create_key_file};
+
+    struct Rig {
+        dir: tempfile::TempDir,
+        store: PendingStore,
+        key: MasterKey,
+    }
+
+    fn key(dir: &std::path::Path, name: &str) -> MasterKey {
+        let path = dir.join(name);
+        create_key_file(&path).expect("a new file");
+        let env = KeyEnv {
+            key_file: Some(path),
+            ..KeyEnv::default()
+        };
+        MasterKey::resolve(&Paths::new(dir.join("config"), dir.join("data")), &env)
+            .expect("the file holds a key")
+    }
+
+    fn rig() -> Rig {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let paths = Paths::new(dir.path().join("config"), dir.path().join("data"));
+        Rig {
+            store: PendingStore::new(&paths),
+            key: key(dir.path(), "key"),
+            dir,
+        }
+    }
+
+    impl Rig {
+        fn keep(&self, question: &Question) -> String {
+            self.store
+                .keep(&self.key, question, Origin::default())
+                .expect("it is kept");
+            name(question)
+        }
+
+        fn take(&self, question: &Question) -> Taken {
+            self.store
+                .take(&self.key, question)
+                .expect("it can be read")
+        }
+
+        fn answer(&self, id: &str, decision: Decision) -> Result<(), PendingError> {
+            self.store.answer(&self.key, id, decision)
+        }
+
+        /// Makes everything about a question older.
+        fn age(&self, id: &str, by_ms: u64) {
+            let mut ask = self.store.read(&self.key, id).expect("it is kept");
+            ask.asked_ms -= by_ms;
+            match &mut ask.state {
+                PendingState::Waiting => {}
+                PendingState::Granted { at_ms, .. } | PendingState::Rejected { at_ms, .. } => {
+                    *at_ms -= by_ms;
+                }
+            }
+            self.store.write(&self.key, &ask).expect("it is written");
+        }
+    }
+
+    const GRANT: Decision = Decision::Grant { presence: false };
+
+    #[test]
+    fn a_grant_is_used_once() {
+        let rig = rig();
+        let question = command("touch /x");
+        assert_eq!(rig.take(&question), Taken::Nothing);
+        let id = rig.keep(&question);
+        assert_eq!(rig.take(&question), Taken::Nothing, "nobody has answered");
+        rig.answer(&id, GRANT).expect("it waits");
+        assert!(matches!(
+            rig.answer(&id, Decision::Reject(None)),
+            Err(PendingError::Answered(_))
+        ));
+        assert_eq!(rig.take(&question), Taken::Granted { presence: false });
+        assert_eq!(rig.take(&question), Taken::Nothing);
+        assert_eq!(rig.store.list(&rig.key).expect("a list"), []);
+    }
+
+    #[test]
+    fn a_rejection_stays_and_asking_again_does_not_remove_it() {
+        let rig = rig();
+        let question = command("touch /x");
+        let id = rig.keep(&question);
+        rig.answer(&id, Decision::Reject(Some("no".to_owned())))
+            .expect("it waits");
+        rig.keep(&question);
+        for _ in 0..2 {
+            assert_eq!(rig.take(&question), Taken::Rejected(Some("no".to_owned())));
+        }
+    }
+
+    #[test]
+    fn another_question_has_another_name() {
+        let question = command("touch /x");
+        let mut others = vec![command("touch /y")];
+        let changes: [fn(&mut Question); 6] = [
+            |other| other.digest = "1".repeat(64),
+            |other| other.labels.push("prod".to_owned()),
+            |other| other.host = "elsewhere".to_owned(),
+            |other| other.tool = "undo".to_owned(),
+            |other| other.presence = true,
+            |other| other.reason = "another".to_owned(),
+        ];
+        for change in changes {
+            let mut other = question.clone();
+            change(&mut other);
+            others.push(other);
+        }
+        let rig = rig();
+        let id = rig.keep(&question);
+        rig.answer(&id, GRANT).expect("it waits");
+        for other in &others {
+            assert_eq!(rig.take(other), Taken::Nothing, "{other:?}");
+        }
+        assert_eq!(rig.take(&question), Taken::Granted { presence: false });
+    }
+
+    #[test]
+    fn everything_expires() {
+        for answered in [None, Some(GRANT), Some(Decision::Reject(None))] {
+            let rig = rig();
+            let question = command("touch /x");
+            let id = rig.keep(&question);
+            if let Some(decision) = answered {
+                rig.answer(&id, decision).expect("it waits");
+            }
+            rig.age(&id, LIFE_MS);
+            assert_eq!(rig.take(&question), Taken::Nothing);
+            assert!(matches!(
+                rig.answer(&id, GRANT),
+                Err(PendingError::Unknown(_))
+            ));
+            assert!(!rig.store.file(&id).exists());
+        }
+        let rig = rig();
+        let id = rig.keep(&command("x"));
+        rig.answer(&id, GRANT).expect("it waits");
+        let mut ask = rig.store.read(&rig.key, &id).expect("it is kept");
+        ask.state = PendingState::Granted {
+            at_ms: now_ms() + LIFE_MS,
+            presence: false,
+        };
+        rig.store.write(&rig.key, &ask).expect("it is written");
+        assert_eq!(rig.take(&command("x")), Taken::Nothing, "a time to come");
+    }
+
+    #[test]
+    fn only_the_key_makes_an_answer() {
+        let rig = rig();
+        let (first, second) = (command("a"), command("b"));
+        let id = rig.keep(&first);
+        rig.answer(&id, GRANT).expect("it waits");
+        let sealed = std::fs::read(rig.store.file(&id)).expect("it is there");
+
+        // Under another name, damaged, under another key: nothing.
+        std::fs::write(rig.store.file(&name(&second)), &sealed).expect("a file");
+        assert_eq!(rig.take(&second), Taken::Nothing);
+        let mut damaged = sealed.clone();
+        *damaged.last_mut().expect("bytes") ^= 1;
+        std::fs::write(rig.store.file(&id), damaged).expect("a file");
+        assert_eq!(rig.take(&first), Taken::Nothing);
+        std::fs::write(rig.store.file(&id), &sealed).expect("a file");
+        let other = key(rig.dir.path(), "other");
+        assert_eq!(
+            rig.store.take(&other, &first).expect("it can be read"),
+            Taken::Nothing
+        );
+        let plain = serde_json::json!({"id": id}).to_string();
+        std::fs::write(rig.store.file(&id), plain).expect("a file");
+        assert_eq!(rig.take(&first), Taken::Nothing);
+
+        let mode = |path: PathBuf| {
+            std::fs::metadata(path)
+                .expect("it is there")
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        let id = rig.keep(&command("c"));
+        assert_eq!(mode(rig.store.file(&id)), 0o600);
+        assert_eq!(mode(rig.store.paths.pending_dir()), 0o700);
+        let stored = std::fs::read(rig.store.file(&id)).expect("it is there");
+        let needle = b"web-1";
+        assert!(!stored.windows(needle.len()).any(|piece| piece == needle));
+    }
+
+    #[test]
+    fn a_flood_is_refused_and_names_are_found_by_their_beginning() {
+        let rig = rig();
+        let ids: Vec<String> = (0..KEPT_MAX)
+            .map(|number| rig.keep(&command(&format!("touch /{number}"))))
+            .collect();
+        let one_more = rig
+            .store
+            .keep(&rig.key, &command("touch /more"), Origin::default());
+        assert!(matches!(one_more, Err(PendingError::Full)));
+        // One that is kept already may be asked again.
+        rig.keep(&command("touch /0"));
+
+        let find = |id: &str| rig.store.find(&rig.key, id);
+        assert_eq!(find(&ids[3][..16]).expect("it is there").id, ids[3]);
+        for id in ["", &ids[3][..NAME_MIN - 1], "zzzzzzzz"] {
+            assert!(matches!(find(id), Err(PendingError::Unknown(_))), "{id}");
+        }
+        let mut twins = vec![rig.store.read(&rig.key, &ids[0]).expect("kept"); 2];
+        twins[1].id.push('0');
+        assert!(matches!(
+            pick(twins, &ids[0][..8]),
+            Err(PendingError::Ambiguous(_))
+        ));
+    }
+}

@@ -1,0 +1,92 @@
+//! What the journal says of changes of files, for comparing it with what is kept.
+//!
+//! It believes the journal: whether that is whole is `audit verify`'s business.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::error::SnapshotError;
+use crate::journal::{EventKind, Filter, Journal};
+
+/// Outcomes after which the file is known to be as it was asked to be.
+const DONE: [&str; 2] = ["ok", "partial_failure"];
+
+/// What the journal says of one action.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    pub(super) server: String,
+    /// What was tried; none where nothing was.
+    pub(super) attempt: Option<Tried>,
+    /// Whether it came about.
+    pub(super) done: bool,
+}
+
+/// A change that was begun.
+#[derive(Debug, Clone)]
+pub(super) struct Tried {
+    pub(super) time: Timestamp,
+    pub(super) path: Option<String>,
+    pub(super) base_sha256: Option<String>,
+    pub(super) new_sha256: Option<String>,
+    pub(super) snapshot: Option<String>,
+}
+
+/// The actions on record that can have changed a file.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) actions: HashMap<String, Said>,
+    /// When the first record was written.
+    pub(super) begins: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// Reads the journal in a directory; none there is an empty one.
+    pub(super) fn read(dir: &Path) -> Result<Self, SnapshotError> {
+        let unreadable = |error: &dyn std::fmt::Display| SnapshotError::Journal {
+            reason: error.to_string(),
+        };
+        let mut ledger = Self::default();
+        let records = Journal::read(dir, Filter::default()).map_err(|error| unreadable(&error))?;
+        for record in records {
+            let entry = record.map_err(|error| unreadable(&error))?.entry;
+            let time: Timestamp = entry.ts.parse().map_err(|error| unreadable(&error))?;
+            ledger.begins.get_or_insert(time);
+            let Some(action) = entry.action else {
+                continue;
+            };
+            match entry.event {
+                EventKind::Attempt => {
+                    let Some(operation) = entry.operation.filter(|it| it.kind == "write") else {
+                        continue;
+                    };
+                    let said = ledger.actions.entry(action).or_default();
+                    said.server = entry.server.unwrap_or_default();
+                    said.attempt = Some(Tried {
+                        time,
+                        path: operation.path,
+                        base_sha256: operation.base_sha256,
+                        new_sha256: operation.new_sha256,
+                        snapshot: operation.snapshot,
+                    });
+                }
+                // A question about a write has its state kept once it is granted.
+                EventKind::Approval => {
+                    if entry.operation.is_some_and(|it| it.kind == "write") {
+                        let said = ledger.actions.entry(action).or_default();
+                        said.server = entry.server.unwrap_or_default();
+                    }
+                }
+                EventKind::Outcome => {
+                    if let Some(said) = ledger.actions.get_mut(&action) {
+                        let status = entry.outcome.map(|outcome| outcome.status);
+                        said.done = status.is_some_and(|status| DONE.contains(&status.as_str()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(ledger)
+    }
+}

@@ -1,0 +1,359 @@
+//! Finding out about earlier actions whose outcome is unknown.
+//!
+//! A write is settled by what the file holds: what it was to become, what it was
+//! before, or neither. A command is settled to still running or gone, by the mark
+//! that everything it started carries; what it did is never guessed, so nothing
+//! here settles a command to success. What cannot be found out stays unknown.
+//!
+//! Every finding is on record, durably, before it is told to anybody.
+
+use std::sync::Arc;
+
+use super::action::Action;
+use super::call::Call;
+use super::change::Present;
+use super::digest::sha256;
+use super::effects::name_left;
+use super::envelope::SettledEarlier;
+use crate::approvals::escape_line;
+use crate::engine::contract::Failure;
+use crate::journal::{Finding, JournalError, Operation, Settled, Settlement, Unsettled};
+use crate::ssh::{Connection, FileKind, Sftp, SftpError, SshError, Survey};
+
+/// Largest file that is read to find out; nothing larger is ever written.
+const LARGEST: u64 = 32 * 1024 * 1024;
+
+/// Most commands that are looked for in the course of one call.
+const COMMANDS: usize = 4;
+
+/// A file as it is found: hash and permission bits; none where there is none.
+type Found = Option<(String, u32)>;
+
+impl Call {
+    /// Settles unknown changes of a file that is about to be changed, by what was
+    /// found there.
+    ///
+    /// # Errors
+    /// Only where the journal cannot be used: nothing may be changed then.
+    pub(super) async fn settle_before_writing(
+        &self,
+        action: &Action,
+        connection: &Arc<Connection>,
+        path: &str,
+        now: Option<&Present>,
+    ) -> Result<(), Failure> {
+        let unknown = writes(action, connection, |written| written == path).await?;
+        if !unknown.is_empty() {
+            let found = now.map(|now| (sha256(&now.content), now.attrs.mode));
+            settle_writes(action, unknown, found).await?;
+        }
+        Ok(())
+    }
+
+    /// Settles unknown changes of a file that is about to be read, by whatever
+    /// name. What does not work here must not keep anybody from reading.
+    pub(super) async fn settle_before_reading(
+        &self,
+        action: &Action,
+        connection: &Arc<Connection>,
+        sftp: &Sftp,
+        path: &str,
+    ) {
+        let Ok(any) = writes(action, connection, |_| true).await else {
+            return;
+        };
+        if any.is_empty() {
+            return;
+        }
+        let resolved = sftp
+            .realpath(path)
+            .await
+            .unwrap_or_else(|_| path.to_owned());
+        let unknown: Vec<Unsettled> = any
+            .into_iter()
+            .filter(|account| account.operation.path.as_deref() == Some(&resolved))
+            .collect();
+        if unknown.is_empty() {
+            return;
+        }
+        if let Some(found) = look_at(sftp, &resolved).await {
+            // The next change of the file tries again.
+            let _ = settle_writes(action, unknown, found).await;
+        }
+    }
+
+    /// Looks for the commands on this server whose end is unknown. What does not
+    /// work here must not keep anybody from running another.
+    pub(super) async fn settle_commands(&self, action: &Action, connection: &Arc<Connection>) {
+        let Ok(unknown) = on_server(action, connection).await else {
+            return;
+        };
+        let commands = unknown
+            .into_iter()
+            .rev()
+            .filter(|account| matches!(account.operation.kind.as_str(), "exec" | "argv"));
+        for account in commands.take(COMMANDS) {
+            let Ok(survey) = connection
+                .survey(&account.context.action, account.group)
+                .await
+            else {
+                return;
+            };
+            let Some((finding, evidence)) = conclude_command(&survey, account.group) else {
+                continue;
+            };
+            let told = format!(
+                "An earlier command with unknown outcome (action {}) {evidence}; what it did is \
+                 not known.",
+                account.context.action
+            );
+            // That it still runs is on record once; that it is gone, too.
+            let known = account.found == Some(finding);
+            if settle(action, account, finding, None, evidence, told, !known)
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// Changes on a server whose outcome is unknown.
+async fn on_server(
+    action: &Action,
+    connection: &Connection,
+) -> Result<Vec<Unsettled>, JournalError> {
+    let mut unknown = action.journal().unknown().await?;
+    if !unknown.is_empty() {
+        let host_key = connection.host_key().fingerprint();
+        unknown.retain(|account| account.operation.host_key.as_ref() == Some(&host_key));
+    }
+    Ok(unknown)
+}
+
+/// Writes on a server whose outcome is unknown, of the paths that are wanted.
+async fn writes(
+    action: &Action,
+    connection: &Connection,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Unsettled>, JournalError> {
+    let mut unknown = on_server(action, connection).await?;
+    unknown.retain(|account| {
+        account.operation.kind == "write" && account.operation.path.as_deref().is_some_and(&wanted)
+    });
+    Ok(unknown)
+}
+
+/// What a file holds now; none where that cannot be found out.
+async fn look_at(sftp: &Sftp, path: &str) -> Option<Found> {
+    match sftp.stat(path).await {
+        Ok(attrs) if attrs.kind == FileKind::File && attrs.size <= LARGEST => {
+            let (content, attrs) = sftp.read_whole(path, LARGEST).await.ok()?;
+            Some(Some((sha256(&content), attrs.mode)))
+        }
+        // Too large for any write of ours, or no file any more.
+        Ok(attrs) => Some(Some((String::new(), attrs.mode))),
+        Err(SshError::Sftp(SftpError::NoSuchFile { .. })) => Some(None),
+        Err(_) => None,
+    }
+}
+
+/// Settles writes of one file, the latest first: an earlier one is compared with
+/// what a later one found, where that one came about.
+async fn settle_writes(
+    action: &Action,
+    unknown: Vec<Unsettled>,
+    found: Found,
+) -> Result<(), JournalError> {
+    let mut state = found;
+    for account in unknown.into_iter().rev() {
+        let operation = account.operation.clone();
+        let finding = compare(&operation, state.as_ref());
+        let path = escape_line(operation.path.as_deref().unwrap_or_default());
+        let evidence = match finding {
+            Finding::Written => format!("{path} holds what it was to become"),
+            Finding::NotWritten => format!("{path} holds what it held before"),
+            _ => format!(
+                "{path} holds neither what it held before nor what it was to become; somebody \
+                 else has changed it since, or the write was cut short"
+            ),
+        };
+        let told = format!(
+            "An earlier change with unknown outcome ({}, action {}) was {}: {evidence}.",
+            account.context.tool,
+            account.context.action,
+            match finding {
+                Finding::Written => "made",
+                Finding::NotWritten => "not made",
+                _ => "looked into",
+            },
+        );
+        let sha256 = state.as_ref().map(|(sha256, _)| sha256.clone());
+        let sha256 = sha256.filter(|sha256| !sha256.is_empty());
+        settle(action, account, finding, sha256, evidence, told, true).await?;
+        if finding == Finding::Written {
+            state = operation.base_sha256.map(|base| (base, u32::MAX));
+        }
+    }
+    Ok(())
+}
+
+/// What the state of a file says about a write.
+fn compare(operation: &Operation, found: Option<&(String, u32)>) -> Finding {
+    let now = found.map(|(sha256, _)| sha256.as_str());
+    let base = operation.base_sha256.as_deref();
+    let new = operation.new_sha256.as_deref();
+    if base == new {
+        // Only the mode was to change.
+        return match (now == new, operation.mode, found) {
+            (true, Some(wanted), Some((_, mode))) if wanted != *mode => Finding::NotWritten,
+            (true, ..) => Finding::Written,
+            (false, ..) => Finding::Changed,
+        };
+    }
+    if now == new {
+        Finding::Written
+    } else if now == base {
+        Finding::NotWritten
+    } else {
+        Finding::Changed
+    }
+}
+
+/// What a survey says about a command, with what it rests on; none where it
+/// proves nothing.
+fn conclude_command(survey: &Survey, group: Option<u32>) -> Option<(Finding, String)> {
+    if let Some(running) = name_left(&survey.left) {
+        return Some((
+            Finding::StillRunning,
+            format!("is still running: {running}"),
+        ));
+    }
+    // Processes of other users show neither environment nor mark: root sees them,
+    // and a group that is known and empty has none.
+    let provable = survey.complete && (survey.root || group.is_some());
+    provable.then(|| {
+        (
+            Finding::Gone,
+            "is gone: no process on the server carries its mark".to_owned(),
+        )
+    })
+}
+
+/// Puts a finding on record, where it is new, and tells it.
+async fn settle(
+    action: &Action,
+    account: Unsettled,
+    finding: Finding,
+    sha256: Option<String>,
+    evidence: String,
+    told: String,
+    record: bool,
+) -> Result<(), JournalError> {
+    let earlier = SettledEarlier {
+        action: account.context.action.clone(),
+        tool: account.context.tool.clone(),
+        finding: finding.as_str(),
+        note: told,
+    };
+    if record {
+        let settled = Settled {
+            finding,
+            by: "reconciliation".to_owned(),
+            who: None,
+            during: Some(action.id().to_owned()),
+            sha256,
+            note: Some(evidence),
+        };
+        action
+            .settlement(Settlement {
+                context: account.context,
+                settled,
+            })
+            .await?;
+    }
+    action.note_facts(|facts| facts.settled.push(earlier));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ssh::LeftProcess;
+
+    #[test]
+    fn a_file_says_what_became_of_a_write() {
+        let write = |base: Option<&str>, new: Option<&str>, mode| Operation {
+            base_sha256: base.map(str::to_owned),
+            new_sha256: new.map(str::to_owned),
+            mode,
+            ..Operation::default()
+        };
+        let edit = write(Some("b"), Some("n"), Some(0o644));
+        let create = write(None, Some("n"), Some(0o644));
+        let remove = write(Some("b"), None, None);
+        let chmod = write(Some("n"), Some("n"), Some(0o600));
+        let table = [
+            (&edit, Some(("n", 0o644)), Finding::Written),
+            (&edit, Some(("n", 0o600)), Finding::Written),
+            (&edit, Some(("b", 0o644)), Finding::NotWritten),
+            (&edit, Some(("x", 0o644)), Finding::Changed),
+            (&edit, Some(("", 0o755)), Finding::Changed),
+            (&edit, None, Finding::Changed),
+            (&create, Some(("n", 0o644)), Finding::Written),
+            (&create, None, Finding::NotWritten),
+            (&create, Some(("x", 0o644)), Finding::Changed),
+            (&remove, None, Finding::Written),
+            (&remove, Some(("b", 0o644)), Finding::NotWritten),
+            (&remove, Some(("x", 0o644)), Finding::Changed),
+            (&chmod, Some(("n", 0o600)), Finding::Written),
+            (&chmod, Some(("n", 0o644)), Finding::NotWritten),
+            (&chmod, Some(("x", 0o600)), Finding::Changed),
+            (&chmod, None, Finding::Changed),
+        ];
+        for (operation, found, expected) in table {
+            let found = found.map(|(sha256, mode)| (sha256.to_owned(), mode));
+            assert_eq!(
+                compare(operation, found.as_ref()),
+                expected,
+                "{operation:?} {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_command_is_gone_only_where_that_is_proven_and_never_done() {
+        let survey = |running: bool, complete, root| Survey {
+            left: running
+                .then(|| LeftProcess {
+                    pid: 7,
+                    command: "sleep 9".to_owned(),
+                })
+                .into_iter()
+                .collect(),
+            complete,
+            root,
+        };
+        let table = [
+            (
+                survey(true, false, false),
+                None,
+                Some(Finding::StillRunning),
+            ),
+            (
+                survey(true, true, true),
+                Some(5),
+                Some(Finding::StillRunning),
+            ),
+            (survey(false, true, true), None, Some(Finding::Gone)),
+            (survey(false, true, false), Some(5), Some(Finding::Gone)),
+            (survey(false, true, false), None, None),
+            (survey(false, false, true), Some(5), None),
+        ];
+        for (survey, group, expected) in table {
+            let found = conclude_command(&survey, group).map(|(finding, _)| finding);
+            assert_eq!(found, expected, "{survey:?} {group:?}");
+        }
+    }
+}
