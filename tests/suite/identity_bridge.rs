@@ -232,6 +232,47 @@ fn trust_given_and_taken_beside_a_running_helper_counts() {
     is(&client.uptime("dev"), "SERVER_NOT_FOUND");
 }
 
+/// What a helper holds in memory is in no crash dump.
+#[test]
+fn a_running_helper_leaves_no_core() {
+    let rig = Rig::start();
+    let mut client = Client::start(&rig.cli, None);
+    is(&client.uptime("a"), "");
+    let Ok(limits) = fs::read_to_string(format!("/proc/{}/limits", client.child.id())) else {
+        eprintln!("skipped: no /proc here");
+        return;
+    };
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let words: Vec<&str> = core
+        .expect("the limit is listed")
+        .split_whitespace()
+        .collect();
+    assert_eq!(words[4..6], ["0", "0"], "{limits}");
+}
+
+/// Files that others could read are closed, and it is said.
+#[test]
+fn open_permissions_are_closed_and_said() {
+    use std::os::unix::fs::PermissionsExt;
+    let rig = Rig::start();
+    let dir = rig.cli.config_dir();
+    let registry = dir.join("registry.json");
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+    };
+    set(&dir, 0o755);
+    set(&registry, 0o644);
+    let listed = rig.cli.run(["server", "list"]);
+    assert_eq!(listed.status, 0, "{listed:?}");
+    assert!(listed.stderr.contains("registry.json"), "{listed:?}");
+    let mode = |path: &Path| fs::metadata(path).expect("ours").permissions().mode() & 0o777;
+    assert_eq!((mode(&dir), mode(&registry)), (0o700, 0o600));
+    let again = rig.cli.run(["server", "list"]);
+    assert_eq!(again.stderr, "", "{again:?}");
+}
+
 #[test]
 fn a_question_about_root_says_so_to_the_client() {
     let rig = Rig::start();

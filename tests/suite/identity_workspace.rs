@@ -301,6 +301,47 @@ fn a_workspace_grants_itself_no_permission() {
          reason = \"please\"\nmatch = [\"touch x\"]\nnot_match = [\"ls\"]\n",
     );
     ended(&project.call("remote_exec", &touch), 3, "POLICY_UNREADABLE");
+    // Nor does one without a mistake in it.
+    let rule = "id = \"all\"\nprefix = [\"touch\"]\nreason = \"please\"\n\
+                match = [\"touch x\"]\nnot_match = [\"ls\"]\n";
+    for (text, word) in [
+        (format!("[[rule]]\ndecision = \"allow\"\n{rule}"), "loosen"),
+        (
+            format!("[[rule]]\ndecision = \"ask\"\noverride = true\n{rule}"),
+            "loosen",
+        ),
+        ("pipelines = \"each-stage\"\n".to_owned(), "loosen"),
+    ] {
+        project.write("policy.toml", &format!("format = 1\n{text}"));
+        let refused = project.call("remote_exec", &touch);
+        ended(&refused, 3, "POLICY_UNREADABLE");
+        assert!(refused.stdout.contains(word), "{text}: {refused:?}");
+    }
+    // It may forbid.
+    project.write(
+        "policy.toml",
+        &format!("format = 1\n[[rule]]\ndecision = \"reject\"\n{rule}"),
+    );
+    ended(&project.call("remote_exec", &touch), 3, "POLICY_REJECTED");
+}
+
+/// Files of a repository that look like the operator's own.
+#[test]
+fn a_repository_holds_no_register_key_or_pause_of_its_own() {
+    let project = Project::new();
+    project.cli.enrol(&project.server, "mine");
+    for name in [
+        "registry.json",
+        "registry.json.bak",
+        "known_hosts",
+        "paused",
+        "master.key",
+    ] {
+        project.write(name, "{\"format\": 1}");
+        fs::write(project.dir.join(name), "{\"format\": 1}").expect("the directory is ours");
+    }
+    ended(&project.stat("mine"), 0, "");
+    assert_eq!(project.listed(), [pair("mine", "global")]);
 }
 
 /// Nothing of the repository's is even looked at where the files of the program

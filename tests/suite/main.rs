@@ -51,6 +51,7 @@ mod opencode_questions;
 mod opencode_remote;
 mod opencode_rig;
 mod opencode_site;
+mod opencode_sudo;
 mod policy_cost;
 mod policy_fuzz;
 mod policy_paths;

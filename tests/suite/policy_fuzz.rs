@@ -48,7 +48,7 @@ fn what_is_allowed_has_no_effect() {
 
 /// A policy that allows too much is found out, for each way of doing harm: writing
 /// what was sorted, deleting or running what was found, writing bytes, setting the
-/// clock, running anything, not ending, showing a secret.
+/// clock, running anything, all that a language can do, not ending.
 #[test]
 fn a_wrong_allowance_is_found() {
     for (program, deed) in [
@@ -57,7 +57,7 @@ fn a_wrong_allowance_is_found() {
         ("xxd", "openat("),
         ("date", "clock_settime("),
         ("env", "execve("),
-        ("awk", "execve("),
+        ("awk", "FINDING"),
         ("tail", "does not end"),
     ] {
         let words = ["--seconds", "120", "--seed", "7", "--plant", program];

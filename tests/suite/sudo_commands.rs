@@ -156,3 +156,25 @@ fn only_a_rule_that_names_sudo_answers() {
     assert_eq!(attempts.len(), 1, "{attempts:?}");
     assert_eq!(attempts[0]["as"], "root");
 }
+
+/// The login's account can neither end nor see what runs as root, so nobody says
+/// that it is gone.
+#[test]
+fn a_time_out_does_not_vouch_for_what_runs_as_root() {
+    let Some(rig) = Rig::start("ask", Some(ALL)) else {
+        return;
+    };
+    let command = "sudo -n sh -c 'echo $$; exec sleep 300 </dev/null >/dev/null 2>&1'";
+    let arguments = json!({"server": "a", "command": command, "timeout": 3000});
+    let ended_early = rig.cli.call("remote_exec", &arguments, &["--yes"]);
+    ended(&ended_early, 1, "EXEC_TIMEOUT");
+    let data = ended_early.json()["data"].take();
+    let pid = data["stdout"]
+        .as_str()
+        .and_then(|text| text.trim().parse().ok());
+    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+        // It may have ended with its sudo.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    assert_eq!(data["process"], "may-run", "{ended_early:?}");
+}

@@ -330,7 +330,7 @@ async fn sftp(connection: &Connection) -> Result<(String, Value), SshError> {
         .into_iter()
         .filter(|needed| !extensions.contains(needed))
         .collect();
-    let mut words = format!("version 3; login directory {home}");
+    let mut words = format!("files are reachable; version 3; login directory {home}");
     if missing.is_empty() {
         words.push_str("; files are replaced in one step and synced");
     } else {

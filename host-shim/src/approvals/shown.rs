@@ -154,6 +154,7 @@ pub(crate) mod tests {
             cwd: None,
             timeout_ms: 60_000,
             simple: true,
+            segments: vec![escape_line(text)],
             shell: "/bin/sh".to_owned(),
         })
     }

@@ -130,6 +130,12 @@ fn make_table(dir: &Path, first: u64) -> io::Result<Table> {
     Ok(table)
 }
 
+/// The text that begins after a mark and ends before the next quotation mark.
+fn text_after<'a>(mark: &memmem::Finder<'_>, line: &'a [u8]) -> Option<&'a str> {
+    let rest = &line[mark.find(line)? + mark.needle().len()..];
+    std::str::from_utf8(&rest[..memchr(b'"', rest)?]).ok()
+}
+
 /// The part of an intent a key is found by.
 #[derive(Deserialize)]
 struct Keyed {
@@ -145,7 +151,7 @@ fn look_through(bytes: &[u8], keys: &mut HashMap<String, u64>, mut ledger: Optio
     let event = finder("\"event\":\"");
     let keyed = finder(",\"key\":\"");
     let harmless = finder("\"read_only\":true");
-    let unknown = finder("\"unknown\"");
+    let action = finder(",\"action\":\"");
     let mut from = 0;
     while from < bytes.len() {
         let end = memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |length| from + length);
@@ -164,7 +170,7 @@ fn look_through(bytes: &[u8], keys: &mut HashMap<String, u64>, mut ledger: Optio
             let matters = if is("attempt\"") {
                 harmless.find(line).is_none()
             } else if is("outcome\"") || is("recovered\"") {
-                ledger.has_under_way() || unknown.find(line).is_some()
+                text_after(&action, line).is_some_and(|action| ledger.is_under_way(action))
             } else {
                 is("settled\"") || is("checkpoint\"")
             };

@@ -170,7 +170,10 @@ pub(super) fn resolve(
 pub(super) struct Table {
     /// Number of the segment's first record.
     pub(super) first: u64,
-    pairs: Vec<u8>,
+    /// The whole file, or what would stand in it before the digest.
+    bytes: Vec<u8>,
+    /// How many pairs there are in it, after the magic.
+    count: usize,
 }
 
 /// What a table file begins with.
@@ -192,7 +195,8 @@ impl Table {
         pairs.sort_unstable();
         Self {
             first,
-            pairs: pairs.concat(),
+            count: pairs.len(),
+            bytes: [&MAGIC[..], &pairs.concat()].concat(),
         }
     }
 
@@ -201,26 +205,24 @@ impl Table {
     pub(super) fn load(dir: &Path, first: u64) -> Option<Self> {
         let bytes = fs::read(table_path(dir, first)).ok()?;
         let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST)?)?;
-        let pairs = body.strip_prefix(MAGIC)?;
-        let intact = pairs.len().is_multiple_of(PAIR) && Sha256::digest(body).as_slice() == digest;
-        intact.then(|| Self {
+        let pairs = body.strip_prefix(MAGIC)?.len();
+        let intact = pairs.is_multiple_of(PAIR) && Sha256::digest(body).as_slice() == digest;
+        intact.then_some(Self {
             first,
-            pairs: pairs.to_vec(),
+            count: pairs / PAIR,
+            bytes,
         })
     }
 
     /// Keeps the table beside its segment.
     pub(super) fn store(&self, dir: &Path) -> io::Result<()> {
-        let mut digest = Sha256::new();
-        digest.update(MAGIC);
-        digest.update(&self.pairs);
+        let body = &self.bytes[..MAGIC.len() + self.count * PAIR];
         let mut file = tempfile::Builder::new()
             .prefix(".keys-")
             .permissions(fs::Permissions::from_mode(0o600))
             .tempfile_in(dir)?;
-        file.write_all(MAGIC)?;
-        file.write_all(&self.pairs)?;
-        file.write_all(&digest.finalize())?;
+        file.write_all(body)?;
+        file.write_all(&Sha256::digest(body))?;
         file.as_file().sync_data()?;
         file.persist(table_path(dir, self.first))?;
         File::open(dir)?.sync_all()
@@ -229,8 +231,8 @@ impl Table {
     /// Offsets at which intents under a key can begin, the latest first.
     pub(super) fn offsets(&self, key: &str) -> Vec<u64> {
         let wanted = short(key);
-        let pair = |at: usize| &self.pairs[at * PAIR..(at + 1) * PAIR];
-        let count = self.pairs.len() / PAIR;
+        let pair = |at: usize| &self.bytes[MAGIC.len() + at * PAIR..][..PAIR];
+        let count = self.count;
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low.midpoint(high);

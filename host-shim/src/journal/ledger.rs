@@ -97,9 +97,9 @@ impl Ledger {
             .collect();
     }
 
-    /// Whether any account could be closed by an outcome.
-    pub(super) fn has_under_way(&self) -> bool {
-        !self.under_way.is_empty()
+    /// Whether an action has an account that an outcome would close.
+    pub(super) fn is_under_way(&self, action: &str) -> bool {
+        self.under_way.contains_key(action)
     }
 
     /// Whether an action's outcome is unknown, as far as the ledger reaches.

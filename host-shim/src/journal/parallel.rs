@@ -5,7 +5,7 @@
 //! where, is for the walk from the first record to say, so there is one place
 //! that names faults.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -101,7 +101,7 @@ fn note_slots(matched: &mut [bool; 2], slots: &[Option<Position>; 2], at: &Posit
     }
 }
 
-fn follow_one(path: &PathBuf, stop: Option<Stop>, slots: &[Option<Position>; 2]) -> Option<Part> {
+fn follow_one(path: &Path, stop: Option<Stop>, slots: &[Option<Position>; 2]) -> Option<Part> {
     let mut lines = Lines::open(path, 0, None).ok()?;
     if let Some(stop) = stop.filter(|stop| stop.identity == lines.identity()) {
         lines.limit(stop.length);

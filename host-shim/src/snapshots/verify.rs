@@ -152,11 +152,7 @@ impl Check<'_> {
                 );
             }
             let parent = commit.parent_ids().next();
-            let kept = match history::kept(self.repo, id) {
-                Ok(kept) => kept,
-                Err(_) => None,
-            };
-            match kept {
+            match history::kept(self.repo, id).unwrap_or_default() {
                 None => self.found.foreign += 1,
                 Some(kept) => {
                     if self.state(&shown, server.as_deref(), &commit, &kept) {

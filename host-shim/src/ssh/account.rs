@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn what_id_prints() {
-        let table: [(&str, Option<(u32, u32, &[u32])>); 9] = [
+        type Numbers<'a> = Option<(u32, u32, &'a [u32])>;
+        let table: [(&str, Numbers); 9] = [
             (
                 "uid=0(root) gid=0(root) groups=0(root)\n",
                 Some((0, 0, &[0])),

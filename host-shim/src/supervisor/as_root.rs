@@ -159,6 +159,7 @@ mod tests {
             cwd: None,
             timeout_ms: 1,
             simple: true,
+            segments: vec!["sudo -n id".to_owned()],
             shell: "/bin/sh".to_owned(),
         };
         let file = Matter::Read {

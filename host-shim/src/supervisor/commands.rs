@@ -86,6 +86,7 @@ impl Call {
             cwd: spec.cwd,
             timeout: Duration::from_millis(u64::from(spec.timeout_ms)),
             unasked: self.changes_nothing(&verdict)?,
+            as_others: !verdict.run_as.is_empty(),
             keep: KEEP_FOR_MODEL,
         });
         Ok(Permit::new(action, connection, plan, &verdict, operation))
@@ -190,6 +191,7 @@ impl Call {
             cwd: None,
             timeout: Duration::from_millis(u64::from(spec.timeout_ms)),
             unasked: self.changes_nothing(&verdict)?,
+            as_others: !verdict.run_as.is_empty(),
             keep: KEEP_FOR_TOOL,
         });
         Ok(Permit::new(action, connection, plan, &verdict, operation))

@@ -316,11 +316,26 @@ impl Run {
             mark: Some(action.id().to_owned()),
         };
         let mut outcome = self.start(action, connection, request).await?;
+        if plan.as_others {
+            outcome.end = without_proof(outcome.end);
+        }
         for process in &mut outcome.left {
             process.command = self.redactor.text(&process.command);
         }
         action.note_facts(|facts| note_outcome(facts, &outcome));
         conclude(outcome, timeout)
+    }
+}
+
+/// What can be said of a command of which parts run as another account: such
+/// processes take no signal from the login's, leave its process group where sudo
+/// gives them a terminal of their own, and show nothing, so an empty group proves
+/// nothing.
+fn without_proof(end: End) -> End {
+    match end {
+        End::TimedOut(ssh::Ended::GroupGone) => End::TimedOut(ssh::Ended::MayRun),
+        End::Cancelled(ssh::Ended::GroupGone) => End::Cancelled(ssh::Ended::MayRun),
+        other => other,
     }
 }
 

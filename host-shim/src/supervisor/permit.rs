@@ -52,6 +52,8 @@ pub(super) struct ExecPlan {
     pub(super) timeout: Duration,
     /// Whether the policy allowed it unasked, and so considers it free of effects.
     pub(super) unasked: bool,
+    /// Whether parts of it run as another account, as far as the text shows.
+    pub(super) as_others: bool,
     /// Bytes of standard output kept: from the start, and from the end.
     pub(super) keep: (usize, usize),
 }

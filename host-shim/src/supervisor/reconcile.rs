@@ -99,7 +99,10 @@ impl Call {
             else {
                 return;
             };
-            let Some((finding, evidence)) = conclude_command(&survey, account.group) else {
+            // What runs as another account is in no group that is known.
+            let as_others = account.operation.run_as.is_some();
+            let group = account.group.filter(|_| !as_others);
+            let Some((finding, evidence)) = conclude_command(&survey, group) else {
                 continue;
             };
             let told = format!(

@@ -88,7 +88,7 @@ impl Generator {
         let mut words = if known && !self.known.is_empty() {
             writing::split(random.choose::<&str>(&self.known))
         } else {
-            self.from_table(&mut random)
+            self.table_words(&mut random)
         };
         for _ in 0..random.below(4).saturating_sub(1) {
             self.change(&mut words, &mut random);
@@ -96,7 +96,7 @@ impl Generator {
         writing::line(&words, &mut random)
     }
 
-    fn from_table(&self, random: &mut Random) -> Vec<String> {
+    fn table_words(&self, random: &mut Random) -> Vec<String> {
         let Some(entry) = self.entry(random) else {
             return Vec::new();
         };

@@ -16,10 +16,12 @@ pub(super) struct Entry {
     pub(super) kind: usize,
     /// Holds no wildcard.
     plain: bool,
-    /// One component, at any depth.
-    single: bool,
+    /// Starts at the root.
+    anchored: bool,
     /// Bit `n` is set if the `n`th letter of the alphabet occurs.
     letters: u32,
+    /// The same of the first component.
+    first: u32,
 }
 
 const COUNT: usize = count();
@@ -65,8 +67,9 @@ const fn entries() -> [Entry; COUNT] {
         text: "",
         kind: 0,
         plain: false,
-        single: false,
+        anchored: false,
         letters: 0,
+        first: 0,
     }; COUNT];
     let mut next = 0;
     let mut kind = 0;
@@ -81,12 +84,14 @@ const fn entries() -> [Entry; COUNT] {
             }
             let mut to = from;
             let mut plain = true;
-            let mut single = true;
+            let mut first = None;
             let mut letters = 0;
             let mut in_set = false;
             while to < bytes.len() && !is_blank(bytes[to]) {
                 plain = plain && !is_wild(bytes[to]);
-                single = single && bytes[to] != b'/';
+                if bytes[to] == b'/' && first.is_none() {
+                    first = Some(letters);
+                }
                 in_set = (in_set || bytes[to] == b'[') && bytes[to] != b']';
                 if !in_set {
                     letters |= letter(bytes[to]);
@@ -97,8 +102,12 @@ const fn entries() -> [Entry; COUNT] {
                 text: list.split_at(to).0.split_at(from).1,
                 kind,
                 plain,
-                single,
+                anchored: bytes[from] == b'/',
                 letters,
+                first: match first {
+                    Some(first) => first,
+                    None => letters,
+                },
             };
             next += 1;
             from = to;
@@ -206,19 +215,18 @@ fn kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
         _ => !0,
     };
     let covers = |entry: &Entry| {
-        if !entry.single || below.len() > LONGEST {
+        if entry.anchored || below.len() > LONGEST {
             return pattern::covers(entry.text, below);
         }
-        let mut components = below.iter().zip(&letters);
-        components.any(|(component, letters)| {
-            entry.letters & !letters == 0 && pattern::could_name(entry.text, component)
+        (0..below.len()).any(|at| {
+            entry.first & !letters[at] == 0 && pattern::covers_here(entry.text, &below[at..])
         })
     };
     // The entries stand in the order of their kinds.
     let wild = ENTRIES.iter().find(|entry| {
         !entry.plain
             && entry.letters & !in_all == 0
-            && (from == 0 || !entry.text.starts_with('/'))
+            && (from == 0 || !entry.anchored)
             && covers(entry)
     });
     let wild = wild.map(|entry| entry.kind);
@@ -230,11 +238,15 @@ fn kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
 
 fn plain_kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
     let mut first = None;
-    let mut look_up = |hash: u32| {
+    let mut look_up = |hash: u32, here: &[Component<'_>]| {
         let mut slot = slot_of(hash);
         while TABLE[slot] != FREE {
             let entry = &ENTRIES[usize::from(TABLE[slot])];
-            if first.is_none_or(|kind| entry.kind < kind) && pattern::covers(entry.text, name) {
+            let covers = || match entry.anchored {
+                true => pattern::covers(entry.text, name),
+                false => pattern::covers_here(entry.text, here),
+            };
+            if first.is_none_or(|kind| entry.kind < kind) && covers() {
                 first = Some(entry.kind);
             }
             slot = (slot + 1) % SLOTS;
@@ -249,10 +261,10 @@ fn plain_kind_from(name: &[Component<'_>], from: usize) -> Option<usize> {
                 floating = mix(floating, b'/');
             }
             floating = component.text.bytes().fold(floating, mix);
-            look_up(floating);
+            look_up(floating, &name[from..]);
             if let Some(hash) = &mut anchored {
                 *hash = component.text.bytes().fold(mix(*hash, b'/'), mix);
-                look_up(*hash);
+                look_up(*hash, &name[from..]);
             }
         }
     }

@@ -35,6 +35,14 @@ pub(super) fn covers(pattern: &str, path: &[Component<'_>]) -> bool {
     })
 }
 
+/// As [`covers`], for a pattern without a fixed place that starts where the path does.
+pub(super) fn covers_here(pattern: &str, path: &[Component<'_>]) -> bool {
+    let pattern = pattern.trim_end_matches('/');
+    step(Some(pattern), path, End::Below, &|pattern, component| {
+        could_name(pattern, component)
+    })
+}
+
 /// As [`covers`], for a glob in a place where secrets are not at home: only the
 /// literal part of a glob is taken as its intention.
 pub(super) fn covers_by_intention(pattern: &str, path: &[Component<'_>]) -> bool {
@@ -273,6 +281,12 @@ fn anywhere(
     end: End,
     component: &dyn Fn(&str, &Component<'_>) -> bool,
 ) -> bool {
+    // Where both end together, only one place has as many components as are left.
+    if end == End::Exact && !rest.is_some_and(|rest| rest.contains("**")) {
+        let count = rest.map_or(0, |rest| rest.split('/').count());
+        let from = path.len().checked_sub(count);
+        return from.is_some_and(|from| step(rest, &path[from..], end, component));
+    }
     matches!(end, End::Above | End::Either)
         || (0..=path.len()).any(|from| step(rest, &path[from..], end, component))
 }
@@ -354,6 +368,9 @@ mod tests {
         assert!(leads_to("/home/*", &path("/home")) && leads_to("/home/*", &path("/home/a")));
         assert!(!leads_to("/home/*", &path("/home/a/b")));
         assert!(contains("/etc/ssl/certs/**", &path("/etc/ssl/certs/a*")));
+        assert!(contains("a/b", &path("/x/a/b")) && !contains("a/b", &path("/a/b/c")));
+        assert!(contains("/a/**/b/c", &path("/a/x/b/c")) && !contains("/a/**/b", &path("/a/b/x")));
+        assert!(!contains("a/b/c", &path("/b/c")));
         assert!(
             contains(".ssh/*.pub", &path("/root/.ssh/*.pub"))
                 && !contains(".ssh/*.pub", &path("/root/.ssh/*"))

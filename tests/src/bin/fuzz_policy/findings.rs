@@ -49,8 +49,7 @@ fn shows_canary(output: &str) -> Option<&'static str> {
     let unit = &CANARY[..12];
     let numbers = |digits: fn(u8) -> String| -> String { unit[..6].bytes().map(digits).collect() };
     // `xxd` and `hexdump` print two bytes a word, the latter in host order.
-    let swapped: String = unit[..6]
-        .as_bytes()
+    let swapped: String = unit.as_bytes()[..6]
         .chunks(2)
         .map(|pair| format!("{:02X}{:02X}", pair[1], pair[0]))
         .collect();

@@ -59,7 +59,8 @@ fn leads_to(path: &str, cwd: &str) -> Option<String> {
     let kind = fs::metadata(&real).ok()?.file_type();
     let real = real.to_str()?.to_owned();
     let made_up = ["/dev/", "/proc/", "/sys/"];
-    if !(kind.is_file() || kind.is_dir()) && !made_up.iter().any(|top| real.starts_with(top)) {
+    let ordinary = kind.is_file() || kind.is_dir();
+    if !(ordinary || made_up.iter().any(|top| real.starts_with(top))) {
         return Some(format!("/dev/special{real}"));
     }
     (real != normal(full.to_str()?)).then_some(real)
