@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use openshell_host::engine::Engine;
 use openshell_host::registry::{MasterKey, Paths};
+use openshell_host::ssh::Patience;
 use openshell_host::supervisor::{Resources, Supervisor};
 use tokio::runtime::Runtime;
 
@@ -55,7 +56,8 @@ impl Context {
                 Arc::new(|| rpassword::prompt_password("Registry passphrase: ").map(Into::into))
                     as _
             });
-            let resources = Resources::new(self.paths.clone(), prompt);
+            let patience = Patience::from_env()?;
+            let resources = Resources::new(self.paths.clone(), prompt).with_patience(patience);
             let supervisor = Supervisor::new(Engine::embedded()?, resources)?;
             let _ = self.supervisor.set(supervisor);
         }

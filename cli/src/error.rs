@@ -127,6 +127,12 @@ impl From<openshell_host::registry::PathsError> for CliError {
     }
 }
 
+impl From<openshell_host::ssh::InvalidPatience> for CliError {
+    fn from(error: openshell_host::ssh::InvalidPatience) -> Self {
+        Self::failed(error.to_string()).next(format!("Correct or unset {}.", error.variable))
+    }
+}
+
 fn kind_of(code: FailureCode) -> Kind {
     match code {
         FailureCode::PolicyRejected

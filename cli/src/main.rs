@@ -36,6 +36,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "fault-points")]
+    if openshell_host::fault::announce() {
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::parse();
     let ui = Ui::new(cli.json);
     // A core dump of this process could hold a password.

@@ -9,8 +9,13 @@
 pub mod approvals;
 pub mod doors;
 pub mod engine;
+#[cfg(feature = "fault-points")]
+pub mod fault;
+#[cfg(not(feature = "fault-points"))]
+mod fault;
 pub mod journal;
 pub mod registry;
+mod replace;
 pub mod rules;
 pub mod snapshots;
 pub mod ssh;

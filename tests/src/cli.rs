@@ -34,6 +34,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(120);
 pub struct Cli {
     dir: TempDir,
     env: Vec<(String, String)>,
+    program: &'static Path,
 }
 
 /// How a run ended and what it said.
@@ -110,6 +111,12 @@ impl Cli {
     /// An installation that lacks the master key's file.
     #[must_use]
     pub fn without_key() -> Self {
+        Self::of(binary())
+    }
+
+    /// As [`Cli::without_key`], for another build of the binary.
+    #[must_use]
+    pub fn of(program: &'static Path) -> Self {
         let dir = secrets::directory("openshell-cli-");
         for name in ["home", "files"] {
             std::fs::create_dir(dir.path().join(name)).expect("the directory is new");
@@ -117,6 +124,7 @@ impl Cli {
         let mut cli = Self {
             dir,
             env: Vec::new(),
+            program,
         };
         let path = std::env::var("PATH").unwrap_or_default();
         let place = |name: &str| cli.dir.path().join(name).display().to_string();
@@ -195,7 +203,7 @@ impl Cli {
         I: IntoIterator<Item = A>,
         A: AsRef<OsStr>,
     {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(self.program);
         command
             .args(arguments)
             .env_clear()
@@ -418,12 +426,14 @@ pub fn binary() -> &'static Path {
         if let Some(path) = std::env::var_os("OPENSHELL_TEST_BIN") {
             return PathBuf::from(path);
         }
-        // The test executable is `target/<profile>/deps/suite-<hash>`.
-        let test = std::env::current_exe().expect("the system knows this executable");
-        let profile = test
-            .parent()
-            .and_then(Path::parent)
-            .expect("cargo puts tests two levels below the target directory");
+        // A test is `target/<profile>/deps/suite-<hash>`, a program of this package
+        // `target/<profile>/<name>`.
+        let own = std::env::current_exe().expect("the system knows this executable");
+        let folder = own.parent().expect("cargo puts it into a directory");
+        let profile = match folder.parent() {
+            Some(profile) if folder.ends_with("deps") => profile,
+            _ => folder,
+        };
         let path = profile.join("openshell");
         if !path.exists() {
             let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))

@@ -7,8 +7,10 @@
 
 mod account;
 mod agent;
+mod bridge;
 mod cli;
 mod commands;
+pub mod faults;
 mod mcp;
 mod model;
 mod opencode;
@@ -20,6 +22,7 @@ mod terminal;
 
 pub use account::Account;
 pub use agent::SshAgent;
+pub use bridge::{Bridge, BridgeCall};
 pub use cli::{Cli, Output, binary, finish, finish_watched};
 pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use mcp::{RawMcp, sdk_session};

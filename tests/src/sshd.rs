@@ -129,33 +129,42 @@ impl Sshd {
         fs::write(&config, config_text(options, dir.path(), &host_keys, port))
             .expect("the directory is writable");
 
-        let log = fs::File::create(dir.path().join("log")).expect("the directory is writable");
-        let child = Command::new(SSHD)
-            .args(["-D", "-e", "-f"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{SSHD} cannot be run: {error}"));
         let mut server = Self {
-            child,
+            child: listen(dir.path()),
             port,
             dir,
             host_keys,
             user: login_name(),
         };
+        server.wait_until_it_listens()?;
+        Ok(server)
+    }
+
+    fn wait_until_it_listens(&mut self) -> Result<(), String> {
         let limit = Instant::now() + START_LIMIT;
-        while !server.log().contains("Server listening on ") {
-            if let Ok(Some(status)) = server.child.try_wait() {
-                return Err(format!("{status}: {}", server.log()));
+        while !self.log().contains("Server listening on ") {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("{status}: {}", self.log()));
             }
             if Instant::now() > limit {
-                return Err(format!("nothing after {START_LIMIT:?}: {}", server.log()));
+                return Err(format!("nothing after {START_LIMIT:?}: {}", self.log()));
             }
             thread::sleep(Duration::from_millis(5));
         }
-        Ok(server)
+        Ok(())
+    }
+
+    /// Kills the listener and every session, and starts the same server again: same
+    /// port, same keys, a new log.
+    ///
+    /// # Panics
+    /// When it does not start again.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.child = listen(self.dir.path());
+        if let Err(log) = self.wait_until_it_listens() {
+            panic!("sshd did not start again: {log}");
+        }
     }
 
     /// Port on 127.0.0.1.
@@ -325,6 +334,19 @@ pub fn ssh_keygen(path: &Path, kind: &str, passphrase: &str) {
     if passphrase.len() >= 12 {
         secrets::note(Kind::Passphrase, passphrase.as_bytes());
     }
+}
+
+/// Starts the listener from the configuration in a directory.
+fn listen(dir: &Path) -> Child {
+    let log = fs::File::create(dir.join("log")).expect("the directory is writable");
+    Command::new(SSHD)
+        .args(["-D", "-e", "-f"])
+        .arg(dir.join("sshd_config"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{SSHD} cannot be run: {error}"))
 }
 
 fn config_text(options: &SshdOptions, dir: &Path, host_keys: &[PathBuf], port: u16) -> String {

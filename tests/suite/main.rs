@@ -17,6 +17,8 @@ mod cli_tools;
 mod cli_undo;
 mod component;
 mod container;
+mod faults_kill;
+mod faults_world;
 mod hostile;
 mod hostile_guest;
 mod identity_bridge;

@@ -185,6 +185,7 @@ async fn helper_that_will_be_killed() {
         jump: None,
         shell: "/bin/sh".to_owned(),
         connect_timeout: Duration::from_secs(20),
+        silence: Duration::from_secs(20),
     };
     let connection = connect(&target).await;
     let outcome = connection

@@ -99,6 +99,7 @@ impl Server {
             jump: None,
             shell: "/bin/sh".to_owned(),
             connect_timeout: Duration::from_secs(20),
+            silence: Duration::from_secs(20),
         };
         Self { dir, target }
     }
@@ -420,6 +421,7 @@ fn plan(path: &Path, old: &[u8]) -> WritePlan {
                 .collect(),
         ),
         kind: WriteKind::Atomic,
+        temporary: ".openshell-0123456789abcdef.tmp".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use openshell_host::ssh::{
     Connection, Drift, Expect, FileKind, Sftp, SftpError, SshError, WriteKind, WritePlan,
+    temporary_name,
 };
 use openshell_tests::Sshd;
 use sha2::{Digest, Sha256};
@@ -48,6 +49,7 @@ fn replace(path: &str, old: &[u8], new: &[u8], mode: u32) -> WritePlan {
         found: None,
         expect: Expect::Sha256(sha256(old)),
         kind: WriteKind::Atomic,
+        temporary: temporary_name().expect("the system has random bytes"),
     }
 }
 
@@ -352,7 +354,11 @@ async fn creating_is_exclusive() {
     assert_eq!(names(&dir), ["link", "new"]);
     // Two at once: one wins, the other is told.
     plan.path = path(&dir.join("race"));
-    let (first, second) = tokio::join!(sftp.write_atomic(&plan), sftp.write_atomic(&plan));
+    let other = WritePlan {
+        temporary: temporary_name().expect("the system has random bytes"),
+        ..plan.clone()
+    };
+    let (first, second) = tokio::join!(sftp.write_atomic(&plan), sftp.write_atomic(&other));
     let (won, lost) = if first.is_ok() {
         (first, second)
     } else {

@@ -31,6 +31,7 @@ pub(crate) fn target(server: &Sshd) -> Target {
         jump: None,
         shell: "/bin/sh".to_owned(),
         connect_timeout: Duration::from_secs(20),
+        silence: Duration::from_secs(20),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Everything a contributor runs: `cargo xtask demo|test|bench|fuzz|docs|lint`.
+//! Everything a contributor runs: `cargo xtask demo|test|bench|faults|fuzz|docs|lint`.
 //!
 //! Invariant: each task does the set-up it needs, says what it does, and says
 //! exactly what to run where it may not do it itself. Nothing outside the
 //! workspace is changed but by package managers, and by those only where they
 //! are named here.
 
+mod faults;
 mod fuzz;
 mod setup;
 
@@ -17,6 +18,7 @@ cargo xtask test [FILTER…]  set up what the tests need and run every test
 cargo xtask bench [calls|verdicts]
                             measure warm calls beside OpenSSH's ControlMaster, and what verdicts cost
 cargo xtask bench journal   measure what a journal of a million events costs
+cargo xtask faults [--long] kill, cut, fill and crowd it, and print what broke
 cargo xtask fuzz policy [--minutes N] [--seed S]
                             run what the policy allows in a sandbox and look for effects
 cargo xtask docs            write the pages that come from tables
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         "demo" => demo(&rest),
         "test" => test(&rest),
         "bench" => bench(&rest),
+        "faults" => faults::faults(&rest),
         "fuzz" => fuzz::fuzz(&rest),
         "docs" => docs(),
         "lint" => lint(),
@@ -87,6 +90,7 @@ fn test(filters: &[String]) -> Result<(), String> {
     setup::mcp_sdks();
     setup::report(opencode.as_deref());
     run(cargo().args(["build", "--package", "openshell"]))?;
+    faults::build()?;
     let nextest = cargo()
         .args(["nextest", "--version"])
         .output()
@@ -173,6 +177,17 @@ fn lint() -> Result<(), String> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    // What only the harness builds.
+    run(cargo().args([
+        "clippy",
+        "--package",
+        "openshell",
+        "--features",
+        "fault-points",
         "--",
         "-D",
         "warnings",

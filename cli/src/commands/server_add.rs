@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use openshell_host::registry::{Added, AuthMaterial, NewServer, ServerId, Sudo};
+use openshell_host::registry::{Added, AuthMaterial, NewServer, RegistryError, ServerId, Sudo};
 use openshell_host::ssh::HostKey;
 use openshell_host::ssh::known_hosts::{self, KnownHosts};
 use secrecy::SecretString;
@@ -106,11 +106,19 @@ pub(crate) fn run(args: AddArgs, context: &Context, ui: Ui) -> Result<ExitCode, 
     if args.sudo == "ask" {
         server.sudo = Sudo::Ask;
     }
-    let added = registry.add(server, &key, args.replace)?;
+    server.check()?;
+    // The host key first: cut off in between, a key that was vouched for is known,
+    // and adding the server again works. The other way round it would be there
+    // and could not be used.
+    let directory = context.paths().ensure_config_dir();
+    for warning in directory.map_err(RegistryError::from)? {
+        ui.warn(&warning.to_string());
+    }
     let file = context.paths().known_hosts();
     for host_key in &host_keys {
         known_hosts::append(&file, &login.host, login.port, host_key)?;
     }
+    let added = registry.add(server, &key, args.replace)?;
 
     let view = registry
         .get(&id)?

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::approvals::{Answer, Answerer, Asker, Matter, Question};
 use crate::engine::contract::Definition;
 use crate::engine::{Engine, EngineError};
+use crate::fault::{self, Point};
 use crate::supervisor::{Supervisor, ToolCall};
 
 /// Version of the protocol this helper speaks.
@@ -362,6 +363,7 @@ impl Bridge {
             None => envelope.tool.clone(),
         };
         let text = envelope.for_model();
+        fault::reach(Point::ReplyBefore);
         let mark = self.mark().await;
         self.respond(
             id,

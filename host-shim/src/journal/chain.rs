@@ -30,6 +30,7 @@ use super::opening::{
     Current, open_current, open_head, prepare, previous_segment, refusal, trusted_position,
 };
 use super::segments;
+use crate::fault::{self, Point};
 
 /// Name of the file all writers lock.
 pub(super) const LOCK: &str = "lock";
@@ -288,7 +289,10 @@ impl Chain {
         if std::mem::take(&mut self.fail_next_sync) {
             return Err(io::Error::other("an injected fault"));
         }
-        self.current.file.sync_data()
+        fault::check(Point::SyncBefore)?;
+        self.current.file.sync_data()?;
+        fault::reach(Point::SyncAfter);
+        Ok(())
     }
 
     fn stop(&mut self, path: &Path, error: &io::Error) -> JournalError {
@@ -298,15 +302,22 @@ impl Chain {
     }
 
     fn write(&mut self, text: &str) -> Result<(), JournalError> {
-        self.current
-            .file
-            .write_all(text.as_bytes())
-            .map_err(|error| {
-                // Part of the text may be in the file: the next operation reads it
-                // back and sorts it out, as it would after a crash.
-                self.index = None;
-                JournalError::io(&segments::current(&self.dir), &error)
-            })
+        self.write_text(text).map_err(|error| {
+            // Part of the text may be in the file: the next operation reads it
+            // back and sorts it out, as it would after a crash.
+            self.index = None;
+            JournalError::io(&segments::current(&self.dir), &error)
+        })
+    }
+
+    fn write_text(&mut self, text: &str) -> io::Result<()> {
+        fault::check(Point::AppendBefore)?;
+        let (first, rest) = fault::parts(text.as_bytes());
+        self.current.file.write_all(first)?;
+        fault::check(Point::AppendHalf)?;
+        self.current.file.write_all(rest)?;
+        fault::reach(Point::AppendWritten);
+        Ok(())
     }
 
     /// Whether the end of the file has to be repaired before the next record.
@@ -382,12 +393,16 @@ impl Chain {
         self.sync_head()?;
         let from = segments::current(&self.dir);
         let to = segments::finished(&self.dir, self.at.segment);
-        fs::rename(&from, &to).map_err(|error| JournalError::io(&to, &error))?;
+        fault::check(Point::RotateBefore)
+            .and_then(|()| fs::rename(&from, &to))
+            .map_err(|error| JournalError::io(&to, &error))?;
+        fault::reach(Point::RotateRenamed);
         self.at.segment = self.at.seq + 1;
         self.at.end = 0;
         let (dir, next) = (self.dir.clone(), self.at.segment);
         self.index()?.turn_over(&dir, next);
         self.current = open_current(&self.dir)?;
+        fault::reach(Point::RotateOpened);
         Ok(())
     }
 

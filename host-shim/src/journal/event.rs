@@ -122,6 +122,10 @@ pub struct Operation {
     /// Commit of the before-snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// Name of the temporary file beside `path` that becomes the file when it is
+    /// complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temporary: Option<String>,
 }
 
 /// What came of an action.

@@ -23,6 +23,7 @@ use super::error::JournalError;
 use super::event::{Event, Unsettled};
 use super::export::{self, ExportCheck, Extent};
 use super::keys::KeyState;
+use super::leftovers::{self, Leftover};
 use super::reader::{self, Filter, Record, Records};
 use super::redact::Redactor;
 use super::tail::Tail;
@@ -60,7 +61,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            segment_bytes: 8 * 1024 * 1024,
+            segment_bytes: crate::fault::segment_bytes(8 * 1024 * 1024),
             segment_age: Duration::from_secs(30 * 24 * 60 * 60),
         }
     }
@@ -187,6 +188,33 @@ impl Journal {
     #[must_use]
     pub fn recovered(&self) -> usize {
         self.shared.recovered
+    }
+
+    /// Notes a temporary file that a write of this process may have left, durably.
+    /// Blocks on files.
+    ///
+    /// # Errors
+    /// `Unavailable` where it cannot be written.
+    pub fn note_leftover(&self, leftover: &Leftover) -> Result<(), JournalError> {
+        leftovers::note(self.dir(), leftover).map_err(|error| JournalError::io(self.dir(), &error))
+    }
+
+    /// The temporary files that may be on a server, by its logical id and the
+    /// fingerprint of its key.
+    ///
+    /// # Errors
+    /// `Unavailable` where the notes cannot be read.
+    pub fn leftovers(&self, server: &str, host_key: &str) -> Result<Vec<Leftover>, JournalError> {
+        leftovers::of_server(self.dir(), server, host_key)
+            .map_err(|error| JournalError::io(self.dir(), &error))
+    }
+
+    /// Forgets the temporary file of an action.
+    ///
+    /// # Errors
+    /// `Unavailable` where the note cannot be removed.
+    pub fn forget_leftover(&self, action: &str) -> Result<(), JournalError> {
+        leftovers::forget(self.dir(), action).map_err(|error| JournalError::io(self.dir(), &error))
     }
 
     /// Reads the records in a directory that match, in the order they were

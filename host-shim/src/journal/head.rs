@@ -10,13 +10,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::digest::GENESIS;
 use super::line;
+use crate::fault::{self, Point};
 
 /// Name of the head file.
 pub(super) const HEAD: &str = "head";
@@ -80,18 +81,13 @@ pub(super) struct HeadFile {
 }
 
 impl HeadFile {
-    /// Creates a head file that vouches for nothing, on disk when it returns.
+    /// Creates a head file that vouches for nothing, on disk when it returns. It is
+    /// there whole or not at all: one without a whole slot would stop the journal.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
         let slot = Position::start().render();
-        file.write_all_at(format!("{slot}{slot}").as_bytes(), 0)?;
-        file.sync_all()?;
-        Ok(Self { file })
+        crate::replace::create(path, format!("{slot}{slot}").as_bytes())?;
+        fault::reach(Point::HeadCreated);
+        Self::open(path)
     }
 
     /// Opens the head file for writing.
@@ -147,13 +143,22 @@ impl HeadFile {
             }
         };
         let text = to.render();
-        self.file
-            .write_all_at(text.as_bytes(), slot * text.len() as u64)
+        let offset = slot * text.len() as u64;
+        fault::reach(Point::HeadBefore);
+        let (first, rest) = fault::parts(text.as_bytes());
+        self.file.write_all_at(first, offset)?;
+        fault::reach(Point::HeadHalf);
+        self.file.write_all_at(rest, offset + first.len() as u64)?;
+        fault::reach(Point::HeadAdvanced);
+        Ok(())
     }
 
     /// Waits until the head is on disk.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        fault::check(Point::HeadSyncBefore)?;
+        self.file.sync_data()?;
+        fault::reach(Point::HeadSyncAfter);
+        Ok(())
     }
 }
 

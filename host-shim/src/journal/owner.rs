@@ -23,6 +23,7 @@ use serde::Deserialize;
 use super::event::EventKind;
 use super::head::Position;
 use super::keys::Place;
+use crate::fault::{self, Point};
 
 /// Folder of the owner files, in the journal's directory.
 const OWNERS: &str = "owners";
@@ -85,8 +86,10 @@ impl Owner {
             open: BTreeMap::new(),
         };
         owner.write(floor, false)?;
+        fault::reach(Point::OwnerWritten);
         owner.file.sync_all()?;
         File::open(&folder)?.sync_all()?;
+        fault::reach(Point::OwnerEnlisted);
         Ok(owner)
     }
 
@@ -198,7 +201,9 @@ pub(super) struct Dead {
 impl Dead {
     /// Forgets the process, once its actions are settled on disk.
     pub(super) fn bury(self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        fs::remove_file(&self.path)?;
+        fault::reach(Point::RecoveryBuried);
+        Ok(())
     }
 }
 

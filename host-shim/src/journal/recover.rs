@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::entry::Entry;
-use super::event::{Context, EventKind, Recovered, Recovery};
+use super::event::{Context, EventKind, Operation, Recovered, Recovery};
 use super::owner::Dead;
 use super::segments::{self, Lines};
 
@@ -21,6 +21,7 @@ struct Unfinished {
     owner: String,
     attempted: bool,
     may_change: bool,
+    operation: Option<Operation>,
 }
 
 /// The records that settle every unfinished action of the dead, in the order
@@ -63,6 +64,7 @@ fn note(open: &mut HashMap<String, Unfinished>, dead: &[Dead], entry: &Entry) {
                     owner: entry.owner.clone(),
                     attempted: false,
                     may_change: false,
+                    operation: None,
                     context,
                 },
             );
@@ -71,6 +73,7 @@ fn note(open: &mut HashMap<String, Unfinished>, dead: &[Dead], entry: &Entry) {
             if let Some(action) = open.get_mut(&context.action) {
                 action.attempted = true;
                 action.may_change |= entry.may_change();
+                action.operation.clone_from(&entry.operation);
             }
         }
         EventKind::Outcome | EventKind::Recovered => {
@@ -95,6 +98,7 @@ fn conclude(action: Unfinished) -> Entry {
             result,
             owner: action.owner,
         }),
+        operation: action.operation,
         ..Entry::blank(EventKind::Recovered)
     }
     .about(action.context)

@@ -18,8 +18,10 @@ use super::error::JournalError;
 use super::event::{EventKind, Unsettled};
 use super::handle::{Durability, Receipt};
 use super::keys::KeyState;
+use super::leftovers::{self, Leftover};
 use super::owner::{self, Floor, Owner};
 use super::recover;
+use crate::fault::{self, Point};
 
 /// How long a buffered record may stay off the disk.
 const LINGER: Duration = Duration::from_millis(50);
@@ -98,9 +100,14 @@ fn settle_dead(chain: &mut Chain) -> Result<usize, JournalError> {
     let entries = recover::settle(&dir, &dead).map_err(unusable)?;
     let recovered = entries.len();
     if recovered > 0 || chain.needs_repair() {
+        for leftover in entries.iter().filter_map(Leftover::of) {
+            leftovers::note(&dir, &leftover).map_err(unusable)?;
+        }
+        fault::reach(Point::RecoveryBefore);
         for result in chain.append_locked(entries, true)? {
             result?;
         }
+        fault::reach(Point::RecoveryAppended);
     }
     for owner in dead {
         owner.bury().map_err(unusable)?;

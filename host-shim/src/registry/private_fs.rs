@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -281,52 +281,34 @@ pub(super) fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>,
     read_all(path, file, limit)
 }
 
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn sync_dir(dir: &Path) -> Result<(), FileError> {
-    File::open(dir)
-        .and_then(|handle| handle.sync_all())
-        .map_err(failed("make durable", dir))
-}
-
-/// Replaces a file by new content in one step, durably.
+/// Replaces a file by new content in one step, durably. The caller holds the
+/// register's lock, as everybody does who replaces one of its files.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
-    let dir = parent(path);
-    let mut temp = tempfile::Builder::new()
-        .prefix(".openshell-")
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(dir)
-        .map_err(failed("create a file in", dir))?;
-    temp.write_all(content)
-        .and_then(|()| temp.as_file().sync_all())
-        .map_err(failed("write", temp.path()))?;
-    temp.persist(path)
-        .map_err(|error| failed("replace", path)(error.error))?;
-    sync_dir(dir)
+    crate::replace::replace(path, content).map_err(failed("replace", path))
 }
 
 /// Writes a file that must not exist yet, durably, with mode 0600.
 pub(super) fn create_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => FileError::Exists {
-                path: path.to_owned(),
-            },
-            _ => failed("create", path)(error),
-        })?;
-    file.write_all(content)
-        .and_then(|()| file.sync_all())
-        .map_err(failed("write", path))?;
-    sync_dir(parent(path))
+    crate::replace::create(path, content).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => FileError::Exists {
+            path: path.to_owned(),
+        },
+        _ => failed("create", path)(error),
+    })
+}
+
+/// Removes what interrupted changes left beside files, unless somebody is
+/// changing one of them now. Nothing depends on it, so nothing is reported.
+pub(super) fn sweep(lock_path: &Path, files: &[PathBuf]) {
+    if !files.iter().any(|file| crate::replace::is_unfinished(file)) {
+        return;
+    }
+    let Ok(_lock) = lock(lock_path, Duration::ZERO) else {
+        return;
+    };
+    for file in files {
+        let _ = crate::replace::sweep(file);
+    }
 }
 
 /// A lock held across processes until it is dropped.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::canonical::Encoder;
+use super::error::RegistryError;
 use super::fields::{self, FieldError};
 use super::material::AuthMaterial;
 use super::seal::{Key, SealError, Sealed};
@@ -207,6 +208,40 @@ impl NewServer {
             sudo: Sudo::Never,
         }
     }
+
+    /// Checks what the fields hold, as [`Registry::add`] does before it stores
+    /// anything.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidField`].
+    ///
+    /// [`Registry::add`]: super::Registry::add
+    pub fn check(&self) -> Result<(), RegistryError> {
+        let checked = self
+            .auth
+            .check()
+            .and_then(|()| self.plain(Scope::Global).check());
+        checked
+            .map_err(|FieldError { field, reason }| RegistryError::InvalidField { field, reason })
+    }
+
+    fn plain(&self, scope: Scope) -> ServerView {
+        ServerView {
+            id: self.id.clone(),
+            host: self.host.clone(),
+            port: self.port,
+            user: self.user.clone(),
+            labels: self.labels.clone(),
+            scope,
+            workspace: None,
+            auth: self.auth.kind(),
+            jump: self.jump.clone(),
+            shell: self.shell.clone(),
+            sudo: self.sudo,
+            disabled: false,
+            created: whole_seconds(Timestamp::now()),
+        }
+    }
 }
 
 impl ServerView {
@@ -296,21 +331,7 @@ impl Record {
     pub(super) fn seal(new: NewServer, scope: Scope, key: &Key) -> Result<Self, RecordFault> {
         new.auth.check()?;
         let body = new.auth.encode();
-        let plain = ServerView {
-            id: new.id,
-            host: new.host,
-            port: new.port,
-            user: new.user,
-            labels: new.labels,
-            scope,
-            workspace: None,
-            auth: new.auth.kind(),
-            jump: new.jump,
-            shell: new.shell,
-            sudo: new.sudo,
-            disabled: false,
-            created: whole_seconds(Timestamp::now()),
-        };
+        let plain = new.plain(scope);
         plain.check()?;
         let sealed = Sealed::new(key, &plain.place(), &body)?;
         Ok(plain.with_body(sealed))

@@ -49,6 +49,14 @@ impl Registry {
     /// [`RegistryError`] when the file or its directory belongs to another
     /// user, is not readable whole, or has a newer format.
     pub fn open(paths: &Paths) -> Result<Self, RegistryError> {
+        private_fs::sweep(
+            &paths.registry_lock(),
+            &[
+                paths.registry_file(),
+                paths.registry_backup(),
+                paths.trusted_workspaces(),
+            ],
+        );
         let loaded = document::load(paths)?;
         Ok(Self {
             paths: paths.clone(),

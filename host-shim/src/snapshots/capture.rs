@@ -22,6 +22,7 @@ use super::seal;
 use super::state::{Change, FileState, Sealer};
 use super::store::Snapshots;
 use super::tree;
+use crate::fault::{self, Point};
 use crate::journal::sha256_hex;
 
 /// How often a branch that somebody else moved, or holds, is tried again.
@@ -230,7 +231,10 @@ impl Snapshots {
             kind,
             prior,
         } = *addition;
+        let refused = |error| SnapshotError::io(repo.git().path(), &error);
+        fault::check(Point::SnapshotBefore).map_err(refused)?;
         let blob = self.blob(repo, change)?;
+        fault::reach(Point::SnapshotBlob);
         let parent = tip.map(|tip| repo.commit(tip)).transpose()?;
         let before = parent.as_ref().map(|parent| repo.tree(parent.tree_id()));
         let before = before.transpose()?;
@@ -239,12 +243,14 @@ impl Snapshots {
             Some(root) => root,
             None => repo.git().treebuilder(None)?.write()?,
         };
+        fault::reach(Point::SnapshotTree);
         let author = Signature::now("openshell", "openshell@localhost")?;
         let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
         let text = message::compose(change, kind, prior);
         let commit =
             repo.git()
                 .commit(None, &author, &author, &text, &repo.tree(root)?, &parents)?;
+        fault::check(Point::SnapshotCommit).map_err(refused)?;
         let subject = text.lines().next().unwrap_or_default();
         let moved = match tip {
             Some(tip) => repo
@@ -254,6 +260,7 @@ impl Snapshots {
         };
         match moved.map(|_| commit) {
             Ok(commit) => {
+                fault::reach(Point::SnapshotMoved);
                 if tip.is_none() && repo.git().head().is_err() {
                     // Only so that git without a branch name shows something.
                     let _ = repo.git().set_head(branch);

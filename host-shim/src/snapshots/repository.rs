@@ -8,6 +8,7 @@ use git2::{Config, ConfigLevel, ErrorCode, Repository, RepositoryInitOptions};
 
 use super::error::SnapshotError;
 use super::objects::Objects;
+use crate::fault::{self, Point};
 
 /// Settings of this program alone, beside the repository's own. git warns of
 /// `core.fsyncObjectFiles` where it reads it; libgit2 knows nothing else.
@@ -28,7 +29,9 @@ pub(super) fn open(path: &Path) -> Result<Objects, SnapshotError> {
         )?,
         Err(error) => return Err(error.into()),
     };
+    sweep(&path.join("objects"));
     let settings = path.join(SETTINGS);
+    fault::reach(Point::SnapshotsCreated);
     write_settings(&settings).map_err(|error| SnapshotError::io(&settings, &error))?;
     let mut config = Config::new()?;
     config.add_file(&path.join("config"), ConfigLevel::Local, false)?;
@@ -37,11 +40,31 @@ pub(super) fn open(path: &Path) -> Result<Objects, SnapshotError> {
     Ok(Objects::new(repo))
 }
 
+/// Removes objects that a process of ours died over. libgit2 gives them a name of
+/// its own, and the caller has the turn, so nobody is writing one now. A file that
+/// stays takes room and nothing else, so nothing is reported.
+fn sweep(objects: &Path) {
+    let Ok(entries) = fs::read_dir(objects) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("tmp_object_git2_"))
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn write_settings(path: &PathBuf) -> io::Result<()> {
     // One window of the packer holds ten contents of the size allowed.
     const TEXT: &str = "[core]\n\tfsyncObjectFiles = true\n[pack]\n\twindowMemory = 67108864\n";
     if fs::read(path).is_ok_and(|bytes| bytes == TEXT.as_bytes()) {
         return Ok(());
     }
-    fs::write(path, TEXT)
+    fs::write(path, TEXT)?;
+    fault::reach(Point::SnapshotsSettings);
+    Ok(())
 }

@@ -16,11 +16,9 @@ use super::error::SshError;
 use super::host_key::HostKey;
 use super::known_hosts::{KnownHosts, Verdict};
 
-/// How long the other side may be silent before it is asked for a sign of life.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Unanswered questions after which the connection counts as lost.
-const KEEPALIVE_MAX: usize = 3;
+/// Unanswered questions for a sign of life after which the connection counts as
+/// lost.
+const KEEPALIVE_MAX: u32 = 3;
 
 /// Bytes a channel may receive ahead of our reading: at 20 ms round trip this
 /// allows some 400 MB/s.
@@ -201,7 +199,7 @@ fn check_certificate(certificate: &Certificate, host: &str) -> Result<(), String
 }
 
 /// Configuration for one connection, asking for the key types we know first.
-pub(super) fn config(host: &str, port: u16, trust: &Trust) -> client::Config {
+pub(super) fn config(host: &str, port: u16, trust: &Trust, silence: Duration) -> client::Config {
     let mut preferred = Preferred::DEFAULT;
     let mut keys: Vec<Algorithm> = ALL_KEYS.to_vec();
     if let Trust::Known(known) = trust {
@@ -229,8 +227,10 @@ pub(super) fn config(host: &str, port: u16, trust: &Trust) -> client::Config {
     client::Config {
         preferred,
         window_size: WINDOW,
-        keepalive_interval: Some(KEEPALIVE_INTERVAL),
-        keepalive_max: KEEPALIVE_MAX,
+        // The first question comes after one interval, and one more passes after the
+        // last.
+        keepalive_interval: Some(silence / (KEEPALIVE_MAX + 2)),
+        keepalive_max: KEEPALIVE_MAX as usize,
         nodelay: true,
         ..client::Config::default()
     }

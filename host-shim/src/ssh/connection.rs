@@ -22,6 +22,7 @@ use super::exec::{self, ExecOutcome, ExecRequest, Spare};
 use super::host_key::HostKey;
 use super::sftp::{Sftp, SftpError};
 use super::target::Target;
+use crate::fault::{self, Point};
 
 /// How often a refused last session is tried again, and how long after.
 const LAST_SLOT_TRIES: u32 = 10;
@@ -321,9 +322,11 @@ impl Connection {
                 self.spare.clear();
             }
             let slot = self.slots.acquire().await?;
+            fault::reach(Point::ChannelBefore);
             let reason = match self.session.channel_open_session().await {
                 Ok(channel) => {
                     self.admitted.store(true, Ordering::Relaxed);
+                    fault::reach(Point::ChannelOpened);
                     return Ok(SessionChannel::new(channel, slot));
                 }
                 Err(russh::Error::ChannelOpenFailure(reason)) => reason,

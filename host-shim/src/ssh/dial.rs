@@ -17,8 +17,10 @@ use super::connection::Connection;
 use super::error::SshError;
 use super::host_key::HostKey;
 use super::known_hosts::KnownHosts;
+use super::patience::Patience;
 use super::pool::{Pool, PoolConfig};
 use super::target::Target;
+use crate::fault::{self, Point};
 
 /// A session and the key its server proved to hold.
 pub(super) struct Dialled {
@@ -34,9 +36,11 @@ pub(super) async fn dial(
     via: Option<&Arc<Connection>>,
 ) -> Result<Dialled, SshError> {
     let attempt = async {
+        fault::reach(Point::DialBefore);
         let trust = Trust::Known(Arc::new(load_known_hosts(target).await?));
-        let mut dialled = exchange(&target.host, target.port, trust, via).await?;
+        let mut dialled = exchange(target, trust, via).await?;
         authenticate(&mut dialled.session, target).await?;
+        fault::reach(Point::DialDone);
         Ok(dialled)
     };
     limited(&target.host, target.port, target.connect_timeout, attempt).await
@@ -73,7 +77,7 @@ async fn observe(
     let mut failure = None;
     for algorithms in super::client::key_families() {
         let (handler, findings) = Client::new(host, port, Trust::ObserveOnly);
-        let mut config = config(host, port, &Trust::ObserveOnly);
+        let mut config = config(host, port, &Trust::ObserveOnly, Patience::default().silence);
         config.preferred.key = algorithms.into();
         let result = match via {
             None => match tcp(host, port).await {
@@ -106,12 +110,12 @@ async fn observe(
 }
 
 async fn exchange(
-    host: &str,
-    port: u16,
+    target: &Target,
     trust: Trust,
     via: Option<&Arc<Connection>>,
 ) -> Result<Dialled, SshError> {
-    let config = config(host, port, &trust);
+    let (host, port) = (target.host.as_str(), target.port);
+    let config = config(host, port, &trust, target.silence);
     let (handler, findings) = Client::new(host, port, trust);
     let session = match via {
         None => handshake(config, tcp(host, port).await?, handler, &findings).await,

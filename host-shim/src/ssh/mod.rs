@@ -16,6 +16,7 @@ mod error;
 mod exec;
 mod host_key;
 pub mod known_hosts;
+mod patience;
 mod pool;
 mod sftp;
 mod sudo;
@@ -29,10 +30,11 @@ pub use dial::fetch_host_key;
 pub use error::SshError;
 pub use exec::{End, Ended, ExecOutcome, ExecRequest, LeftProcess, Printed, Program, Survey};
 pub use host_key::{HostKey, HostKeyError};
+pub use patience::{InvalidPatience, Patience};
 pub use pool::{Pool, PoolConfig};
 pub use sftp::{
-    Attrs, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, SftpLimits, Walk, WalkEntry,
-    WriteKind, WriteOutcome, WritePlan,
+    Attrs, Cleared, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, SftpLimits, Walk,
+    WalkEntry, WriteKind, WriteOutcome, WritePlan, temporary_name,
 };
 pub use sudo::{RootFiles, Seen, SudoError};
 pub use target::{Auth, Target};

@@ -31,6 +31,8 @@ pub struct Target {
     pub shell: String,
     /// Limit for TCP, key exchange and login together.
     pub connect_timeout: Duration,
+    /// How long the server may say nothing before the connection counts as lost.
+    pub silence: Duration,
 }
 
 /// How to log in. Only the registered way is tried.
@@ -133,6 +135,7 @@ mod tests {
             jump: None,
             shell: "/bin/sh".to_owned(),
             connect_timeout: Duration::from_secs(10),
+            silence: Duration::from_secs(20),
         }
     }
 

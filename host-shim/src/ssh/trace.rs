@@ -239,7 +239,7 @@ async fn exchange(target: &Target, stream: Stream) -> Result<(Dialled, Found), S
     let (host, port) = (target.host.as_str(), target.port);
     let known = Arc::new(load_known_hosts(target).await?);
     let trust = Trust::Known(Arc::clone(&known));
-    let config = config(host, port, &trust);
+    let config = config(host, port, &trust, target.silence);
     let (handler, findings) = Client::new(host, port, trust);
     let session = match stream {
         Stream::Direct(stream) => handshake(config, stream, handler, &findings).await,

@@ -12,9 +12,10 @@ use ulid::Ulid;
 use super::envelope::{Execution, SettledEarlier, SnapshotStatus};
 use super::failure::code_name;
 use crate::engine::contract::{Failure, FailureCode};
+use crate::fault::{self, Point};
 use crate::journal::{
     Answer, Approval, Attempt, Conclusion, Context, Decided, Durability, Event, Intent, Journal,
-    JournalError, Lease, Operation, Outcome, Receipt, Settlement,
+    JournalError, Lease, Note, Operation, Outcome, Receipt, Settlement,
 };
 use crate::registry::ServerView;
 use crate::ssh::Target;
@@ -109,9 +110,11 @@ impl Action {
         intent.context.server = Some(record.id.as_str().to_owned());
         intent.context.scope = record.scope_name();
         let context = intent.context.clone();
+        fault::reach(Point::IntentBefore);
         let receipt = journal
             .append(Event::Intent(intent), Durability::Buffered)
             .await?;
+        fault::reach(Point::IntentDone);
         Ok(Self {
             inner: Arc::new(Inner {
                 context,
@@ -230,7 +233,9 @@ impl Action {
             approval: answer,
             operation: Some(operation),
         });
-        self.append(event, Durability::Buffered).await.map(drop)
+        self.append(event, Durability::Buffered).await?;
+        fault::reach(Point::ApprovalDone);
+        Ok(())
     }
 
     /// Records that the effect is about to start; durable when it returns if the
@@ -254,9 +259,20 @@ impl Action {
                 ..operation.clone()
             },
         });
+        fault::reach(Point::AttemptBefore);
         self.append(event, durability).await?;
+        fault::reach(Point::AttemptDone);
         self.note_facts(|facts| facts.execution.attempted = true);
         Ok(())
+    }
+
+    /// Records something a reader should know besides.
+    pub(super) async fn remark(&self, text: String) -> Result<(), JournalError> {
+        let event = Event::Note(Note {
+            context: Some(self.inner.context.clone()),
+            text,
+        });
+        self.append(event, Durability::Buffered).await.map(drop)
     }
 
     /// Writes the outcome, once. Failing to is a fact of the result, not an error:
@@ -283,7 +299,10 @@ impl Action {
             outcome,
             operation: None,
         });
-        if let Err(error) = self.append(event, durability).await {
+        fault::reach(Point::OutcomeBefore);
+        let recorded = self.append(event, durability).await;
+        fault::reach(Point::OutcomeDone);
+        if let Err(error) = recorded {
             self.note_facts(|facts| {
                 facts.unrecorded = Some(format!("The outcome could not be recorded: {error}."));
             });

@@ -126,6 +126,7 @@ pub(super) async fn replace(
             None => Expect::Absent,
         },
         kind: plan.kind,
+        temporary: String::new(),
     };
     files.install(&write, sha256).await?;
     let drift = match files.look(&plan.path, LARGEST).await {

@@ -249,9 +249,13 @@ impl Call {
         let target = action
             .target()
             .ok_or_else(|| failure(FailureCode::Internal, "The server was not resolved.", ""))?;
-        let dial = self.resources().pool().connection(target);
+        let dial = async {
+            let connection = self.resources().pool().connection(target).await?;
+            self.clear_leftovers(action, &connection).await;
+            Ok(connection)
+        };
         tokio::select! {
-            connection = dial => Ok(connection?),
+            connection = dial => connection,
             () = self.cancel().cancelled() => Err(failure(
                 FailureCode::Cancelled,
                 "The call was given up while connecting; nothing was started.",

@@ -51,6 +51,8 @@ pub(super) struct WritePlan {
     pub(super) restores: Option<String>,
     /// How it will be written, as the person was told.
     pub(super) kind: WriteKind,
+    /// What a file that replaces the other is called until it is complete.
+    pub(super) temporary: String,
     pub(super) before_sha256: Option<String>,
     pub(super) after_sha256: Option<String>,
 }
@@ -95,6 +97,7 @@ impl WritePlan {
             as_root,
             restores,
             kind: WriteKind::Atomic,
+            temporary: String::new(),
         }
     }
 

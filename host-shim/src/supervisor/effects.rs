@@ -21,6 +21,7 @@ use crate::engine::contract::{
     Content, Ended, ExecResult, Failure, FailureCode, FileInfo, FileKind, Listing, Output, Printed,
     ReadSpec, StatResult,
 };
+use crate::fault::{self, Point};
 use crate::journal::{Durability, Redactor};
 use crate::snapshots::LARGEST;
 use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SshError};
@@ -57,6 +58,7 @@ impl Call {
         // the guest that asked for it.
         let owned = tokio::spawn(async move {
             let result = run.to_the_end(&action, connection, plan).await;
+            fault::reach(Point::EffectDone);
             if changes {
                 let ending = match &result {
                     Ok(_) => Ending::ok(),

@@ -206,6 +206,11 @@ impl From<SshError> for Failure {
 
 /// What an SFTP error means for the call.
 pub(super) fn sftp_failure(error: &SftpError) -> Failure {
+    if let SftpError::LeftBehind { source, .. } = error {
+        let mut left = sftp_failure(source);
+        left.message = sentence(error);
+        return left;
+    }
     let code = match error {
         SftpError::NoSuchFile { .. } => FailureCode::FileNotFound,
         SftpError::PermissionDenied { .. } => FailureCode::PermissionDenied,

@@ -30,6 +30,7 @@ mod failure;
 mod keep;
 mod layers;
 mod lease;
+mod leftovers;
 mod live;
 mod names;
 mod paths;

@@ -11,7 +11,7 @@ use super::failure::failure;
 use super::place::present;
 use crate::engine::contract::{Failure, FailureCode, Written};
 use crate::snapshots::LARGEST;
-use crate::ssh::{self, Connection, Drift, Expect, Sftp};
+use crate::ssh::{self, Connection, Drift, Expect, Sftp, SftpError, SshError};
 
 /// Longest diff that is part of a result, in bytes.
 const DIFF_FOR_MODEL: usize = 16 * 1024;
@@ -45,11 +45,36 @@ impl Done {
     }
 }
 
+/// Why a change did not come about.
+pub(super) struct Broken {
+    pub(super) failure: Failure,
+    /// Whether its temporary file may still be on the server.
+    pub(super) left_behind: bool,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            left_behind: false,
+        }
+    }
+}
+
+impl From<SshError> for Broken {
+    fn from(error: SshError) -> Self {
+        Self {
+            left_behind: matches!(error, SshError::Sftp(SftpError::LeftBehind { .. })),
+            failure: error.into(),
+        }
+    }
+}
+
 /// Carries out a plan.
 pub(super) async fn replace(
     connection: &Arc<Connection>,
     plan: &WritePlan,
-) -> Result<Done, Failure> {
+) -> Result<Done, Broken> {
     let sftp = connection.sftp().await?;
     let Some(after) = &plan.after else {
         remove(&sftp, plan).await?;
@@ -70,6 +95,7 @@ pub(super) async fn replace(
                 None => Expect::Absent,
             },
             kind: plan.kind,
+            temporary: plan.temporary.clone(),
         })
         .await?;
     Ok(Done {

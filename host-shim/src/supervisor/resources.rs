@@ -6,9 +6,10 @@
 //! and rules are read anew for every call: they are small, and a change by the
 //! operator must count at once.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
@@ -22,10 +23,7 @@ use crate::registry::{
 };
 use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
-use crate::ssh::{Auth, Pool, PoolConfig, Target};
-
-/// Time for TCP, key exchange and login, unless the registry says otherwise.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+use crate::ssh::{Auth, Patience, Pool, PoolConfig, Target};
 
 /// Why a resource could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -111,12 +109,15 @@ pub struct Resources {
     paths: Paths,
     prompt: Option<Prompt>,
     key_env: Option<KeyEnv<'static>>,
+    patience: Patience,
     unlocked: Arc<Unlocked>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
     snapshots: Mutex<Option<Snapshots>>,
     pool: Pool,
     rejected: Mutex<std::collections::HashSet<(String, String)>>,
+    /// When a temporary file of an action was looked for in vain.
+    looks: Mutex<HashMap<String, Instant>>,
 }
 
 impl Resources {
@@ -126,12 +127,14 @@ impl Resources {
             paths,
             prompt,
             key_env: None,
+            patience: Patience::default(),
             unlocked: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
             snapshots: Mutex::new(None),
             pool: Pool::new(PoolConfig::default()),
             rejected: Mutex::new(std::collections::HashSet::new()),
+            looks: Mutex::default(),
         }
     }
 
@@ -140,6 +143,13 @@ impl Resources {
     #[must_use]
     pub fn with_key_env(mut self, env: KeyEnv<'static>) -> Self {
         self.key_env = Some(env);
+        self
+    }
+
+    /// Waits for servers as long as this says.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -336,7 +346,8 @@ impl Resources {
                 known_hosts: self.known_hosts(),
                 jump: target.map(Box::new),
                 shell: hop.shell.clone(),
-                connect_timeout: CONNECT_TIMEOUT,
+                connect_timeout: self.patience.connect,
+                silence: self.patience.silence,
             });
         }
         target.ok_or_else(|| failure(FailureCode::Internal, "No server was resolved.", ""))
@@ -383,6 +394,23 @@ impl Resources {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(&(session.to_owned(), operation.to_owned()))
+    }
+
+    /// Notes that the temporary file of an action was looked for in vain.
+    pub(super) fn note_look(&self, action: &str) {
+        self.looks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(action.to_owned(), Instant::now());
+    }
+
+    /// Whether the temporary file of an action was looked for in vain lately.
+    pub(super) fn looked_for(&self, action: &str, lately: Duration) -> bool {
+        self.looks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(action)
+            .is_some_and(|look| look.elapsed() < lately)
     }
 
     /// Parses a server id as a caller gave it.

@@ -22,8 +22,9 @@ use crate::approvals::{Matter, escape_line};
 use crate::engine::contract::{
     Decision, Failure, FailureCode, Request, Verdict, WriteSpec, Written,
 };
-use crate::journal::{self, Durability};
-use crate::ssh::{Connection, WriteKind};
+use crate::fault::{self, Point};
+use crate::journal::{self, Durability, Leftover};
+use crate::ssh::{self, Connection, WriteKind};
 
 /// Mode of a new file when none was asked for.
 const NEW_FILE_MODE: u32 = 0o644;
@@ -131,11 +132,16 @@ impl Call {
             let account = connection.account().await?;
             let sftp = connection.sftp().await?;
             (plan.kind, _) = sftp.write_plan_kind(&plan.path, &account).await?;
+            if plan.kind == WriteKind::Atomic {
+                plan.temporary = ssh::temporary_name()?;
+                operation.temporary = Some(plan.temporary.clone());
+            }
         }
         self.ask_about(action, &verdict, &plan, &operation).await?;
         let keeper = self.keeper(action, &plan)?;
         let state = file_state(plan.before.as_ref());
         let kept = blocking(move || keeper.before(state)).await??;
+        fault::reach(Point::KeptBefore);
         operation.snapshot = Some(kept);
         let plan = Plan::Write(Box::new(plan));
         Ok(Permit::new(action, connection, plan, &verdict, operation))
@@ -208,9 +214,21 @@ impl Call {
         let owned = tokio::spawn(async move {
             let started = std::time::Instant::now();
             let result = if plan.as_root {
-                as_root::replace(&connection, &plan).await
+                as_root::replace(&connection, &plan)
+                    .await
+                    .map_err(Into::into)
             } else {
                 replace(&connection, &plan).await
+            };
+            fault::reach(Point::EffectDone);
+            let result = match result {
+                Ok(done) => Ok(done),
+                Err(broken) => {
+                    if broken.left_behind {
+                        note_leftover(&action, &plan, &connection).await;
+                    }
+                    Err(broken.failure)
+                }
             };
             action.note_facts(|facts| {
                 facts.execution.duration_ms = Some(started.elapsed().as_millis() as u64);
@@ -231,6 +249,7 @@ impl Call {
                     }
                 };
                 action.note_facts(|facts| facts.snapshot = status);
+                fault::reach(Point::KeptAfter);
             }
             action.settle(ending, Durability::Synced).await;
             result.map(|done| written(&plan, done))
@@ -243,4 +262,19 @@ impl Call {
             ))
         })
     }
+}
+
+/// Has the next use of the server look for the temporary file. Where that cannot
+/// be noted, the journal cannot be written either, and the call says so.
+async fn note_leftover(action: &Action, plan: &WritePlan, connection: &Connection) {
+    let leftover = Leftover {
+        action: action.id().to_owned(),
+        server: action.server().to_owned(),
+        host_key: Some(connection.host_key().fingerprint()),
+        path: plan.path.clone(),
+        temporary: plan.temporary.clone(),
+        since: jiff::Timestamp::now(),
+    };
+    let journal = action.journal().clone();
+    let _ = blocking(move || journal.note_leftover(&leftover)).await;
 }

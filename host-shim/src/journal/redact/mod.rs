@@ -24,8 +24,8 @@ mod words;
 
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -39,6 +39,7 @@ use zeroize::Zeroizing;
 
 use super::digest::{hex, sha256_hex};
 use super::entry::Entry;
+use crate::fault::{self, Point};
 use spans::Span;
 
 /// Name of the key file in the data directory.
@@ -392,16 +393,12 @@ fn make_key(data_dir: &Path, path: &Path) -> io::Result<()> {
     fs::create_dir_all(data_dir)?;
     let mut key = Zeroizing::new([0u8; 32]);
     getrandom::fill(key.as_mut_slice()).map_err(io::Error::from)?;
-    let mut file = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(data_dir)?;
-    file.write_all(key.as_slice())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => File::open(data_dir)?.sync_all(),
+    let made = crate::replace::create(path, key.as_slice());
+    fault::reach(Point::RedactionKeyWritten);
+    match made {
         // Another process was faster; its key counts.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
     }
 }
 

@@ -28,6 +28,7 @@ use super::keychain::{FIRST_ENTRY, Keychain, OsKeychain, entry_of};
 use super::source::KEYCHAIN_PATIENCE;
 use super::wrapped::{NextKey, WrappedKey};
 use super::{KeyEnv, KeyError, KeyId, MasterKey, MasterKeySource, Origin, file};
+use crate::fault::{self, Point};
 use crate::registry::document::{self, Document};
 use crate::registry::error::RegistryError;
 use crate::registry::paths::Paths;
@@ -80,7 +81,14 @@ pub fn rotate(paths: &Paths, env: &KeyEnv<'_>, home: &KeyHome) -> Result<Rotated
     let keychain = OsKeychain {
         patience: KEYCHAIN_PATIENCE,
     };
-    rotate_with(paths, env, home, &keychain, &|_| Ok(()))
+    rotate_with(paths, env, home, &keychain, &|step| {
+        fault::reach(match step {
+            Step::Announced => Point::KeyAnnounced,
+            Step::Kept => Point::KeyKept,
+            Step::Sealed => Point::KeySealed,
+        });
+        Ok(())
+    })
 }
 
 pub(super) fn rotate_with(

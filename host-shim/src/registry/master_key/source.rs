@@ -148,10 +148,13 @@ impl MasterKey {
         let document = document::load(paths)?.document;
         let header = document.as_ref().map(|document| &document.key);
         let (key, source_name) = match env.choose(header)? {
-            MasterKeySource::File(path) => (
-                Self::new(&file::read(&path)?, Origin::File),
-                "master key file",
-            ),
+            MasterKeySource::File(path) => {
+                private_fs::sweep(&paths.registry_lock(), std::slice::from_ref(&path));
+                (
+                    Self::new(&file::read(&path)?, Origin::File),
+                    "master key file",
+                )
+            }
             MasterKeySource::Passphrase => return from_passphrase(env, header),
             MasterKeySource::Keychain => (from_keychain(paths, keychain, header)?, "keychain"),
         };

@@ -11,6 +11,7 @@ use russh::{ChannelMsg, Sig};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::fault::{self, Point};
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
 
@@ -65,6 +66,7 @@ pub(in crate::ssh) async fn run(
         request.mark.as_deref(),
     )?;
     let mut running = Running::new(shell, &request);
+    fault::reach(Point::CommandBefore);
     let deadline = running.started_at + request.timeout;
     let sent = tokio::select! {
         biased;
@@ -81,6 +83,7 @@ pub(in crate::ssh) async fn run(
             return Ok(ending::end_early(running, connection, cause, mark).await);
         }
     }
+    fault::reach(Point::CommandSent);
     connection.spare().prepare(connection);
     running.follow(connection, &request, &cancel).await
 }
@@ -230,6 +233,7 @@ impl Running {
         connection: &Connection,
         request: &ExecRequest,
     ) -> Result<ExecOutcome, SshError> {
+        fault::reach(Point::CommandEnded);
         let ended_at = Instant::now();
         let mut note = None;
         let mut left = Vec::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use russh::ChannelMsg;
 
+use crate::fault::{self, Point};
 use crate::ssh::channel::SessionChannel;
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
@@ -71,6 +72,7 @@ impl Shell {
                     match proof(&noise.out, &nonce) {
                         None => {}
                         Some(Proof::Ready(group)) => {
+                            fault::reach(Point::ShellReady);
                             return Ok(Self {
                                 channel,
                                 nonce,

@@ -6,7 +6,7 @@
 //! included.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::line::{self, Marker, hosts_cover, stored_name};
@@ -100,6 +100,21 @@ fn writable_name(host: &str, port: u16) -> Result<String, SshError> {
     })
 }
 
+/// Removes what an interrupted change left beside a file, unless somebody is
+/// changing it now. Nothing depends on it, so nothing is reported.
+pub(super) fn sweep(path: &Path) {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if !crate::replace::is_unfinished(&target) {
+        return;
+    }
+    let directory = target.parent().map(File::open);
+    if let Some(Ok(directory)) = directory
+        && directory.try_lock().is_ok()
+    {
+        let _ = crate::replace::sweep(&target);
+    }
+}
+
 /// The line without the host: none if it does not list it, nothing inside if
 /// no other host remains.
 fn without_host(raw: &str, name: &str) -> Option<Option<String>> {
@@ -155,13 +170,7 @@ fn edit(
         return Ok(0);
     };
     let (lines, new) = edited;
-    // The temporary file has mode 0600 from its creation.
-    let mut file = tempfile::NamedTempFile::new_in(&directory).map_err(refused)?;
-    file.write_all(new.as_bytes()).map_err(refused)?;
-    file.as_file().sync_all().map_err(refused)?;
-    file.persist(&target)
-        .map_err(|error| refused(error.error))?;
-    lock.sync_all().map_err(refused)?;
+    crate::replace::replace(&target, new.as_bytes()).map_err(refused)?;
     Ok(lines)
 }
 

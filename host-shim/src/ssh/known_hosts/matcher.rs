@@ -8,6 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::file;
 use super::line::{self, Marker, hosts_cover, stored_name};
 use crate::ssh::error::SshError;
 use crate::ssh::host_key::HostKey;
@@ -60,6 +61,7 @@ impl KnownHosts {
     pub fn load(files: &[PathBuf]) -> Result<Self, SshError> {
         let mut known = Self::default();
         for path in files {
+            file::sweep(path);
             match fs::read(path) {
                 Ok(bytes) => known.add(path, &bytes)?,
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

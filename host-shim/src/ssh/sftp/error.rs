@@ -79,6 +79,14 @@ pub enum SftpError {
         /// Which step failed.
         reason: String,
     },
+    /// The write failed, and its temporary file could not be removed.
+    #[error("{source}; the temporary file {temporary} may be left on the server")]
+    LeftBehind {
+        /// Absolute name of the temporary file.
+        temporary: String,
+        /// Why the write failed.
+        source: Box<SftpError>,
+    },
     /// A path that SFTP cannot carry, or that is not what the operation takes.
     #[error("{path:?}: {reason}")]
     InvalidPath {

@@ -8,11 +8,13 @@
 
 mod attrs;
 mod error;
+mod in_place;
 mod list;
 mod plan;
 mod read;
 mod session;
 mod stage;
+mod temporary;
 mod walk;
 mod write;
 
@@ -21,5 +23,6 @@ pub use error::SftpError;
 pub use list::DirEntry;
 pub use plan::{Expect, WriteKind, WritePlan};
 pub use session::{Sftp, SftpLimits};
+pub use temporary::{Cleared, temporary_name};
 pub use walk::{Walk, WalkEntry};
 pub use write::{Drift, WriteOutcome};

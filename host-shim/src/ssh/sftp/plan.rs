@@ -28,6 +28,10 @@ pub struct WritePlan {
     pub expect: Expect,
     /// The way that was predicted and agreed to.
     pub kind: WriteKind,
+    /// What the new file is called until it is complete, by [`temporary_name`].
+    ///
+    /// [`temporary_name`]: super::temporary_name
+    pub temporary: String,
 }
 
 /// The extension that renames over an existing file (OpenSSH `PROTOCOL` section

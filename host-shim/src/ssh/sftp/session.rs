@@ -13,6 +13,7 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 
 use super::attrs::{Attrs, FileKind, MAX_ACCOUNT};
 use super::error::SftpError;
+use crate::fault::{self, Point};
 use crate::ssh::channel::{Activity, SessionChannel};
 use crate::ssh::error::SshError;
 
@@ -114,6 +115,7 @@ impl Sftp {
                 ..Limits::from(limits)
             });
         }
+        fault::reach(Point::SftpOpened);
         Ok(Self {
             raw,
             limits: said,
@@ -144,6 +146,8 @@ impl Sftp {
 
     pub(super) fn raw(&self) -> &RawSftpSession {
         self.activity.touch();
+        // Every request goes through here, once.
+        fault::reach(Point::SftpRequest);
         &self.raw
     }
 
@@ -257,7 +261,10 @@ impl Sftp {
     /// As the server answers.
     pub async fn remove(&self, path: &str) -> Result<(), SshError> {
         checked(path)?;
-        match self.raw().remove(path).await {
+        fault::reach(Point::RemoveBefore);
+        let reply = self.raw().remove(path).await;
+        fault::reach(Point::Removed);
+        match reply {
             Ok(_) => Ok(()),
             Err(error) => Err(match self.fail(error, path) {
                 SftpError::Lost { .. } => SftpError::Lost { changed: true },

@@ -9,6 +9,7 @@ use russh_sftp::protocol::FileAttributes;
 use super::error::SftpError;
 use super::plan::{Expect, WriteKind, WritePlan};
 use super::session::Sftp;
+use super::temporary::temporary_name;
 use crate::ssh::error::SshError;
 
 /// Where such directories are made.
@@ -73,6 +74,7 @@ impl Sftp {
             found: None,
             expect: Expect::Absent,
             kind: WriteKind::Atomic,
+            temporary: temporary_name()?,
         };
         self.write_atomic(&plan).await.map(drop)
     }

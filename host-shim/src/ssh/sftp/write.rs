@@ -1,12 +1,10 @@
 //! Replacing and creating files.
 //!
 //! Invariant: until the rename the target is untouched, and a failure leaves no
-//! temporary file behind while the channel lives; the content is compared with
+//! temporary file behind or says which one; the content is compared with
 //! what was expected right before the change and read back right after it. SFTP
 //! version 3 has no compare-and-swap, so a change in between cannot be refused;
 //! it is kept and reported. It deliberately changes no directory.
-
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use russh_sftp::protocol::{FileAttributes, OpenFlags};
@@ -16,6 +14,8 @@ use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
 use super::plan::{Expect, POSIX_RENAME, WriteKind, WritePlan, split};
 use super::session::{Handle, Sftp};
+use super::temporary::Temporary;
+use crate::fault::{self, Point};
 use crate::ssh::error::SshError;
 
 /// Bytes per write request.
@@ -79,17 +79,15 @@ impl Sftp {
     }
 
     async fn replace(&self, plan: &WritePlan) -> Result<WriteOutcome, SftpError> {
-        let (parent, _) = split(&plan.path)?;
-        let temporary = Temporary::new(self, parent)?;
+        let temporary = Temporary::new(self, plan)?;
         let (synced, old) = match self.exchange(&temporary, plan).await {
             Ok(done) => done,
-            Err(error) => {
-                temporary.remove().await;
-                return Err(error);
-            }
+            Err(error) => return Err(temporary.remove_after(error).await),
         };
+        fault::reach(Point::Renamed);
         let sha256 = hex_sha256(&plan.content);
         let mut drift = self.read_back(plan, &sha256).await;
+        fault::reach(Point::ReadBack);
         if drift.is_none()
             && let (Some(old), Expect::Sha256(expected)) = (old, &plan.expect)
         {
@@ -113,14 +111,15 @@ impl Sftp {
     ) -> Result<(bool, Option<Handle<'_>>), SftpError> {
         let synced = self.fill(temporary, plan).await?;
         let old = self.compare(plan).await?;
+        fault::reach(Point::Compared);
         self.rename(temporary, plan).await?;
-        temporary.exists.store(false, Ordering::Relaxed);
+        temporary.is_gone();
         Ok((synced, old))
     }
 
     /// Writes the temporary file with the final owner and mode.
     async fn fill(&self, temporary: &Temporary<'_>, plan: &WritePlan) -> Result<bool, SftpError> {
-        let path = temporary.path.as_str();
+        let path = temporary.path();
         let as_planned = |error: SftpError, step: &str| match error {
             lost @ SftpError::Lost { .. } => lost,
             error => SftpError::NotAsPlanned {
@@ -128,6 +127,8 @@ impl Sftp {
                 reason: format!("{step}: {error}"),
             },
         };
+        fault::reach(Point::TemporaryBefore);
+        temporary.may_exist();
         let handle = self
             .open_raw(
                 path,
@@ -135,6 +136,11 @@ impl Sftp {
                 mode_only(0o600),
             )
             .await
+            .inspect_err(|error| {
+                if !matches!(error, SftpError::Lost { .. }) {
+                    temporary.is_gone();
+                }
+            })
             .map_err(|error| match error {
                 lost @ SftpError::Lost { .. } => lost,
                 // Nothing was there to be kept, so there is no other plan.
@@ -145,8 +151,9 @@ impl Sftp {
                 }
                 error => as_planned(error, "creating a file beside it"),
             })?;
-        temporary.exists.store(true, Ordering::Relaxed);
+        fault::reach(Point::TemporaryOpened);
         self.push(&handle, path, &plan.content).await?;
+        fault::reach(Point::DataWritten);
         if let Some((uid, gid)) = plan.owner {
             let reply = self.raw().fstat(handle.name.as_str()).await;
             let now = Attrs::from(&reply.map_err(|error| self.fail(error, path))?.attrs);
@@ -165,13 +172,15 @@ impl Sftp {
         self.set(&handle, path, mode_only(plan.mode))
             .await
             .map_err(|error| as_planned(error, "setting the mode"))?;
+        fault::reach(Point::ModeSet);
         let synced = self.sync(&handle, path).await?;
+        fault::reach(Point::RemoteSynced);
         handle.close(path).await?;
         Ok(synced)
     }
 
     /// Looks once more at what is about to be replaced.
-    async fn compare(&self, plan: &WritePlan) -> Result<Option<Handle<'_>>, SftpError> {
+    pub(super) async fn compare(&self, plan: &WritePlan) -> Result<Option<Handle<'_>>, SftpError> {
         let conflict = |found: String| SftpError::Conflict {
             path: plan.path.clone(),
             found,
@@ -220,13 +229,12 @@ impl Sftp {
             SftpError::Lost { .. } => SftpError::Lost { changed: true },
             error => error,
         };
+        fault::reach(Point::RenameBefore);
         if plan.expect == Expect::Absent {
             // SSH_FXP_RENAME fails if the new name exists: OpenSSH makes a hard
             // link, which is as exclusive as it gets.
-            let reply = self
-                .raw()
-                .rename(temporary.path.as_str(), plan.path.as_str())
-                .await;
+            let request = self.raw().rename(temporary.path(), plan.path.as_str());
+            let reply = fault::started(request, Point::RenameSent).await;
             return match reply.map_err(|error| changed(self.fail(error, &plan.path))) {
                 Ok(_) => Ok(()),
                 Err(SftpError::Failure { .. })
@@ -246,14 +254,15 @@ impl Sftp {
                 reason: format!("the server does not offer {POSIX_RENAME}"),
             });
         }
-        let names = [temporary.path.as_str(), plan.path.as_str()];
-        self.extended_status(POSIX_RENAME, &names, &plan.path)
+        let names = [temporary.path(), plan.path.as_str()];
+        let request = self.extended_status(POSIX_RENAME, &names, &plan.path);
+        fault::started(request, Point::RenameSent)
             .await
             .map_err(changed)
     }
 
     /// What the file holds now, if it is not what was written.
-    async fn read_back(&self, plan: &WritePlan, sha256: &str) -> Option<Drift> {
+    pub(super) async fn read_back(&self, plan: &WritePlan, sha256: &str) -> Option<Drift> {
         match self.read_whole_plain(&plan.path, MAX_CONTENT).await {
             Ok((content, _)) if hex_sha256(&content) == sha256 => None,
             Ok((content, _)) => Some(Drift::Replaced(content)),
@@ -275,62 +284,13 @@ impl Sftp {
         }
     }
 
-    /// Rewrites the file where it is.
-    async fn rewrite(&self, plan: &WritePlan) -> Result<WriteOutcome, SftpError> {
-        if plan.expect == Expect::Absent {
-            return Err(SftpError::NotAsPlanned {
-                path: plan.path.clone(),
-                reason: "a new file is never written in place".to_owned(),
-            });
-        }
-        self.compare(plan).await?;
-        let handle = self
-            .open_raw(&plan.path, OpenFlags::WRITE, FileAttributes::empty())
-            .await?;
-        let incomplete = |error: SftpError| match error {
-            SftpError::Lost { .. } => SftpError::Lost { changed: true },
-            error => SftpError::Incomplete {
-                path: plan.path.clone(),
-                reason: error.to_string(),
-            },
-        };
-        // Content first and the length after it: a reader in between finds a
-        // mixture, but never an empty file.
-        self.push(&handle, &plan.path, &plan.content)
-            .await
-            .map_err(incomplete)?;
-        let length = FileAttributes {
-            size: Some(plan.content.len() as u64),
-            ..FileAttributes::empty()
-        };
-        self.set(&handle, &plan.path, length)
-            .await
-            .map_err(incomplete)?;
-        let reply = self.raw().fstat(handle.name.as_str()).await;
-        let now = Attrs::from(
-            &reply
-                .map_err(|error| incomplete(self.fail(error, &plan.path)))?
-                .attrs,
-        );
-        if now.mode != plan.mode {
-            self.set(&handle, &plan.path, mode_only(plan.mode))
-                .await
-                .map_err(incomplete)?;
-        }
-        let synced = self.sync(&handle, &plan.path).await.map_err(incomplete)?;
-        handle.close(&plan.path).await.map_err(incomplete)?;
-        let sha256 = hex_sha256(&plan.content);
-        Ok(WriteOutcome {
-            atomic: false,
-            drift: self.read_back(plan, &sha256).await,
-            sha256,
-            created: false,
-            synced,
-        })
-    }
-
     /// Writes content from the beginning of an open file.
-    async fn push(&self, handle: &Handle<'_>, path: &str, content: &[u8]) -> Result<(), SftpError> {
+    pub(super) async fn push(
+        &self,
+        handle: &Handle<'_>,
+        path: &str,
+        content: &[u8],
+    ) -> Result<(), SftpError> {
         let mut pieces = content.chunks(CHUNK).enumerate();
         let mut pending = FuturesUnordered::new();
         loop {
@@ -347,10 +307,11 @@ impl Sftp {
                 None => return Ok(()),
                 Some(reply) => reply.map_err(|error| self.fail(error, path))?,
             };
+            fault::reach(Point::DataPart);
         }
     }
 
-    async fn set(
+    pub(super) async fn set(
         &self,
         handle: &Handle<'_>,
         path: &str,
@@ -361,67 +322,24 @@ impl Sftp {
     }
 
     /// `fsync@openssh.com` where it is offered; whether it was done.
-    async fn sync(&self, handle: &Handle<'_>, path: &str) -> Result<bool, SftpError> {
+    pub(super) async fn sync(&self, handle: &Handle<'_>, path: &str) -> Result<bool, SftpError> {
         if !self.offers("fsync@openssh.com") {
             return Ok(false);
         }
+        fault::reach(Point::RemoteSyncBefore);
         let reply = self.raw().fsync(handle.name.as_str()).await;
         reply.map_err(|error| self.fail(error, path)).map(|_| true)
     }
 }
 
-/// The temporary file. It is removed on drop as well, for calls that are dropped
-/// half-way.
-struct Temporary<'a> {
-    sftp: &'a Sftp,
-    path: String,
-    exists: AtomicBool,
-}
-
-impl<'a> Temporary<'a> {
-    fn new(sftp: &'a Sftp, parent: &str) -> Result<Self, SftpError> {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).map_err(|error| SftpError::Unavailable {
-            reason: error.to_string(),
-        })?;
-        let random = u64::from_ne_bytes(bytes);
-        Ok(Self {
-            sftp,
-            path: format!(
-                "{}/.openshell-{random:016x}.tmp",
-                parent.trim_end_matches('/')
-            ),
-            exists: AtomicBool::new(false),
-        })
-    }
-
-    /// Removes the file, as far as the channel still allows.
-    async fn remove(&self) {
-        if self.exists.swap(false, Ordering::Relaxed) && self.sftp.is_alive() {
-            // The error that led here is the one to report.
-            let _ = self.sftp.raw().remove(self.path.as_str()).await;
-        }
-    }
-}
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if self.exists.swap(false, Ordering::Relaxed) {
-            // The request is queued by the first poll; nobody needs the answer.
-            use futures::FutureExt;
-            let _ = self.sftp.raw().remove(self.path.as_str()).now_or_never();
-        }
-    }
-}
-
-fn mode_only(mode: u32) -> FileAttributes {
+pub(super) fn mode_only(mode: u32) -> FileAttributes {
     FileAttributes {
         permissions: Some(mode & 0o7777),
         ..FileAttributes::empty()
     }
 }
 
-fn hex_sha256(content: &[u8]) -> String {
+pub(super) fn hex_sha256(content: &[u8]) -> String {
     Sha256::digest(content)
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -1,0 +1,97 @@
+//! Removing what interrupted writes left on a server, at the next use of it.
+//!
+//! Invariant: only a file that the record of an attempt names is removed, once
+//! the process that made the attempt is dead or has given the write up. Nothing
+//! depends on it, so no failure here fails a call; the note stays, and another
+//! use tries again. It finishes what was permitted then, so it asks nobody now,
+//! but a server that is read-only by now is left alone.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::action::Action;
+use super::call::Call;
+use crate::fault::{self, Point};
+use crate::journal::{Journal, Leftover};
+use crate::rules::Mode;
+use crate::ssh::{Cleared, Connection, SshError};
+
+/// How long removing one file may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a file that is not there is looked for: a request of the lost
+/// connection may still be on its way, as TCP goes on sending what it was given
+/// for about a quarter of an hour (`tcp_retries2` of Linux).
+const LATE: SignedDuration = SignedDuration::from_mins(16);
+
+/// How long this process leaves a note alone after it found nothing.
+const PAUSE: Duration = Duration::from_secs(60);
+
+impl Call {
+    /// Removes what is on record as left on the action's server.
+    pub(super) async fn clear_leftovers(&self, action: &Action, connection: &Connection) {
+        let host_key = connection.host_key().fingerprint();
+        let found = action.journal().leftovers(action.server(), &host_key);
+        let Ok(leftovers) = found else {
+            return;
+        };
+        if leftovers.is_empty() || !self.may_change(action) {
+            return;
+        }
+        for leftover in leftovers {
+            if self.resources().looked_for(&leftover.action, PAUSE) {
+                continue;
+            }
+            fault::reach(Point::LeftoverFound);
+            let cleared = tokio::time::timeout(LIMIT, clear(connection, &leftover)).await;
+            match cleared {
+                Ok(Ok(Cleared::Removed)) => {
+                    fault::reach(Point::LeftoverRemoved);
+                    removed(action, &leftover).await;
+                }
+                Ok(Ok(Cleared::Absent)) if is_old(&leftover) => {
+                    forget(action.journal(), &leftover);
+                }
+                Ok(Ok(Cleared::Absent) | Err(_)) | Err(_) => {
+                    self.resources().note_look(&leftover.action);
+                }
+            }
+        }
+    }
+
+    fn may_change(&self, action: &Action) -> bool {
+        let rules = self.rules();
+        rules.is_ok_and(|rules| {
+            rules.access_to(action.server(), &action.record().labels).0 == Mode::Ask
+        })
+    }
+}
+
+async fn clear(connection: &Connection, leftover: &Leftover) -> Result<Cleared, SshError> {
+    let sftp = connection.sftp().await?;
+    sftp.clear_temporary(&leftover.path, &leftover.temporary)
+        .await
+}
+
+async fn removed(action: &Action, leftover: &Leftover) {
+    let recorded = action
+        .remark(format!(
+            "removed {} beside {}, which the interrupted action {} had left",
+            leftover.temporary, leftover.path, leftover.action
+        ))
+        .await;
+    if recorded.is_ok() {
+        fault::reach(Point::LeftoverRecorded);
+        forget(action.journal(), leftover);
+    }
+}
+
+fn forget(journal: &Journal, leftover: &Leftover) {
+    // A note that stays costs a look at the next use.
+    let _ = journal.forget_leftover(&leftover.action);
+}
+
+fn is_old(leftover: &Leftover) -> bool {
+    Timestamp::now().duration_since(leftover.since) > LATE
+}

@@ -1,0 +1,173 @@
+//! A client of `openshell bridge` that grants whatever it is asked.
+//!
+//! Invariant: every frame the helper sends is read, so that it never waits for
+//! its client; what is asked is granted at once, as a person would. It
+//! deliberately knows no tool: a call is a name and arguments, its result the
+//! envelope.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// How long an answer may take; only a hang takes longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running bridge. Dropping it ends it.
+#[derive(Debug)]
+pub struct Bridge {
+    child: Child,
+    input: Option<ChildStdin>,
+    frames: Receiver<Value>,
+    next: u64,
+}
+
+/// One tool call.
+#[derive(Debug, Clone)]
+pub struct BridgeCall {
+    /// Name of the tool.
+    pub tool: String,
+    /// Its arguments.
+    pub arguments: Value,
+    /// Idempotency key.
+    pub key: Option<String>,
+}
+
+impl Bridge {
+    /// Starts a bridge from a prepared command line.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the helper can be run");
+        let input = child.stdin.take();
+        let output = child.stdout.take().expect("stdout was asked for");
+        let (sender, frames) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                let frame = line.ok().and_then(|line| serde_json::from_str(&line).ok());
+                let Some(frame) = frame else { return };
+                if sender.send(frame).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut bridge = Self {
+            child,
+            input,
+            frames,
+            next: 0,
+        };
+        let hello =
+            json!({"client": {"name": "tests", "version": "1"}, "protocol": {"min": 1, "max": 1}});
+        bridge.send("initialize", &hello);
+        bridge
+    }
+
+    /// Process id of the helper.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Makes one call and waits for its envelope; none when the helper ended.
+    pub fn call(&mut self, tool: &str, arguments: &Value, key: Option<&str>) -> Option<Value> {
+        let call = BridgeCall {
+            tool: tool.to_owned(),
+            arguments: arguments.clone(),
+            key: key.map(str::to_owned),
+        };
+        self.calls(vec![call], 1).pop().flatten()
+    }
+
+    /// Makes calls, so many at a time, and waits for all envelopes, in order.
+    ///
+    /// # Panics
+    /// When an answer takes longer than any can.
+    pub fn calls(&mut self, calls: Vec<BridgeCall>, at_once: usize) -> Vec<Option<Value>> {
+        let mut results = vec![None; calls.len()];
+        let mut waiting = HashMap::new();
+        let mut calls = calls.into_iter().enumerate();
+        loop {
+            while waiting.len() < at_once
+                && let Some((index, call)) = calls.next()
+            {
+                let params = json!({
+                    "name": call.tool,
+                    "arguments": call.arguments,
+                    "key": call.key,
+                    "session": "tests",
+                });
+                waiting.insert(self.send("tools/call", &params), index);
+            }
+            if waiting.is_empty() {
+                return results;
+            }
+            let frame = match self.frames.recv_timeout(PATIENCE) {
+                Ok(frame) => frame,
+                Err(RecvTimeoutError::Disconnected) => return results,
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.child.kill();
+                    unanswered()
+                }
+            };
+            if frame["method"] == "approvals/ask" {
+                let answer = json!({"answer": "granted", "by": "person"});
+                self.write(&json!({"jsonrpc": "2.0", "id": frame["id"], "result": answer}));
+            } else if let Some(index) = frame["id"].as_u64().and_then(|id| waiting.remove(&id)) {
+                let envelope = match frame.get("error") {
+                    Some(error) => json!({"status": "error", "code": "RPC", "message": error}),
+                    None => frame["result"]["envelope"].clone(),
+                };
+                results[index] = Some(envelope);
+            }
+        }
+    }
+
+    /// Ends the input and waits for the helper to end.
+    pub fn finish(mut self) {
+        self.input = None;
+        let _ = self.child.wait();
+    }
+
+    fn send(&mut self, method: &str, params: &Value) -> u64 {
+        self.next += 1;
+        let id = self.next;
+        self.write(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        id
+    }
+
+    fn write(&mut self, frame: &Value) {
+        if let Some(input) = &mut self.input {
+            // A helper that ended is noticed by the end of its output.
+            let _ = writeln!(input, "{frame}");
+        }
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "a helper that hangs must stop the test and say so"
+)]
+fn unanswered() -> ! {
+    panic!("the bridge gave no answer within {PATIENCE:?}")
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        // The end of its input is how a helper is ended; killing covers a hang.
+        self.input = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

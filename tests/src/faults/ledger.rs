@@ -1,0 +1,139 @@
+//! The journal as its files hold it, read without the code that writes it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// Every byte of a journal's segments, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Ledger {
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What is on record of one action.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recorded {
+    pub(super) id: String,
+    pub(super) tool: String,
+    pub(super) key: Option<String>,
+    pub(super) attempted: bool,
+    /// `ok`, `partial_failure`, `error` or `unknown`.
+    pub(super) outcome: Option<String>,
+    /// What a later process concluded.
+    pub(super) recovered: Option<String>,
+}
+
+impl Ledger {
+    pub(super) fn read(audit: &Path) -> Self {
+        let bytes = segments(audit)
+            .iter()
+            .flat_map(|path| fs::read(path).unwrap_or_default())
+            .collect();
+        Self { bytes }
+    }
+
+    /// The actions begun from an offset on, in order of their ids.
+    pub(super) fn actions_since(&self, offset: usize) -> BTreeMap<String, Recorded> {
+        let mut actions: BTreeMap<String, Recorded> = BTreeMap::new();
+        let tail = self.bytes.get(offset..).unwrap_or_default();
+        for line in tail.split(|byte| *byte == b'\n') {
+            // Torn bytes are no record.
+            let Ok(record) = serde_json::from_slice::<Value>(line) else {
+                continue;
+            };
+            let Some(id) = record["action"].as_str() else {
+                continue;
+            };
+            if record["event"] == "intent" {
+                let begun = Recorded {
+                    id: id.to_owned(),
+                    tool: record["tool"].as_str().unwrap_or_default().to_owned(),
+                    key: record["key"].as_str().map(str::to_owned),
+                    ..Recorded::default()
+                };
+                actions.insert(id.to_owned(), begun);
+            }
+            let Some(action) = actions.get_mut(id) else {
+                continue;
+            };
+            match record["event"].as_str() {
+                Some("attempt") => action.attempted = true,
+                Some("outcome") => {
+                    action.outcome = record["outcome"]["status"].as_str().map(str::to_owned);
+                }
+                Some("recovered") => {
+                    action.recovered = record["recovered"]["result"].as_str().map(str::to_owned);
+                }
+                _ => {}
+            }
+        }
+        actions
+    }
+}
+
+/// The segments, in order; the one being written comes last.
+fn segments(audit: &Path) -> Vec<PathBuf> {
+    let mut finished: Vec<PathBuf> = fs::read_dir(audit)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with("actions-") && name.ends_with(".jsonl"))
+        })
+        .collect();
+    finished.sort();
+    finished.push(current(audit));
+    finished
+}
+
+fn current(audit: &Path) -> PathBuf {
+    audit.join("actions.jsonl")
+}
+
+/// Size of the segment being written, in bytes.
+pub(super) fn current_size(audit: &Path) -> u64 {
+    fs::metadata(current(audit)).map_or(0, |meta| meta.len())
+}
+
+/// Takes away what no fsync had covered, from some byte on, as a power cut may.
+/// Returns how many bytes that was.
+pub(super) fn cut_unsynced(audit: &Path, choice: u64) -> u64 {
+    let Some(durable) = durable_end(audit) else {
+        return 0;
+    };
+    let size = current_size(audit);
+    if size <= durable {
+        return 0;
+    }
+    let keep = durable + choice % (size - durable);
+    let file = fs::OpenOptions::new().write(true).open(current(audit));
+    match file.and_then(|file| file.set_len(keep)) {
+        Ok(()) => size - keep,
+        Err(_) => 0,
+    }
+}
+
+/// How far the head vouches for the segment being written; none where it speaks
+/// of another segment.
+fn durable_end(audit: &Path) -> Option<u64> {
+    let text = fs::read_to_string(audit.join("head")).ok()?;
+    let number = |slot: &Value, name: &str| slot[name].as_str()?.parse::<u64>().ok();
+    let furthest = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|slot| {
+            Some((
+                number(&slot, "seq")?,
+                number(&slot, "segment")?,
+                number(&slot, "end")?,
+            ))
+        })
+        .max()?;
+    let (_, segment, end) = furthest;
+    let finished = audit.join(format!("actions-{segment:020}.jsonl"));
+    (!finished.exists()).then_some(end)
+}
