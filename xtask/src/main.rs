@@ -19,6 +19,7 @@ cargo xtask bench [calls|verdicts]
                             measure warm calls beside OpenSSH's ControlMaster, and what verdicts cost
 cargo xtask bench journal   measure what a journal of a million events costs
 cargo xtask faults [--long] kill, cut, fill and crowd it, and print what broke
+cargo xtask bench snapshots measure what keeping a state costs, beside git
 cargo xtask fuzz policy [--minutes N] [--seed S]
                             run what the policy allows in a sandbox and look for effects
 cargo xtask docs            write the pages that come from tables
@@ -144,10 +145,12 @@ impl Left {
 
 fn bench(rest: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
-    if let Some(("journal", rest)) = rest.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+    if let Some((what @ ("journal" | "snapshots"), rest)) =
+        rest.split_first().map(|(what, rest)| (what.as_str(), rest))
+    {
         return run(cargo()
             .args(["run", "--release", "--package", "openshell-host"])
-            .args(["--example", "journal", "--"])
+            .args(["--example", what, "--"])
             .args(rest));
     }
     setup::debian_packages();

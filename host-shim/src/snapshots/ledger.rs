@@ -73,7 +73,10 @@ impl Ledger {
                 }
                 // A question about a write has its state kept once it is granted.
                 EventKind::Approval
-                    if entry.operation.as_ref().is_some_and(|it| it.kind == "write") =>
+                    if entry
+                        .operation
+                        .as_ref()
+                        .is_some_and(|it| it.kind == "write") =>
                 {
                     let said = ledger.actions.entry(action).or_default();
                     said.server = entry.server.unwrap_or_default();

@@ -29,7 +29,6 @@ pub(super) fn open(path: &Path) -> Result<Objects, SnapshotError> {
         )?,
         Err(error) => return Err(error.into()),
     };
-    sweep(&path.join("objects"));
     let settings = path.join(SETTINGS);
     fault::reach(Point::SnapshotsCreated);
     write_settings(&settings).map_err(|error| SnapshotError::io(&settings, &error))?;
@@ -41,10 +40,10 @@ pub(super) fn open(path: &Path) -> Result<Objects, SnapshotError> {
 }
 
 /// Removes objects that a process of ours died over. libgit2 gives them a name of
-/// its own, and the caller has the turn, so nobody is writing one now. A file that
-/// stays takes room and nothing else, so nothing is reported.
-fn sweep(objects: &Path) {
-    let Ok(entries) = fs::read_dir(objects) else {
+/// its own. Only whoever has the turn may call this: then nobody is writing one. A
+/// file that stays takes room and nothing else, so nothing is reported.
+pub(super) fn sweep(path: &Path) {
+    let Ok(entries) = fs::read_dir(path.join("objects")) else {
         return;
     };
     for entry in entries.flatten() {

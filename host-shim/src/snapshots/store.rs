@@ -109,7 +109,9 @@ impl Snapshots {
         let lock_id = file_id(&lock_path).map_err(unusable)?;
         let repo = {
             let _guard = lock.exclusive().map_err(|error| refused(path, error))?;
-            repository::open(path)?
+            let repo = repository::open(path)?;
+            repository::sweep(path);
+            repo
         };
         Ok(Self {
             shared: Arc::new(Shared {

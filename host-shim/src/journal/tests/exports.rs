@@ -127,10 +127,8 @@ async fn a_tail_waits_for_lines_and_reports_what_is_no_record() {
     let (body, _) = last
         .replacen(&seq, &next, 1)
         .rsplit_once(",\"hash\"")
-        .map_or_else(
-            || panic!("a line ends with its hash"),
-            |(body, rest)| (format!("{body}}}"), rest.to_owned()),
-        );
+        .map(|(body, rest)| (format!("{body}}}"), rest.to_owned()))
+        .expect("a line ends with its hash");
     let (line, _) = super::super::line::seal(&body);
     std::fs::write(scratch.current(), format!("{text}rubbish\n{line}")).unwrap();
     assert!(tail.next_records().is_err(), "nothing accounts for it");
