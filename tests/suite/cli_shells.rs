@@ -245,7 +245,7 @@ fn quoting_decides_what_is_one_word() {
         (format!("cat \"{dir}/a b\""), "one\n"),
         (format!("cat {dir}/a\\ b"), "one\n"),
         (format!("cat {dir}/a' 'b"), "one\n"),
-        (format!("c''a\"\"t {dir}/a"), "two\n"),
+        (format!("cat {dir}/''a\"\""), "two\n"),
         (format!("cat {dir}/\\a"), "two\n"),
         (format!("cat '{dir}/$x'"), "three\n"),
         (format!("cat {dir}/\\$x"), "three\n"),
@@ -277,6 +277,8 @@ fn quoting_decides_what_is_one_word() {
         format!("cat {dir}/a & touch {dir}/owned"),
         format!("cat \"`touch {dir}/owned`\""),
         format!("X=1 cat {dir}/a"),
+        // Nobody quotes the name of a program but to hide it.
+        format!("c''a\"\"t {dir}/a"),
     ] {
         let asked = cli.call(
             "remote_exec",

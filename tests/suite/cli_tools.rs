@@ -196,7 +196,9 @@ fn bad_arguments() -> Vec<(&'static str, Value, &'static str)> {
         for server in [json!(1), json!(null), json!(""), json!("a\u{0}"), json!({})] {
             cases.push((tool, with(json!({"server": server})), "server"));
         }
-        cases.push((tool, with(json!({"sudo": true})), "sudo"));
+        cases.push((tool, with(json!({"force": true})), "force"));
+        // Only the writers know it, and they want a boolean.
+        cases.push((tool, with(json!({"sudo": "yes"})), "sudo"));
         match *tool {
             "remote_read_file" => {
                 for offset in [json!(-1), json!(1.5), json!("0"), json!(1e300)] {

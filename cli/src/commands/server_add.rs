@@ -159,6 +159,8 @@ fn auth_material(args: &AddArgs) -> Result<Option<AuthMaterial>, CliError> {
     check_identity(&path)?;
     let passphrase = if args.passphrase_stdin {
         Some(secret_line("passphrase")?)
+    } else if at_terminal() {
+        server_dialogue::passphrase_of(&path)?
     } else {
         None
     };

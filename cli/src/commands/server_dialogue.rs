@@ -4,7 +4,7 @@
 //! Invariant: nothing is asked where nobody can see the question, and a secret is
 //! typed without an echo. What an answer may hold is checked by the registry.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use openshell_host::registry::AuthMaterial;
 use russh::keys;
@@ -92,16 +92,16 @@ fn identity() -> Result<AuthMaterial, CliError> {
     };
     let path = std::path::absolute(in_home(path))?;
     check_identity(&path)?;
-    let encrypted = matches!(
-        keys::load_secret_key(&path, None),
-        Err(keys::Error::KeyIsEncrypted)
-    );
-    let passphrase = if encrypted {
-        Some(secret("Passphrase of the key: ")?)
-    } else {
-        None
-    };
+    let passphrase = passphrase_of(&path)?;
     Ok(AuthMaterial::IdentityFile { path, passphrase })
+}
+
+/// The passphrase of a private key, typed; none where the key needs none.
+pub(super) fn passphrase_of(path: &Path) -> Result<Option<SecretString>, CliError> {
+    match keys::load_secret_key(path, None) {
+        Err(keys::Error::KeyIsEncrypted) => secret("Passphrase of the key: ").map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Reads `~/` as a shell would have, had the path stood on a command line.

@@ -26,7 +26,6 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -162,12 +161,14 @@ impl Run {
     }
 
     fn write(&self, place: &str, extension: &str, bytes: &[u8]) {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // A random name: a long run uses the number of a process twice.
         let dir = self.dir.join(place);
-        let name = format!("{}-{number}.{extension}", std::process::id());
+        let suffix = format!(".{extension}");
         let written = fs::create_dir_all(&dir)
-            .and_then(|()| fs::File::create_new(dir.join(name)))
+            .and_then(|()| {
+                let mut file = tempfile::Builder::new();
+                file.suffix(&suffix).disable_cleanup(true).tempfile_in(&dir)
+            })
             .and_then(|mut file| file.write_all(bytes));
         if let Err(error) = written {
             panic!("{}: {error}", dir.display());

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -81,21 +82,23 @@ fn writers_and_readers_go_on_while_it_packs() {
     let (_dir, path, _) = scratch();
     let done = AtomicBool::new(false);
     let servers = ["w0", "w1", "w2"];
+    let begin = Barrier::new(servers.len() + 1);
     let kept: Vec<_> = thread::scope(|scope| {
         let packer = scope.spawn(|| {
             let snapshots = Snapshots::open(&path, None).unwrap();
-            let mut rounds = 0;
+            begin.wait();
             while !done.load(Ordering::Relaxed) {
                 snapshots.pack().unwrap();
-                rounds += 1;
             }
-            rounds
+            snapshots.pack().unwrap().after
         });
         let writers: Vec<_> = servers
             .into_iter()
             .map(|server| {
                 let snapshots = Snapshots::open(&path, None).unwrap();
+                let begin = &begin;
                 scope.spawn(move || {
+                    begin.wait();
                     let kept = fill(&snapshots, server, 25);
                     let read = snapshots.history(Some(server), None).unwrap();
                     assert_eq!(read.len(), 25);
@@ -108,7 +111,7 @@ fn writers_and_readers_go_on_while_it_packs() {
             .map(|writer| writer.join().unwrap())
             .collect();
         done.store(true, Ordering::Relaxed);
-        assert!(packer.join().unwrap() > 0);
+        assert_eq!(packer.join().unwrap().loose, 0);
         kept
     });
     for (server, kept) in servers.into_iter().zip(&kept) {
