@@ -230,11 +230,12 @@ fn a_lost_command_is_found_running_and_then_gone_and_settled_by_a_person() {
     let note = settled["note"].as_str().expect("a sentence").to_owned();
     assert!(note.contains(&format!("`sleep {number}`")), "{note}");
     assert_eq!(unknown(&rig)[0]["found"], "still-running");
-    let pid: String = note
-        .split_once("still running: ")
-        .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect())
+    // The shell that waited for it may have been on its way out, and named, too.
+    let pid = note
+        .split_once(&format!(" `sleep {number}`"))
+        .and_then(|(before, _)| before.rsplit(|c: char| !c.is_ascii_digit()).next())
         .expect("it is named");
-    let killed = Command::new("kill").args(["-KILL", &pid]).status();
+    let killed = Command::new("kill").args(["-KILL", pid]).status();
     assert!(killed.is_ok_and(|status| status.success()), "{note}");
     eventually("it is gone", || {
         let gone = rig.exec("uptime", &[]);

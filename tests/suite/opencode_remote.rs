@@ -195,15 +195,20 @@ fn a_persons_rules_decide_and_a_planner_changes_nothing() {
         exec(&format!("touch {marker}")),
         exec(&format!("rm {kept}")),
         exec(&format!("touch {marker}; rm {kept}")),
+        exec(&format!("touch {marker}; mv {kept} {kept}")),
     ];
     let turn = site.turn(steps, &[Reply::Reject]);
     assert!(site.exists("marker"));
-    // The compound command matches the permitting rule too, and asks all the same.
+    // The compound command matches the permitting rule too, and asks all the same,
+    // with a pattern for each command in it.
     assert_eq!(
         turn.asked[0].patterns,
-        [format!("a: touch {marker}; rm {kept}")]
+        [format!("a: touch {marker}"), format!("a: mv {kept} {kept}")]
     );
-    assert!(turn.told[1].contains("a: rm *"), "{turn:?}");
+    // What forbids a command forbids every line that holds it.
+    for told in &turn.told[1..3] {
+        assert!(told.contains("a: rm *"), "{turn:?}");
+    }
     let approvals = site.recorded_since(mark);
     let approvals: Vec<_> = approvals
         .iter()
@@ -213,6 +218,7 @@ fn a_persons_rules_decide_and_a_planner_changes_nothing() {
         approvals,
         [
             "approval granted rule",
+            "approval rejected rule",
             "approval rejected rule",
             "approval rejected person"
         ]
