@@ -34,6 +34,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "tar -tFf id a.tar",
             "tar --list --file=h:/a.tar",
             "tar --list a.tar",
+            "tar tf /dev/sda",
             "tar -tf a.tar -x",
             "tar --list -f a.tar --use-compress-program=id",
         ],
@@ -161,7 +162,7 @@ pub(super) fn tar(words: &[Word]) -> Outcome {
             format!("{} could be a file on another host", shown(&file.text)),
         ));
     }
-    Ok(vec![Touch::new(&file, Access::Names)])
+    Ok(vec![Touch::new(&file, Access::Content)])
 }
 
 /// Whether letters of `tar` list the archive whose name follows.
@@ -206,5 +207,5 @@ fn members(words: &[Word], options: &[&str], bare: bool) -> Outcome {
     if file.text.starts_with('-') || !file.is_literal() {
         return Err(Refusal::new("form", "the archive has no plain name"));
     }
-    Ok(vec![Touch::new(file, Access::Names)])
+    Ok(vec![Touch::new(file, Access::Content)])
 }

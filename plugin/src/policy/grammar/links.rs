@@ -97,7 +97,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         names: &["ifconfig"],
         does: "shows interfaces",
-        flags: "asv",
+        // busybox knows `-a` only: it takes `-s` and `-v` for an interface, and what
+        // follows for its address.
+        flags: "a",
         // A second operand changes the interface.
         operands: Operands::UpTo(1, Kind::Name),
         allowed: examples!["ifconfig", "ifconfig -a", "ifconfig eth0"],
@@ -105,6 +107,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "ifconfig eth0 down",
             "ifconfig eth0 10.0.0.1",
             "ifconfig -l x y",
+            "ifconfig -s eth0",
         ],
         ..Command::BARE
     },

@@ -61,6 +61,11 @@ const QUIRKS: &[(&str, &str, &str)] = &[
         "a temporary directory that it removes",
     ),
     (
+        "blkid",
+        "/run",
+        "its cache of what it saw, kept where the next system start clears it",
+    ),
+    (
         "java javac jps",
         "hsperfdata",
         "a file about the machine itself while it runs",
