@@ -35,6 +35,21 @@ pub struct BridgeCall {
     pub arguments: Value,
     /// Idempotency key.
     pub key: Option<String>,
+    /// The agent's session it belongs to.
+    pub session: String,
+}
+
+impl BridgeCall {
+    /// A call of the session `tests`.
+    #[must_use]
+    pub fn new(tool: &str, arguments: Value, key: Option<&str>) -> Self {
+        Self {
+            tool: tool.to_owned(),
+            arguments,
+            key: key.map(str::to_owned),
+            session: "tests".to_owned(),
+        }
+    }
 }
 
 impl Bridge {
@@ -82,11 +97,7 @@ impl Bridge {
 
     /// Makes one call and waits for its envelope; none when the helper ended.
     pub fn call(&mut self, tool: &str, arguments: &Value, key: Option<&str>) -> Option<Value> {
-        let call = BridgeCall {
-            tool: tool.to_owned(),
-            arguments: arguments.clone(),
-            key: key.map(str::to_owned),
-        };
+        let call = BridgeCall::new(tool, arguments.clone(), key);
         self.calls(vec![call], 1).pop().flatten()
     }
 
@@ -106,7 +117,7 @@ impl Bridge {
                     "name": call.tool,
                     "arguments": call.arguments,
                     "key": call.key,
-                    "session": "tests",
+                    "session": call.session,
                 });
                 waiting.insert(self.send("tools/call", &params), index);
             }

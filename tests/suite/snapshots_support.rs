@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
-use openshell_tests::Cli;
+use openshell_tests::{BridgeCall, Cli};
 use serde_json::{Value, json};
 
 use crate::cli_support::Rig;
@@ -89,79 +89,29 @@ pub(crate) fn tree(root: &Path) -> Tree {
 
 /// A helper that stays, as an agent's plugin has one. Every question is answered
 /// with a person's yes.
-pub(crate) struct Bridge {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    next: u64,
-}
+pub(crate) struct Bridge(openshell_tests::Bridge);
 
 impl Bridge {
     pub(crate) fn start(rig: &Rig) -> Self {
-        let mut child = rig
-            .cli
-            .command(["bridge"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the helper runs");
-        let input = child.stdin.take().expect("it is piped");
-        let output = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut bridge = Self {
-            child,
-            input,
-            output,
-            next: 0,
-        };
-        bridge.request(
-            "initialize",
-            &json!({"client": {"name": "suite", "version": "1"}, "protocol": {"min": 1, "max": 1}}),
-        );
-        bridge
-    }
-
-    fn send(&mut self, frame: &Value) {
-        writeln!(self.input, "{frame}").expect("the helper reads");
-    }
-
-    fn request(&mut self, method: &str, params: &Value) -> Value {
-        self.next += 1;
-        let id = self.next;
-        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
-        loop {
-            let mut line = String::new();
-            let read = self.output.read_line(&mut line);
-            assert!(read.expect("the helper writes") > 0, "the helper ended");
-            let frame: Value = serde_json::from_str(&line).expect("a frame is JSON");
-            if frame["method"] == "approvals/ask" {
-                let answer = json!({"answer": "granted", "by": "person"});
-                self.send(&json!({"jsonrpc": "2.0", "id": frame["id"], "result": answer}));
-            } else if frame["id"] == id {
-                return frame;
-            }
-        }
+        Self(openshell_tests::Bridge::start(
+            &mut rig.cli.command(["bridge"]),
+        ))
     }
 
     /// One tool call in a session; its envelope.
     pub(crate) fn call(&mut self, session: &str, tool: &str, arguments: &Value) -> Value {
-        let params = json!({"name": tool, "arguments": arguments, "session": session});
-        let mut answer = self.request("tools/call", &params);
-        assert!(answer["error"].is_null(), "{answer}");
-        answer["result"]["envelope"].take()
+        let call = BridgeCall {
+            session: session.to_owned(),
+            ..BridgeCall::new(tool, arguments.clone(), None)
+        };
+        let envelope = self.0.calls(vec![call], 1).pop().flatten();
+        envelope.expect("the helper answers")
     }
 
     /// Writes a text into a file of server `a`.
     pub(crate) fn write(&mut self, session: &str, path: &str, content: &str) -> Value {
         let arguments = json!({"server": "a", "path": path, "content": content});
         self.call(session, "remote_write_file", &arguments)
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -76,11 +76,7 @@ fn calls(rig: &Rig, who: usize, count: usize) -> Vec<BridgeCall> {
                     json!({"server": "a", "path": own, "content": format!("{number}\n")}),
                 ),
             };
-            BridgeCall {
-                tool: tool.to_owned(),
-                arguments,
-                key: Some(format!("{who}-{number}")),
-            }
+            BridgeCall::new(tool, arguments, Some(&format!("{who}-{number}")))
         })
         .collect()
 }
