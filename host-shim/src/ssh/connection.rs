@@ -18,7 +18,7 @@ use super::channel::{Activity, SessionChannel, Slots, Tunnel};
 use super::client::Client;
 use super::dial::{Dialled, dial};
 use super::error::SshError;
-use super::exec::{self, ExecOutcome, ExecRequest, Spare};
+use super::exec::{self, ExecOutcome, ExecRequest, Spare, Watch};
 use super::host_key::HostKey;
 use super::sftp::{Sftp, SftpError};
 use super::target::Target;
@@ -136,8 +136,21 @@ impl Connection {
         request: ExecRequest,
         cancel: CancellationToken,
     ) -> Result<ExecOutcome, SshError> {
+        self.exec_watched(request, Watch::default(), cancel).await
+    }
+
+    /// As [`Connection::exec`], with somebody looking at the output meanwhile.
+    ///
+    /// # Errors
+    /// As [`Connection::exec`].
+    pub async fn exec_watched(
+        &self,
+        request: ExecRequest,
+        watch: Watch,
+        cancel: CancellationToken,
+    ) -> Result<ExecOutcome, SshError> {
         self.activity.touch();
-        let outcome = exec::run(self, request, cancel).await;
+        let outcome = exec::run(self, request, watch, cancel).await;
         self.activity.touch();
         outcome
     }
