@@ -67,6 +67,7 @@ mod ssh_exec;
 mod ssh_host_keys;
 mod ssh_hostile;
 mod ssh_pool;
+mod ssh_security_key;
 mod ssh_sftp;
 mod ssh_shells;
 mod ssh_support;
