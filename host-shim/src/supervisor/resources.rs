@@ -177,7 +177,11 @@ impl Resources {
         if let Some(journal) = slot.as_ref() {
             return Ok(journal.clone());
         }
-        let journal = Journal::open(&self.paths.audit_dir(), self.redactor()?)?;
+        // Where the rules cannot be read every call is refused, and that has to be
+        // put on record as well.
+        let limits = rules::journal_limits(&self.paths.policy_file()).unwrap_or_default();
+        let (dir, redactor) = (self.paths.audit_dir(), self.redactor()?);
+        let journal = Journal::open_with(&dir, redactor, limits.options())?;
         *slot = Some(journal.clone());
         Ok(journal)
     }
