@@ -57,6 +57,8 @@ mod policy_fuzz;
 mod policy_paths;
 mod policy_wasm;
 mod secret_scan;
+mod setup_install;
+mod setup_shell;
 mod snapshots_failures;
 mod snapshots_git;
 mod snapshots_support;

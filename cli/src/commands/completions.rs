@@ -15,8 +15,8 @@ use openshell_host::registry::{Paths, Registry};
 
 use crate::error::CliError;
 
-/// The variable that makes this program answer a shell; see [`crate::complete`].
-pub(crate) const VARIABLE: &str = "COMPLETE";
+/// The variable that makes this program answer a shell.
+pub(crate) const VARIABLE: &str = "OPENSHELL_COMPLETE";
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {

@@ -2,8 +2,9 @@
 //! to put right what is wrong.
 //!
 //! Invariant: it changes nothing but permissions that are too wide, which every
-//! verb puts right, and it makes no key and no register. Each check stands for
-//! itself: one that fails hides no other.
+//! verb puts right, and it makes no key and no register; OpenCode, which it has
+//! load the plugin, starts the helper, and that opens the journal as always. Each
+//! check stands for itself: one that fails hides no other.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -126,11 +126,9 @@ pub(super) fn check() -> Finding {
     let place = found.display();
     match kind(&found) {
         Kind::This => Finding::good("program", place.to_string()),
-        Kind::Ours(version) if version == env!("CARGO_PKG_VERSION") => Finding::note(
-            "program",
-            format!("PATH finds {place}, another copy of this version; this is {this}"),
-            "Remove one of the two.",
-        ),
+        Kind::Ours(version) if version == env!("CARGO_PKG_VERSION") => {
+            Finding::good("program", format!("{place}, of the same version as this"))
+        }
         Kind::Ours(version) => Finding::wrong(
             "program",
             format!("PATH finds {place}, version {version}; this is {this}"),
