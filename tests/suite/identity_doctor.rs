@@ -145,7 +145,7 @@ fn opencode_and_its_plugin() {
     assert!(first("opencode", 1).1.contains("1.18.33"));
     let (_, report) = doctor(&cli, &[]);
     let unreadable = &found(&report, "opencode")[1];
-    assert!(unreadable.1.contains("line 1, column 15"), "{unreadable:?}");
+    assert!(unreadable.1.contains("line 1, column 14"), "{unreadable:?}");
     fs::remove_file(&jsonc).expect("just written");
 
     // What `install` does is what is looked for.

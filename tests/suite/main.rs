@@ -17,6 +17,7 @@ mod cli_tools;
 mod cli_undo;
 mod component;
 mod container;
+mod dist_packages;
 mod faults_kill;
 mod faults_world;
 mod hostile;

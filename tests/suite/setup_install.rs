@@ -155,7 +155,7 @@ fn a_configuration_that_cannot_be_read_is_not_written() {
     );
     let message = output.json()["message"].to_string();
     assert!(
-        message.contains("opencode.json: line 4, column 5"),
+        message.contains("opencode.json: line 3, column 8"),
         "{message}"
     );
     assert_eq!(text(&config), broken);

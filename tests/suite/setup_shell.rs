@@ -39,7 +39,7 @@ fn shells_complete_verbs_and_servers() {
     }
     let bash = "eval \"$(openshell completions bash)\"; complete -p openshell >/dev/null || exit 1
         try() { COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9; COMPREPLY=()
-          _clap_complete_openshell; echo \"${COMPREPLY[*]}\"; }
+          _clap_complete_openshell openshell \"${@: -1}\"; echo \"${COMPREPLY[*]}\"; }
         try openshell uninst; try openshell server show web";
     if let Some(said) = shell(&cli, "bash", bash) {
         assert_eq!(said, "uninstall\nweb-1 web-2\n");

@@ -143,15 +143,19 @@ fn plan(
             .transpose()?
             .flatten(),
     };
+    // What was made for another entry of ours in the same file is ours as well.
+    let same_file = |made: fn(&Added) -> bool| {
+        known
+            .iter()
+            .any(|added| added.config == config && made(added))
+    };
     let added = Added {
         section: entry.section,
         name: entry.name.clone(),
         made_section: kept.map_or(put.made_section, |added| added.made_section),
-        made_file: kept.map_or(old.is_none(), |added| added.made_file),
-        made_dir: kept.map_or_else(
-            || config.parent().is_some_and(|dir| !dir.exists()),
-            |added| added.made_dir,
-        ),
+        made_file: old.is_none() || same_file(|added| added.made_file),
+        made_dir: config.parent().is_some_and(|dir| !dir.exists())
+            || same_file(|added| added.made_dir),
         backup: kept.and_then(|added| added.backup.clone()),
         config: config.clone(),
     };

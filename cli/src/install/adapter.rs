@@ -140,8 +140,8 @@ mod tests {
         let mut packed = BTreeSet::from(["package.json".to_owned()]);
         for name in manifest["files"].as_array().unwrap() {
             let name = name.as_str().unwrap();
-            // The launcher is for npm alone.
-            if name == "bin" {
+            // The launcher and the licences' texts are for npm alone.
+            if name == "bin" || name.starts_with("LICENSE") {
                 continue;
             }
             if !source.join(name).is_dir() {

@@ -16,7 +16,7 @@ pub(super) fn pack(dir: &Path, root: &str, to: &Path, time: u64) -> Result<(), S
     let file = File::create(to).map_err(at)?;
     // Neither its name nor its time goes into the file.
     let mut gzip = Command::new("gzip")
-        .args(["-9", "--no-name", "--stdout"])
+        .args(["-6", "--no-name", "--stdout"])
         .stdin(Stdio::piped())
         .stdout(file)
         .spawn()

@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::platforms::Platform;
-use super::{copy, licences, write};
+use super::{LICENCES, copy, licences, write};
 use crate::{run, workspace};
 
 /// Lays out the adapter: the files its manifest names.
@@ -27,6 +27,10 @@ pub(super) fn adapter(to: &Path) -> Result<(), String> {
     copy(&from.join("package.json"), &to.join("package.json"))?;
     for name in manifest["files"].as_array().into_iter().flatten() {
         let name = name.as_str().unwrap_or_default();
+        // Those stand at the root.
+        if LICENCES.contains(&name) {
+            continue;
+        }
         if from.join(name).is_dir() {
             let entries = fs::read_dir(from.join(name)).map_err(|error| error.to_string())?;
             for entry in entries.flatten() {
@@ -60,7 +64,7 @@ pub(super) fn helper(
         "os": [platform.os],
         "cpu": [platform.cpu],
         "bin": {"openshell": program},
-        "files": ["bin", "THIRD-PARTY.txt"],
+        "files": ["bin", "THIRD-PARTY.txt", LICENCES[0], LICENCES[1]],
         "preferUnplugged": true,
     });
     if let Some(libc) = platform.libc {
