@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::approvals::{Answer, Answerer, Asker, Matter, Question};
+use crate::approvals::{Answer, Answerer, Asker, Matter, Place, Question};
 use crate::engine::contract::Definition;
 use crate::engine::{Engine, EngineError};
 use crate::fault::{self, Point};
@@ -358,7 +358,7 @@ impl Bridge {
             call: id.clone(),
         });
         let envelope = self.supervisor.call(request, asker).await;
-        let title = match &envelope.server {
+        let title = match envelope.place() {
             Some(server) => format!("{} {server}", envelope.tool),
             None => envelope.tool.clone(),
         };
@@ -568,6 +568,13 @@ fn question_params(call: &Value, question: &Question) -> Value {
             "removed": true,
         }),
     };
+    if !question.fleet.is_empty() {
+        let servers: Vec<Value> = question.fleet.iter().map(place).collect();
+        params["servers"] = json!(servers);
+    }
+    if !question.besides.is_empty() {
+        params["besides"] = json!(question.besides);
+    }
     if !question.run_as.is_empty() {
         params["as"] = json!(question.run_as);
     }
@@ -575,6 +582,18 @@ fn question_params(call: &Value, question: &Question) -> Value {
         params.extend(more);
     }
     params
+}
+
+/// One server of a question about several.
+fn place(place: &Place) -> Value {
+    json!({
+        "server": place.server,
+        "host": place.host,
+        "port": place.port,
+        "user": place.user,
+        "labels": place.labels,
+        "scope": place.scope,
+    })
 }
 
 /// A tool as clients see it.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 
 use super::failure::failure;
+use super::fanout::FanoutLimit;
 use super::layers::Layers;
 use crate::engine::Judge;
 use crate::engine::contract::{Failure, FailureCode};
@@ -110,6 +111,7 @@ pub struct Resources {
     prompt: Option<Prompt>,
     key_env: Option<KeyEnv<'static>>,
     patience: Patience,
+    fanout: FanoutLimit,
     unlocked: Arc<Unlocked>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
@@ -128,6 +130,7 @@ impl Resources {
             prompt,
             key_env: None,
             patience: Patience::default(),
+            fanout: FanoutLimit::default(),
             unlocked: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
@@ -151,6 +154,17 @@ impl Resources {
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Works on as many servers of one call at a time as this says.
+    #[must_use]
+    pub fn with_fanout(mut self, fanout: FanoutLimit) -> Self {
+        self.fanout = fanout;
+        self
+    }
+
+    pub(super) fn fanout(&self) -> FanoutLimit {
+        self.fanout
     }
 
     /// Where everything lies.
