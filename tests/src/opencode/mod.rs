@@ -28,8 +28,8 @@ use crate::model::ScriptedModel;
 use crate::secrets::{self, Run, Watch};
 
 use events::Events;
-pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir};
-use layout::{lay_out, prepared, program};
+pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir, program};
+use layout::{lay_out, prepared};
 
 /// How long a server may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(60);
