@@ -20,7 +20,7 @@ use crate::install::{
 /// Releases whose plugin interface the adapter is made for: from, and below.
 const SUPPORTED: ((u64, u64), u64) = ((1, 18), 2);
 /// How long OpenCode may take to say its version.
-const VERSION_LIMIT: Duration = Duration::from_secs(10);
+const VERSION_LIMIT: Duration = Duration::from_secs(30);
 /// How long OpenCode may take to load everything and list its tools; the first
 /// time, it fetches packages.
 const LOAD_LIMIT: Duration = Duration::from_secs(90);
