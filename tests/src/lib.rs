@@ -19,6 +19,7 @@ pub mod secrets;
 mod sshd;
 mod sudoers;
 mod terminal;
+mod transcript;
 
 pub use account::Account;
 pub use agent::SshAgent;
@@ -35,3 +36,4 @@ pub use peer::Peer;
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
 pub use sudoers::Sudoers;
 pub use terminal::Terminal;
+pub use transcript::{Conversation, Player, conversations};

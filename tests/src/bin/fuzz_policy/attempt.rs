@@ -149,7 +149,11 @@ impl Attempts {
             if found.is_empty() && !quirks::may_take_long(program) {
                 run = self.sandbox.run(argv, path, cwd, self.patience)?;
                 found = findings::findings(argv, &run);
-                let endless = "does not end";
+                let endless = if path == BUSYBOX_PATH {
+                    "does not end in busybox"
+                } else {
+                    "does not end"
+                };
                 if run.timed_out && !quirks::is_harmless(program, endless) {
                     found.push(endless.to_owned());
                 }
