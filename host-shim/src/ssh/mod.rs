@@ -16,8 +16,11 @@ mod error;
 mod exec;
 mod host_key;
 pub mod known_hosts;
+mod lane;
 mod patience;
 mod pool;
+mod queue;
+mod sessions;
 mod sftp;
 mod sudo;
 mod target;
@@ -28,7 +31,9 @@ pub use auth::Login;
 pub use connection::Connection;
 pub use dial::fetch_host_key;
 pub use error::SshError;
-pub use exec::{End, Ended, ExecOutcome, ExecRequest, LeftProcess, Printed, Program, Survey};
+pub use exec::{
+    End, Ended, ExecOutcome, ExecRequest, LeftProcess, Printed, Program, Survey, Watch,
+};
 pub use host_key::{HostKey, HostKeyError};
 pub use patience::{InvalidPatience, Patience};
 pub use pool::{Pool, PoolConfig};

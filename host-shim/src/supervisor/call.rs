@@ -15,6 +15,7 @@ use super::digest;
 use super::envelope::{Audit, Envelope, Execution, SettledEarlier, SnapshotStatus, Status};
 use super::failure::{code_name, failure};
 use super::permit::Permit;
+use super::progress::Meter;
 use super::replay;
 use super::resources::Resources;
 use super::{Supervisor, ToolCall};
@@ -38,6 +39,7 @@ pub struct Call {
     rules: OnceLock<Rules>,
     actions: Mutex<Vec<Action>>,
     conduct: Conduct,
+    meter: Meter,
 }
 
 impl Call {
@@ -51,6 +53,7 @@ impl Call {
             rules: OnceLock::new(),
             actions: Mutex::new(Vec::new()),
             conduct: Conduct::default(),
+            meter: Meter::default(),
         }
     }
 
@@ -76,6 +79,10 @@ impl Call {
 
     pub(super) fn conduct(&self) -> &Conduct {
         &self.conduct
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(super) fn cancel(&self) -> &CancellationToken {
@@ -239,7 +246,9 @@ impl Call {
     /// Checks a permit at the moment it is spent.
     pub(super) fn check_permit(&self, permit: &Permit) -> Result<(), Failure> {
         self.check_action(&permit.action)?;
-        self.conduct.note(permit.check())
+        self.conduct.note(permit.check())?;
+        self.meter.begin();
+        Ok(())
     }
 
     /// Notes a broken rule and says which.

@@ -23,6 +23,7 @@ use crate::registry::{
 };
 use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
+use crate::spool::Spool;
 use crate::ssh::{Auth, Patience, Pool, PoolConfig, Target};
 
 /// Why a resource could not be had.
@@ -218,6 +219,15 @@ impl Resources {
         })?;
         *slot = Some(redactor.clone());
         Ok(redactor)
+    }
+
+    /// Returns the place where long output is kept; touches nothing there yet.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the redactor cannot be had, without which nothing is
+    /// written.
+    pub(super) fn spool(&self) -> Result<Spool, JournalError> {
+        Ok(Spool::new(self.paths.clone(), self.redactor()?))
     }
 
     /// Returns the snapshot store, opening it where needed. Blocks on files.
