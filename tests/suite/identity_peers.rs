@@ -256,12 +256,9 @@ fn tinyssh() {
     let no = uptime(&cli, "rsa");
     refused(&no, "AUTH_FAILED", &["refused"]);
     enrol_key(&cli, &peer, "tiny", "ed25519");
-    // One session is all a connection of its allows, and it ends with that one: what
-    // takes several, such as a write or the look for what a time-out left, is not
-    // relied on here.
-    let who = json!({"server": "tiny", "command": "id -un"});
-    let who = cli.must("remote_exec", &who, &[]);
-    assert_eq!(who["data"]["stdout"], format!("{user}\n"), "{who}");
+    commands_work(&cli, "tiny", &user);
+    files_work(&cli, &peer, "tiny", true);
+    links_are_seen_through(&cli, &peer, "tiny");
     a_changed_key_is_refused(&cli, &peer, "tiny");
     // It does not forward, and says so.
     let inner = Sshd::start(&SshdOptions::default());

@@ -1,12 +1,13 @@
-//! Session channels: how many may be open, and that none is ever left open.
+//! Session channels, none of which is ever left open.
 //!
 //! Invariant: a channel that goes out of scope is closed and drained, and its
-//! slot is free again only once the server has closed it too. It deliberately
-//! knows nothing of what runs in a channel.
+//! seat is free again only once the server has closed it too. The end of its
+//! input is sent once: TinySSH ends the connection over a second one. It
+//! deliberately knows nothing of what runs in a channel.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -14,14 +15,11 @@ use std::time::{Duration, Instant};
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, ChannelWriteHalf};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::SshError;
-
-/// Sessions used of the ten that OpenSSH allows a connection by default
-/// (`MaxSessions`), which leaves two to a person looking in by the same master.
-const FIRST_LIMIT: usize = 8;
+use super::lane::Seat;
+use super::queue::Turn;
 
 /// How long a process may take to end once its standard input has.
 const EOF_LIMIT: Duration = Duration::from_secs(2);
@@ -53,69 +51,12 @@ impl Activity {
     }
 }
 
-/// How many sessions one connection may have open. First come, first served.
+/// What a session takes up until the server has closed it: a seat, and the turn
+/// that led to it.
 #[derive(Debug)]
-pub(super) struct Slots {
-    permits: Arc<Semaphore>,
-    limit: AtomicUsize,
-}
-
-/// The right to have one session open.
-#[derive(Debug)]
-pub(super) struct Slot {
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Slots {
-    pub(super) fn new() -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(FIRST_LIMIT)),
-            limit: AtomicUsize::new(FIRST_LIMIT),
-        }
-    }
-
-    /// Waits for a free slot, in order of arrival.
-    pub(super) async fn acquire(&self) -> Result<Slot, SshError> {
-        let permits = Arc::clone(&self.permits);
-        match permits.acquire_owned().await {
-            Ok(permit) => Ok(Slot { _permit: permit }),
-            // Only close() closes the semaphore.
-            Err(_) => Err(SshError::ConnectionLost { started: false }),
-        }
-    }
-
-    /// Takes a slot away for good, because the server refused to fill it.
-    /// Returns how many are left. The last one is kept, for a server that
-    /// refuses now and not later; then none is left for this call.
-    pub(super) fn retire(&self, slot: Slot) -> usize {
-        let before = self
-            .limit
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |limit| {
-                (limit > 1).then(|| limit - 1)
-            });
-        match before {
-            Ok(limit) => {
-                slot._permit.forget();
-                limit - 1
-            }
-            Err(_) => 0,
-        }
-    }
-
-    /// How many sessions could be opened right now.
-    pub(super) fn free(&self) -> usize {
-        self.permits.available_permits()
-    }
-
-    /// How many sessions the server is believed to allow.
-    pub(super) fn limit(&self) -> usize {
-        self.limit.load(Ordering::Relaxed)
-    }
-
-    /// Wakes everyone who waits, with an error.
-    pub(super) fn close(&self) {
-        self.permits.close();
-    }
+struct Place {
+    seat: Seat,
+    _turn: Option<Arc<Turn>>,
 }
 
 /// An open session channel.
@@ -123,17 +64,20 @@ impl Slots {
 pub(super) struct SessionChannel {
     // Both are present until the channel is taken apart on drop.
     halves: Option<(ChannelReadHalf, ChannelWriteHalf<Msg>)>,
-    slot: Option<Slot>,
+    place: Option<Place>,
     closed: bool,
+    /// Whether the end of the input was sent, be it by the stream.
+    ended: Arc<AtomicBool>,
     abandoned: bool,
 }
 
 impl SessionChannel {
-    pub(super) fn new(channel: Channel<Msg>, slot: Slot) -> Self {
+    pub(super) fn new(channel: Channel<Msg>, seat: Seat, turn: Option<Arc<Turn>>) -> Self {
         Self {
             halves: Some(channel.split()),
-            slot: Some(slot),
+            place: Some(Place { seat, _turn: turn }),
             closed: false,
+            ended: Arc::default(),
             abandoned: false,
         }
     }
@@ -155,6 +99,12 @@ impl SessionChannel {
             Some((read, _)) if !self.closed => read.wait().await,
             _ => None,
         };
+        if message.is_none()
+            && !self.closed
+            && let Some(place) = &self.place
+        {
+            place.seat.cut_off();
+        }
         if matches!(message, None | Some(ChannelMsg::Close)) {
             self.closed = true;
         }
@@ -173,7 +123,10 @@ impl SessionChannel {
 
     /// Ends the command's standard input.
     pub(super) async fn eof(&mut self) -> Result<(), SshError> {
-        Ok(self.halves()?.1.eof().await?)
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            self.halves()?.1.eof().await?;
+        }
+        Ok(())
     }
 
     /// Asks the server to start a subsystem.
@@ -187,14 +140,25 @@ impl SessionChannel {
     }
 }
 
-/// Reads until the channel is closed.
-async fn drain(read: &mut ChannelReadHalf) {
-    while !matches!(read.wait().await, None | Some(ChannelMsg::Close)) {}
+/// Reads until the channel is closed; without a close, it was cut off.
+async fn drain(read: &mut ChannelReadHalf, place: Option<&Place>) {
+    loop {
+        match read.wait().await {
+            Some(ChannelMsg::Close) => return,
+            Some(_) => {}
+            None => {
+                if let Some(place) = place {
+                    place.seat.cut_off();
+                }
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for SessionChannel {
     fn drop(&mut self) {
-        let slot = self.slot.take();
+        let place = self.place.take();
         let Some((mut read, write)) = self.halves.take() else {
             return;
         };
@@ -205,30 +169,34 @@ impl Drop for SessionChannel {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let abandoned = self.abandoned;
+        let (ended, abandoned) = (Arc::clone(&self.ended), self.abandoned);
         runtime.spawn(async move {
             if !abandoned {
                 // A process that ends by itself frees its session for sure;
                 // sshd answers a close before the process is gone.
-                let _ = write.eof().await;
-                let ended = drain(&mut read);
-                if tokio::time::timeout(EOF_LIMIT, ended).await.is_ok() {
+                if !ended.swap(true, Ordering::Relaxed) {
+                    let _ = write.eof().await;
+                }
+                let closing = drain(&mut read, place.as_ref());
+                if tokio::time::timeout(EOF_LIMIT, closing).await.is_ok() {
                     return;
                 }
             }
             let _ = write.close().await;
             // Whether it was confirmed or not: there is nothing more to do.
-            let _ = tokio::time::timeout(CLOSE_LIMIT, drain(&mut read)).await;
-            drop(slot);
+            let closing = drain(&mut read, place.as_ref());
+            let _ = tokio::time::timeout(CLOSE_LIMIT, closing).await;
+            drop(place);
         });
     }
 }
 
 impl SessionChannel {
     /// The channel as a byte stream, for a subsystem. Dropping the stream closes
-    /// the channel, and only the server's confirmation frees its slot.
+    /// the channel, and only the server's confirmation frees its seat.
     pub(super) fn into_stream(mut self) -> Result<SubsystemStream, SshError> {
         let writer = self.halves()?.1.make_writer();
+        let ended = Arc::clone(&self.ended);
         let (reader, mut pump) = tokio::io::duplex(READ_AHEAD);
         let guard = CancellationToken::new();
         let dropped = guard.clone();
@@ -251,6 +219,8 @@ impl SessionChannel {
         Ok(SubsystemStream {
             reader,
             writer: Box::new(writer),
+            ended,
+            ending: false,
             _guard: guard.drop_guard(),
         })
     }
@@ -260,6 +230,9 @@ impl SessionChannel {
 pub(super) struct SubsystemStream {
     reader: DuplexStream,
     writer: Box<dyn AsyncWrite + Send + Unpin>,
+    ended: Arc<AtomicBool>,
+    /// Whether it is this stream that sends the end.
+    ending: bool,
     _guard: DropGuard,
 }
 
@@ -287,6 +260,10 @@ impl AsyncWrite for SubsystemStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.ending && self.ended.swap(true, Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        self.ending = true;
         Pin::new(&mut self.writer).poll_shutdown(context)
     }
 }

@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::action::{Action, Ending};
 use super::conduct::{self, Conduct, misused};
 use super::digest;
-use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+use super::envelope::{Audit, Envelope, Execution, SettledEarlier, SnapshotStatus, Status};
 use super::failure::{code_name, failure};
 use super::fanout::Member;
 use super::layers::Layers;
 use super::permit::Permit;
+use super::progress::Meter;
 use super::replay;
 use super::resources::Resources;
 use super::{Supervisor, ToolCall};
@@ -43,13 +44,15 @@ pub struct Call {
     member: Option<Member>,
     actions: Mutex<Vec<Action>>,
     conduct: Conduct,
+    meter: Arc<Meter>,
 }
 
-/// What the parts of a call on several servers read only once.
+/// What the parts of a call on several servers have in common.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) layers: Arc<Layers>,
     pub(super) rules: Option<Arc<Rules>>,
+    pub(super) meter: Arc<Meter>,
 }
 
 impl Call {
@@ -65,6 +68,7 @@ impl Call {
             member: None,
             actions: Mutex::new(Vec::new()),
             conduct: Conduct::default(),
+            meter: Arc::default(),
         }
     }
 
@@ -78,6 +82,7 @@ impl Call {
         Self {
             layers: OnceLock::from(shared.layers),
             rules: shared.rules.map(OnceLock::from).unwrap_or_default(),
+            meter: shared.meter,
             ..Self::new(supervisor, request, member.asker())
         }
         .of(member)
@@ -114,6 +119,10 @@ impl Call {
 
     pub(super) fn conduct(&self) -> &Conduct {
         &self.conduct
+    }
+
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     pub(super) fn cancel(&self) -> &CancellationToken {
@@ -184,11 +193,18 @@ impl Call {
 
     /// Puts the intent on record.
     pub(crate) async fn open(&self, server: &str) -> Result<Action, Failure> {
-        let opened = self.open_action(server).await;
+        // Reads may be repeated freely, so their keys claim nothing.
+        let key = self.request.key.clone().filter(|_| self.can_change());
+        let opened = self.open_action(server, key).await;
         self.conduct.note(opened)
     }
 
-    async fn open_action(&self, server: &str) -> Result<Action, Failure> {
+    /// Puts on record that the call only looks what became of an earlier one.
+    pub(super) async fn open_to_look(&self, server: &str) -> Result<Action, Failure> {
+        self.open_action(server, None).await
+    }
+
+    async fn open_action(&self, server: &str, key: Option<String>) -> Result<Action, Failure> {
         self.check_opening(server)?;
         // The journal comes first: without it nothing else is even looked at.
         let journal = self.resources().journal()?;
@@ -226,8 +242,7 @@ impl Call {
             arguments: self.arguments.clone(),
             verdict: None,
             component: Some(Engine::component_digest().to_owned()),
-            // Reads may be repeated freely, so their keys claim nothing.
-            key: self.request.key.clone().filter(|_| self.can_change()),
+            key,
             payload: Some(self.payload()),
         };
         let action = match Action::open(journal, record, intent).await {
@@ -284,7 +299,9 @@ impl Call {
     /// Checks a permit at the moment it is spent.
     pub(super) fn check_permit(&self, permit: &Permit) -> Result<(), Failure> {
         self.check_action(&permit.action)?;
-        self.conduct.note(permit.check())
+        self.conduct.note(permit.check())?;
+        self.meter.begin();
+        Ok(())
     }
 
     /// Notes a broken rule and says which.
@@ -347,6 +364,13 @@ impl Call {
         envelope.message = Some(failure.message.clone());
         envelope.next = (!failure.next.is_empty()).then(|| failure.next.clone());
         self.admit(envelope)
+    }
+
+    /// What was found out about earlier actions in the course of this call.
+    pub(super) fn settled_earlier(&self) -> Vec<SettledEarlier> {
+        let actions = self.lock_actions();
+        let facts = actions.last().map(Action::facts);
+        facts.map(|facts| facts.settled).unwrap_or_default()
     }
 
     async fn settle(&self, code: Option<&str>, message: Option<&str>) {

@@ -97,7 +97,7 @@ async fn closed_by(running: &mut Running, limit: Instant) -> bool {
 
 /// Makes sure over a second channel that a process group is gone.
 async fn reap(connection: &Connection, group: u32) -> bool {
-    let Ok(shell) = Shell::obtain(connection).await else {
+    let Ok(shell) = Shell::obtain_now(connection).await else {
         return false;
     };
     let script = script::reap(&shell.nonce, group);

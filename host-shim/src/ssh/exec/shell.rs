@@ -43,9 +43,25 @@ impl Shell {
         }
     }
 
+    /// A shell for ending a command or for finding out what became of it, which
+    /// does not wait behind other commands.
+    pub(super) async fn obtain_now(connection: &Connection) -> Result<Self, SshError> {
+        match connection.spare().take() {
+            Some(shell) => Ok(shell),
+            None => {
+                let channel = connection.sessions().for_ending(connection).await?;
+                Self::start(channel, connection).await
+            }
+        }
+    }
+
     /// Opens a channel and waits until the shell in it is ready.
     pub(super) async fn open(connection: &Connection) -> Result<Self, SshError> {
-        let channel = connection.open_channel().await?;
+        let channel = connection.sessions().for_command(connection).await?;
+        Self::start(channel, connection).await
+    }
+
+    async fn start(channel: SessionChannel, connection: &Connection) -> Result<Self, SshError> {
         let limit = connection.target().connect_timeout;
         match tokio::time::timeout(limit, Self::prove(channel, connection)).await {
             Ok(result) => result,

@@ -55,8 +55,8 @@ impl Spare {
 
     /// Opens a spare shell in the background, if there is room and none yet.
     pub(super) fn prepare(&self, connection: &Connection) {
-        let (limit, free) = connection.slots();
-        if limit < LIMIT_LEAST || free < FREE_LEAST {
+        let sessions = connection.sessions();
+        if sessions.limit() < LIMIT_LEAST || sessions.free() < FREE_LEAST {
             return;
         }
         let Some(connection) = connection.shared() else {
@@ -78,7 +78,7 @@ impl Spare {
                 state.stamp += 1;
                 // A failure concerns nobody until a command fails the same way.
                 // Where all slots are taken by now, somebody may wait for this one.
-                state.shell = opened.ok().filter(|_| connection.slots().1 > 0);
+                state.shell = opened.ok().filter(|_| connection.sessions().waiting() == 0);
                 state.stamp
             };
             // The wait must not keep the connection.

@@ -52,7 +52,7 @@ impl Connection {
     /// # Errors
     /// [`SshError`] when nothing could be found out.
     pub async fn survey(&self, mark: &str, group: Option<u32>) -> Result<Survey, SshError> {
-        let shell = Shell::obtain(self).await?;
+        let shell = Shell::obtain_now(self).await?;
         let text = script::survey(&shell.nonce, mark, group)?;
         let lines = shell.collect(text, LIMIT).await?;
         Ok(read(&lines))
