@@ -11,11 +11,13 @@ mod consent;
 mod context;
 mod demo;
 mod error;
+mod install;
 mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 
 use commands::Command;
 use ui::Ui;
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
     if openshell_host::fault::announce() {
         return ExitCode::SUCCESS;
     }
+    // Answers a shell and ends, where one asks.
+    CompleteEnv::with_factory(Cli::command)
+        .var(commands::COMPLETE_VARIABLE)
+        .complete();
     let cli = Cli::parse();
     let ui = Ui::new(cli.json);
     // A core dump of this process could hold a password.

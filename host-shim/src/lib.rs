@@ -18,6 +18,7 @@ pub mod registry;
 mod replace;
 pub mod rules;
 pub mod snapshots;
+pub mod spool;
 pub mod ssh;
 pub mod ssh_config;
 pub mod supervisor;

@@ -10,6 +10,7 @@ import { createRequire } from "node:module"
 import { Asker } from "./lib/ask.js"
 import { Bridge } from "./lib/bridge.js"
 import { locateHelper } from "./lib/locate.js"
+import { Notices } from "./lib/notices.js"
 import { titleOf } from "./lib/question.js"
 import { addFloors } from "./lib/rules.js"
 import { Sessions } from "./lib/sessions.js"
@@ -32,14 +33,16 @@ async function server(input, options) {
   const nonce = randomBytes(6).toString("hex")
   const sessions = new Sessions()
   const asker = new Asker({ nonce, trusted, withdraw: (sessionID, requestID) => withdraw(input.client, sessionID, requestID) })
+  const notices = new Notices((toast) => input.client.tui.showToast({ body: toast }))
   const bridge = new Bridge({
     client: { name: manifest.name, version: manifest.version },
     workspace,
     locate: () => locateHelper({ command: options?.command, env, roots, documents: trusted() }),
-    answer: async (question, call) => {
+    progress: (call, note) => notices.running(call, note),
+    answer: async (question, call, signal) => {
       const { ctx } = call
       const planning = sessions.planning(ctx.sessionID, ctx.agent)
-      const { error, ...answer } = await asker.answer(question, { ctx, planning })
+      const { error, ...answer } = await asker.answer(question, { ctx, planning, signal })
       if (error) call.refusal = error
       return answer
     },
@@ -47,7 +50,7 @@ async function server(input, options) {
   bridge.warm()
 
   return {
-    tool: Object.fromEntries(embedded.map((definition) => [definition.name, toolOf(definition, bridge)])),
+    tool: Object.fromEntries(embedded.map((definition) => [definition.name, toolOf(definition, bridge, notices)])),
     config: async (config) => {
       asker.useConfig(permissionsOf(config))
       addFloors(config, { nonce, guarded: [env.OPENSHELL_CONFIG_DIR, env.OPENSHELL_DATA_DIR].filter(Boolean) })
@@ -63,12 +66,13 @@ async function server(input, options) {
     event: async ({ event }) => {
       asker.event(event)
       sessions.event(event)
+      notices.event(event)
     },
     dispose: async () => bridge.close(),
   }
 }
 
-function toolOf({ name, description, parameters, readOnly }, bridge) {
+function toolOf({ name, description, parameters, readOnly }, bridge, notices) {
   return {
     description,
     args: parameters.properties ?? {},
@@ -85,13 +89,15 @@ function toolOf({ name, description, parameters, readOnly }, bridge) {
         ctx,
       }
       const { result, note } = await bridge.run(call)
+      if (call.signal?.aborted) notices.interrupted(call, result)
       // Thrown on as it was, since OpenCode ends the turn, or goes on with
       // the person's words, by the class of the error.
       if (call.refusal) throw call.refusal
       const text = result?.text ?? JSON.stringify(result?.envelope ?? null)
+      const owed = call.signal?.aborted ? undefined : notices.owed(call.session)
       return {
         title: titleOf(name, args ?? {}),
-        output: note ? `${text}\n\n${note}` : text,
+        output: [text, note, owed].filter(Boolean).join("\n\n"),
         metadata: { envelope: small(result?.envelope) },
       }
     },

@@ -19,6 +19,7 @@ pub mod secrets;
 mod sshd;
 mod sudoers;
 mod terminal;
+mod transcript;
 
 pub use account::Account;
 pub use agent::SshAgent;
@@ -27,8 +28,12 @@ pub use cli::{Cli, Output, binary, finish, finish_watched};
 pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use mcp::{RawMcp, sdk_session};
 pub use model::{ScriptedModel, Step};
-pub use opencode::{Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir};
+pub use opencode::{
+    Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir,
+    program as opencode_program,
+};
 pub use peer::Peer;
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
 pub use sudoers::Sudoers;
 pub use terminal::Terminal;
+pub use transcript::{Conversation, Player, conversations};

@@ -45,7 +45,7 @@ fn the_component_imports_the_contract_and_nothing_else() {
     let world: &World = &resolve.worlds[world];
     assert_eq!(
         interfaces(&resolve, world.imports.iter()),
-        names(&["effects", "servers", "types"])
+        names(&["effects", "outputs", "servers", "types"])
     );
     assert_eq!(
         interfaces(&resolve, world.exports.iter()),
@@ -79,7 +79,7 @@ fn the_modules_inside_import_the_contract_and_nothing_else() {
         }
     }
     let (guest, glue) = modules.split_first().expect("there is code in it");
-    assert_eq!(*guest, names(&["effects", "servers"]));
+    assert_eq!(*guest, names(&["effects", "outputs", "servers"]));
     // The encoder's own modules break the circle between the guest's memory and
     // the imports that need it; these names are modules of the same component.
     let wired: BTreeSet<String> = ["actual", "shim"].map(str::to_owned).into();

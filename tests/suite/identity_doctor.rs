@@ -99,25 +99,106 @@ fn opencode_and_its_plugin() {
     let cli = installation();
     let (_, report) = doctor(&cli, &[]);
     assert_eq!(found(&report, "opencode")[0].0, "note", "{report}");
-    let program = cli.dir().join("bin/opencode");
-    fs::write(&program, "#!/bin/sh\necho 1.18.33\n").expect("ours");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
-    let (status, report) = doctor(&cli, &[]);
-    assert_eq!(
-        (status, found(&report, "plugin")[0].0.as_str()),
-        (1, "wrong")
-    );
+    let opencode = |version: &str, tools: &str| {
+        let program = cli.dir().join("bin/opencode");
+        let script = format!(
+            "#!/bin/sh\ncase $1 in --version) echo {version} ;; *) echo '{{\"tools\": {{{tools}}}}}' ;; esac\n"
+        );
+        fs::write(&program, script).expect("ours");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
+    };
+    let all = [
+        "list_servers",
+        "remote_exec",
+        "remote_read_file",
+        "remote_write_file",
+        "remote_patch_file",
+        "remote_list_dir",
+        "remote_stat",
+        "remote_find",
+    ]
+    .map(|tool| format!("\"{tool}\": true"))
+    .join(", ");
+    opencode("1.18.33", &all);
+    let first = |check: &str, status: i32| {
+        let (ended, report) = doctor(&cli, &[]);
+        assert_eq!(ended, status, "{report}");
+        found(&report, check)[0].clone()
+    };
+    assert_eq!(first("plugin", 1).0, "wrong");
+
     let config = cli.home().join(".config/opencode");
     fs::create_dir_all(&config).expect("ours");
-    fs::write(
-        config.join("opencode.jsonc"),
-        "{\n  // the plugin\n  \"plugin\": [\"openshell-opencode\",],\n}\n",
-    )
-    .expect("ours");
+    let jsonc = config.join("opencode.jsonc");
+    let by_name = "{\n  // the plugin\n  \"plugin\": [\"openshell-opencode\",],\n}\n";
+    fs::write(&jsonc, by_name).expect("ours");
+    assert_eq!(first("plugin", 0).0, "ok");
+    assert_eq!(first("tools", 0).0, "ok");
+    opencode("1.18.33", "\"bash\": true");
+    assert_eq!(first("tools", 1).0, "wrong");
+    for version in ["1.17.9", "2.0.1"] {
+        opencode(version, &all);
+        assert_eq!(first("opencode", 1).0, "wrong", "{version}");
+    }
+    opencode("1.18.33", &all);
+    fs::write(&jsonc, "{\"plugin\": [1 2]}").expect("ours");
+    assert!(first("opencode", 1).1.contains("1.18.33"));
+    let (_, report) = doctor(&cli, &[]);
+    let unreadable = &found(&report, "opencode")[1];
+    assert!(unreadable.1.contains("line 1, column 14"), "{unreadable:?}");
+    fs::remove_file(&jsonc).expect("just written");
+
+    // What `install` does is what is looked for.
+    assert_eq!(cli.run(["install"]).status, 0);
+    for check in ["plugin", "helper", "tools"] {
+        assert_eq!(first(check, 0).0, "ok", "{check}");
+    }
+    let adapter = cli.data_dir().join("opencode").join("0.1.0");
+    let index = adapter.join("index.js");
+    let good = fs::read(&index).expect("it is there");
+    fs::write(&index, "export default {}").expect("ours");
+    assert_eq!(first("plugin", 1).0, "wrong");
+    fs::write(&index, good).expect("ours");
+    let json = config.join("opencode.json");
+    let installed = fs::read_to_string(&json).expect("it is there");
+    for (from, to) in [("bin/openshell", "bin/gone"), ("0.1.0", "0.0.9")] {
+        fs::write(&json, installed.replace(from, to)).expect("ours");
+        let (status, report) = doctor(&cli, &[]);
+        assert_eq!(status, 1, "{report}");
+    }
+    fs::write(&json, installed).expect("ours");
+    // A file whose list replaces the one with the entry.
+    fs::write(&jsonc, "{\"plugin\": []}").expect("ours");
+    assert_eq!(first("plugin", 1).0, "wrong");
+}
+
+#[test]
+fn others_are_kept_out_and_the_clock_is_right() {
+    let cli = installation();
+    assert_eq!(cli.run(["pause"]).status, 0);
+    assert_eq!(cli.run(["resume"]).status, 0);
     let (status, report) = doctor(&cli, &[]);
-    assert_eq!(
-        (status, found(&report, "plugin")[0].0.as_str()),
-        (0, "ok"),
+    assert_eq!(status, 0, "{report}");
+    assert_eq!(found(&report, "access")[0].0, "ok", "{report}");
+    assert_eq!(found(&report, "clock")[0].0, "ok", "{report}");
+    let policy = cli.config_dir().join("policy.toml");
+    fs::write(&policy, "format = 1\n").expect("ours");
+    fs::set_permissions(&policy, fs::Permissions::from_mode(0o666)).expect("ours");
+    let (status, report) = doctor(&cli, &[]);
+    assert_eq!(status, 1, "{report}");
+    let (state, detail) = &found(&report, "access")[0];
+    assert!(
+        state == "wrong" && detail.contains("policy.toml"),
         "{report}"
     );
+    fs::set_permissions(&policy, fs::Permissions::from_mode(0o644)).expect("ours");
+
+    fs::create_dir_all(cli.audit_dir()).expect("ours");
+    fs::set_permissions(cli.data_dir(), fs::Permissions::from_mode(0o700)).expect("ours");
+    fs::set_permissions(cli.audit_dir(), fs::Permissions::from_mode(0o700)).expect("ours");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    let note = fs::File::create(cli.audit_dir().join("note")).expect("ours");
+    note.set_modified(later).expect("ours");
+    let (_, report) = doctor(&cli, &[]);
+    assert_eq!(found(&report, "clock")[0].0, "wrong", "{report}");
 }

@@ -135,6 +135,43 @@ fn a_write_that_was_killed_is_settled_by_the_next_reader() {
     assert_eq!(rig.cli.run(["audit", "verify"]).status, 0);
 }
 
+/// The same call again is not made again, and is not told less than any other call
+/// about the file would be.
+#[test]
+fn a_repetition_of_a_killed_write_looks_at_the_file_first() {
+    let rig = Rig::start();
+    let (mut child, action, path, after) = stopped_in_a_write(&rig, "k");
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    let attempts = count(&journal(&rig), "attempt");
+    let round = path.rsplit("file").next().unwrap_or_default();
+    let key = format!("k{round}");
+    let arguments = rig.cli.dir().join("arguments.json");
+    let mut again = rig
+        .cli
+        .command(["call", "remote_write_file", "-", "--yes", "--key", &key]);
+    let again = again
+        .stdin(fs::File::open(arguments).expect("it was made for the first call"))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn();
+    let again = finish(again.expect("the binary runs"));
+    let expected = truth(&path, &after);
+    match expected {
+        "written" => ended(&again, 0, ""),
+        _ => ended(&again, 1, "CONNECTION_LOST"),
+    }
+    let envelope = again.json();
+    assert_eq!(envelope["replayed"], true, "{envelope}");
+    assert_eq!(envelope["audit"]["action"], json!(action), "{envelope}");
+    let settled = &envelope["audit"]["settled"][0];
+    assert_eq!(settled["action"], json!(action), "{envelope}");
+    assert_eq!(settled["finding"], expected, "{envelope}");
+    assert_eq!(unknown(&rig), Vec::<Value>::new());
+    assert_eq!(count(&journal(&rig), "attempt"), attempts, "it only looked");
+    assert_eq!(rig.cli.run(["audit", "verify"]).status, 0);
+}
+
 #[test]
 fn a_dead_writer_keeps_its_turn_until_it_is_settled() {
     let rig = Rig::start();

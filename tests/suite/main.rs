@@ -4,11 +4,13 @@
 
 #![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
 
+mod bridge_conformance;
 mod cli_audit;
 mod cli_consent;
 mod cli_files;
 mod cli_hostkeys;
 mod cli_login;
+mod cli_paging;
 mod cli_reading;
 mod cli_shells;
 mod cli_support;
@@ -17,6 +19,7 @@ mod cli_tools;
 mod cli_undo;
 mod component;
 mod container;
+mod dist_packages;
 mod faults_kill;
 mod faults_world;
 mod hostile;
@@ -47,6 +50,7 @@ mod opencode_definitions;
 mod opencode_endings;
 mod opencode_example;
 mod opencode_helper;
+mod opencode_output;
 mod opencode_questions;
 mod opencode_remote;
 mod opencode_rig;
@@ -57,6 +61,8 @@ mod policy_fuzz;
 mod policy_paths;
 mod policy_wasm;
 mod secret_scan;
+mod setup_install;
+mod setup_shell;
 mod snapshots_failures;
 mod snapshots_git;
 mod snapshots_support;
@@ -67,6 +73,7 @@ mod ssh_exec;
 mod ssh_host_keys;
 mod ssh_hostile;
 mod ssh_pool;
+mod ssh_security_key;
 mod ssh_sftp;
 mod ssh_shells;
 mod ssh_support;

@@ -8,18 +8,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::opencode_rig::allowing_all;
-use crate::opencode_site::{PATIENCE, Site, exec, helper_of, processes_with};
+use crate::opencode_site::{PATIENCE, Site, exec, helper_of, odd_seconds, processes_with};
 
 /// How soon after an interruption nothing may run any more on the server.
 const ENDED: Duration = Duration::from_secs(10);
-
-/// A duration for `sleep` that no other process has.
-fn odd_seconds() -> String {
-    let now = std::time::SystemTime::UNIX_EPOCH
-        .elapsed()
-        .expect("after 1970");
-    format!("300.{}{}", now.subsec_nanos(), std::process::id())
-}
 
 #[test]
 fn an_interruption_ends_the_remote_command() {

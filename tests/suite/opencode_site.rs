@@ -182,6 +182,14 @@ pub(crate) fn bash(command: &str) -> Step {
     Step::tool("bash", json!({"command": command, "description": "x"}))
 }
 
+/// A duration for `sleep` that no other process has.
+pub(crate) fn odd_seconds() -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("after 1970");
+    format!("300.{}{}", now.subsec_nanos(), std::process::id())
+}
+
 /// Process ids whose command line has this word, this process's own excepted.
 pub(crate) fn processes_with(word: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("proc(5) is mounted").flatten();

@@ -1,5 +1,6 @@
 //! What only the server knows of a path decides with: a pipe looks like a file.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -39,6 +40,41 @@ fn a_pipe_is_not_read_unasked() {
         format!("test -p {dir}/pipe"),
     ] {
         let ran = run(command.clone());
+        assert_eq!(ran.status, 0, "{command}: {ran:?}");
+    }
+}
+
+/// A link is followed wherever a word names it: as an operand, after `=`, and behind
+/// the letters of short options. What leads to no secret stays unasked.
+#[test]
+fn a_link_behind_an_option_is_followed() {
+    let server = Sshd::start(&SshdOptions::default());
+    let cli = Cli::new();
+    cli.enrol(&server, "a");
+    let dir = cli.files();
+    for (name, content) in [(".env", "KEY=1\n"), ("words", "b\n"), ("text", "a\nb\n")] {
+        fs::write(dir.join(name), content).expect("own directory");
+    }
+    for (name, target) in [("secret", ".env"), ("harmless", "words")] {
+        symlink(target, dir.join(name)).expect("own directory");
+    }
+    let dir = text(&dir);
+    let run = |command: &str| {
+        let arguments = json!({"server": "a", "command": command, "cwd": dir});
+        cli.call("remote_exec", &arguments, &[])
+    };
+    for form in [
+        "grep -f NAME text",
+        "grep -fNAME text",
+        "grep -nfNAME text",
+        "grep --file=NAME text",
+    ] {
+        let command = form.replace("NAME", "secret");
+        let asked = run(&command);
+        assert_eq!(asked.status, 3, "{command}: {asked:?}");
+        assert_eq!(asked.json()["execution"]["attempted"], false, "{command}");
+        let command = form.replace("NAME", "harmless");
+        let ran = run(&command);
         assert_eq!(ran.status, 0, "{command}: {ran:?}");
     }
 }

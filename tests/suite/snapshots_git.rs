@@ -271,7 +271,13 @@ fn forge(rig: &Rig, content: &str, message: Option<&str>) {
         || git_in(&rig.cli, &["log", "-1", "--format=%B", "a"]),
         str::to_owned,
     );
+    // A commit of the second in which the journal begins may be older than the
+    // journal, which is no fault; what is forged here came after it.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    let later = later.duration_since(std::time::UNIX_EPOCH);
+    let later = format!("@{} +0000", later.expect("after 1970").as_secs());
     let done = Command::new("git")
+        .envs(["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"].map(|name| (name, &later)))
         .arg("-C")
         .arg(&work)
         .args([

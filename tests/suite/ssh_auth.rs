@@ -73,6 +73,34 @@ async fn key_files_of_every_kind() {
     }
 }
 
+/// A server takes one of the two hashes of RFC 8332, and never SHA-1.
+#[tokio::test]
+async fn an_rsa_key_signs_with_the_hash_that_the_server_takes() {
+    for algorithm in ["rsa-sha2-256", "rsa-sha2-512"] {
+        let server = Sshd::start(&SshdOptions {
+            extra_config: vec![format!("PubkeyAcceptedAlgorithms {algorithm}")],
+            ..SshdOptions::default()
+        });
+        let path = new_key(&server, "rsa-key", "rsa", "");
+        connect(&with_key(&server, path.clone(), None)).await;
+        // Through an agent the hash is a flag of the request.
+        let agent = SshAgent::start(server.dir());
+        agent.add(&path);
+        let mut target = target(&server);
+        target.auth = Auth::Agent {
+            socket: Some(agent.socket().to_owned()),
+        };
+        connect(&target).await;
+    }
+    let server = Sshd::start(&SshdOptions {
+        extra_config: vec!["PubkeyAcceptedAlgorithms ssh-rsa".to_owned()],
+        ..SshdOptions::default()
+    });
+    let path = new_key(&server, "rsa-key", "rsa", "");
+    let error = refusal(&with_key(&server, path, None)).await;
+    assert!(matches!(error, SshError::AuthFailed { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn keys_that_cannot_be_used_say_why() {
     let server = start();

@@ -1,10 +1,11 @@
-//! Everything a contributor runs: `cargo xtask demo|test|bench|faults|fuzz|docs|lint`.
+//! Everything a contributor runs: `cargo xtask demo|test|bench|faults|fuzz|docs|dist|lint`.
 //!
 //! Invariant: each task does the set-up it needs, says what it does, and says
 //! exactly what to run where it may not do it itself. Nothing outside the
 //! workspace is changed but by package managers, and by those only where they
 //! are named here.
 
+mod dist;
 mod faults;
 mod fuzz;
 mod setup;
@@ -25,6 +26,8 @@ cargo xtask bench snapshots measure what keeping a state costs, beside git
 cargo xtask fuzz policy [--minutes N] [--seed S]
                             run what the policy allows in a sandbox and look for effects
 cargo xtask docs            write the pages that come from tables
+cargo xtask dist [--out DIR] [--binary FILE] | --list
+                            make the npm packages and the archive of this platform
 cargo xtask lint            formatting and clippy, as CI runs them";
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         "faults" => faults::faults(&rest),
         "fuzz" => fuzz::fuzz(&rest),
         "docs" => docs(),
+        "dist" => dist::dist(&rest),
         "lint" => lint(),
         _ => {
             eprintln!("{USAGE}");

@@ -17,7 +17,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
     /// Only this server
-    #[arg(long)]
+    #[arg(long, add = super::completions::server_ids())]
     server: Option<String>,
     /// Only this tool
     #[arg(long)]

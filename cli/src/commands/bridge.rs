@@ -1,13 +1,17 @@
 //! `openshell bridge`: serves a plugin on stdin and stdout.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use openshell_host::approvals::agent_between;
-use openshell_host::doors::serve_bridge;
+use openshell_host::doors::{BridgeOptions, serve_bridge};
 
 use crate::consent::refuse;
 use crate::context::Context;
 use crate::error::CliError;
+
+/// Variable that says how long an effect lasts before the client hears of it, in ms.
+const PROGRESS_VARIABLE: &str = "OPENSHELL_PROGRESS_MS";
 
 /// Serves until the input ends, unless an agent's own shell started this: then
 /// whoever answers its questions would be the agent.
@@ -15,14 +19,30 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, CliError> {
     if let Some(found) = agent_between() {
         return Err(refuse(context, "bridge", &found));
     }
+    let options = BridgeOptions {
+        progress_every: progress_every()?,
+    };
     let supervisor = context.supervisor()?.clone();
     let served = context.runtime().block_on(async move {
         // The client shares our process group, so its Ctrl+C reaches us too; the
         // end of the input, which follows, is what ends us in good order.
         tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
-        serve_bridge(supervisor, tokio::io::stdin(), tokio::io::stdout()).await
+        serve_bridge(supervisor, options, tokio::io::stdin(), tokio::io::stdout()).await
     });
     served.map_err(|error| CliError::failed(error.to_string()))?;
     // A blocked read of stdin must not keep the process alive.
     std::process::exit(0)
+}
+
+fn progress_every() -> Result<Option<Duration>, CliError> {
+    let Some(value) = std::env::var_os(PROGRESS_VARIABLE) else {
+        return Ok(None);
+    };
+    let value = value.to_string_lossy();
+    match value.parse() {
+        Ok(ms @ 50..=600_000) => Ok(Some(Duration::from_millis(ms))),
+        _ => Err(CliError::usage(format!(
+            "{PROGRESS_VARIABLE} must be a number of milliseconds from 50 to 600000, not {value:?}"
+        ))),
+    }
 }

@@ -21,6 +21,7 @@ use crate::ui::{Ui, colour_diff};
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// Server id
+    #[arg(add = super::completions::server_ids())]
     server: String,
     /// Absolute path on the server
     path: String,

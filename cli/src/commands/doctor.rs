@@ -2,8 +2,9 @@
 //! to put right what is wrong.
 //!
 //! Invariant: it changes nothing but permissions that are too wide, which every
-//! verb puts right, and it makes no key and no register. Each check stands for
-//! itself: one that fails hides no other.
+//! verb puts right, and it makes no key and no register; OpenCode, which it has
+//! load the plugin, starts the helper, and that opens the journal as always. Each
+//! check stands for itself: one that fails hides no other.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,9 +15,9 @@ use openshell_host::journal::Journal;
 use openshell_host::registry::{KeyEnv, MasterKeySource, Registry, WorkspaceServers, is_trusted};
 use serde_json::json;
 
-use super::doctor_opencode;
 use super::key::name;
 use super::server_layers;
+use super::{doctor_opencode, doctor_program, doctor_state};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::{GREEN, RED, Ui, YELLOW};
@@ -74,7 +75,7 @@ impl Finding {
         }
     }
 
-    fn failed(what: &'static str, error: CliError) -> Self {
+    pub(super) fn failed(what: &'static str, error: CliError) -> Self {
         Self::new(what, State::Wrong, error.message, error.next)
     }
 }
@@ -82,6 +83,7 @@ impl Finding {
 pub(crate) fn run(args: &DoctorArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     let mut findings = Vec::new();
     registry(context, &mut findings);
+    findings.extend(doctor_state::check(context));
     journal(context, &mut findings);
     snapshots(context, &mut findings);
     policy(context, &mut findings);
@@ -100,8 +102,8 @@ pub(crate) fn run(args: &DoctorArgs, context: &Context, ui: Ui) -> Result<ExitCo
             "Use a terminal that no agent started.",
         ));
     }
-    program(&mut findings);
-    findings.extend(doctor_opencode::check());
+    findings.push(doctor_program::check());
+    findings.extend(doctor_opencode::check(context));
     if args.servers {
         servers(context, &mut findings);
     }
@@ -126,13 +128,12 @@ fn registry(context: &Context, findings: &mut Vec<Finding>) {
     };
     if registry.key_id().is_none() {
         // Looking for the key could make one.
-        findings.push(Finding::note(
+        findings.push(Finding::good(
             "key",
             format!(
-                "it would come from {}; there is no registry yet",
+                "it would come from {}; `openshell server add` registers the first server",
                 name(&source)
             ),
-            "`openshell server add` registers a server.",
         ));
         return;
     }
@@ -262,29 +263,6 @@ fn workspace(context: &Context, findings: &mut Vec<Finding>) {
 }
 
 /// Which program an agent's client would start.
-fn program(findings: &mut Vec<Finding>) {
-    let this = std::env::current_exe().and_then(std::fs::canonicalize).ok();
-    findings.push(match (on_path("openshell"), this) {
-        (None, _) => Finding::note(
-            "program",
-            "there is no openshell on PATH",
-            "Put its directory on PATH, or set OPENSHELL_BIN for the plugin.",
-        ),
-        (Some(found), Some(this)) if found.canonicalize().ok().as_ref() != Some(&this) => {
-            Finding::wrong(
-                "program",
-                format!(
-                    "PATH finds {}, but this is {}",
-                    found.display(),
-                    this.display()
-                ),
-                "Remove one of the two, or set OPENSHELL_BIN for the plugin.",
-            )
-        }
-        (Some(found), _) => Finding::good("program", found.display().to_string()),
-    });
-}
-
 /// The first file of a name on PATH that can be executed.
 pub(super) fn on_path(name: &str) -> Option<PathBuf> {
     let executable = |path: &Path| {

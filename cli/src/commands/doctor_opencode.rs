@@ -1,174 +1,300 @@
-//! Whether OpenCode is there, and whether it loads the plugin.
+//! Whether OpenCode is there, and whether it really loads the plugin.
 //!
-//! Reads OpenCode's configuration files in the order in which it reads them; it
-//! deliberately does not decide what it would make of permissions there.
+//! Reads OpenCode's configuration files in the order in which it reads them, looks
+//! at the plugin each entry names, and has OpenCode itself say which tools it has.
+//! It deliberately does not decide what OpenCode would make of permissions there.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::doctor::{Finding, on_path};
+use super::doctor_program::{self, Kind};
+use crate::context::Context;
+use crate::install::{
+    Adapter, Added, Receipt, Section, documents, global_documents, names_adapter, plugins, value,
+};
 
-/// Part of every way to name the plugin: package, path or archive.
-const PLUGIN: &str = "openshell";
+/// Releases whose plugin interface the adapter is made for: from, and below.
+const SUPPORTED: ((u64, u64), u64) = ((1, 18), 2);
+/// How long OpenCode may take to say its version.
+const VERSION_LIMIT: Duration = Duration::from_secs(10);
+/// How long OpenCode may take to load everything and list its tools; the first
+/// time, it fetches packages.
+const LOAD_LIMIT: Duration = Duration::from_secs(90);
+/// Ends of the fixes below.
+const INSTALL: &str = "`openshell install` puts it right.";
+
+/// One plugin entry that names the adapter.
+struct Loaded {
+    file: PathBuf,
+    spec: String,
+    options: Value,
+}
 
 /// Looks for the program and for the plugin.
-pub(super) fn check() -> Vec<Finding> {
-    let Some(program) = on_path("opencode") else {
-        return vec![Finding::note(
+pub(super) fn check(context: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let program = on_path("opencode");
+    match &program {
+        None => findings.push(Finding::note(
             "opencode",
             "there is no opencode on PATH",
-            "The bridge and the command line work without it.",
-        )];
-    };
-    let version = Command::new(&program).arg("--version").output();
-    let version = version
-        .ok()
-        .filter(|output| output.status.success())
-        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    let mut findings = vec![match version {
-        Some(version) => Finding::good("opencode", format!("{} {version}", program.display())),
-        None => Finding::wrong(
-            "opencode",
-            format!("{} does not say its version", program.display()),
-            "Install OpenCode again.",
-        ),
-    }];
-    let mut loads = Vec::new();
-    for file in files() {
-        let Ok(text) = std::fs::read_to_string(&file) else {
-            continue;
-        };
-        match serde_json::from_str::<Value>(&plain(&text)) {
-            Ok(config) if names_plugin(&config) => loads.push(file.display().to_string()),
-            Ok(_) => {}
-            Err(error) => findings.push(Finding::wrong(
-                "opencode",
-                format!("{} cannot be read: {error}", file.display()),
-                "Correct the file.",
-            )),
-        }
+            "The command line and `openshell mcp` work without it.",
+        )),
+        Some(program) => findings.push(version(program)),
     }
-    findings.push(if loads.is_empty() {
-        Finding::wrong(
+    let added = match Receipt::peek(context.paths()) {
+        Ok(added) => added,
+        Err(error) => {
+            findings.push(Finding::failed("plugin", error.into()));
+            Vec::new()
+        }
+    };
+    let (entries, mcp) = entries(&mut findings);
+    if program.is_none() && entries.is_empty() {
+        return findings;
+    }
+    if entries.is_empty() {
+        findings.push(if mcp.is_empty() {
+            Finding::wrong(
+                "plugin",
+                "no configuration of OpenCode names the openshell plugin",
+                "`openshell install` registers it for every project.",
+            )
+        } else {
+            Finding::good(
+                "plugin",
+                format!("none; an MCP server in {}", mcp.join(", ")),
+            )
+        });
+    }
+    if entries.len() > 1 {
+        let places: Vec<String> = entries
+            .iter()
+            .map(|entry| entry.file.display().to_string())
+            .collect();
+        findings.push(Finding::wrong(
             "plugin",
-            "no configuration of OpenCode names the openshell plugin",
-            "`opencode plugin -g openshell-opencode` adds it for every project.",
-        )
-    } else {
-        Finding::good("plugin", format!("named in {}", loads.join(", ")))
-    });
+            format!("it is named more than once: {}", places.join(", ")),
+            "Keep one of the entries.",
+        ));
+    }
+    for entry in &entries {
+        findings.push(plugin(entry, context));
+        findings.extend(helper(entry));
+    }
+    findings.extend(shadowed(&added, &entries));
+    if let Some(program) = program
+        && !entries.is_empty()
+    {
+        findings.push(loaded(&program));
+    }
     findings
 }
 
-/// OpenCode's configuration files, the weakest first.
-fn files() -> Vec<PathBuf> {
-    let home = std::env::home_dir();
-    let base = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| home.as_ref().map(|home| home.join(".config")));
-    let mut files = Vec::new();
-    let mut dir = |dir: &Path, names: &[&str]| {
-        files.extend(names.iter().map(|name| dir.join(name)));
+fn version(program: &Path) -> Finding {
+    let mut command = Command::new(program);
+    command.arg("--version");
+    let said = doctor_program::output(command, VERSION_LIMIT);
+    let Some(said) = said.filter(|said| said.success) else {
+        return Finding::wrong(
+            "opencode",
+            format!("{} does not say its version", program.display()),
+            "Install OpenCode again.",
+        );
     };
-    let names = ["opencode.json", "opencode.jsonc"];
-    if let Some(base) = base {
-        dir(&base.join("opencode"), &["config.json"]);
-        dir(&base.join("opencode"), &names);
+    let version = said.stdout.trim();
+    let detail = format!("{} {version}", program.display());
+    let mut numbers = version.split(['.', '-']).map(|part| part.parse().ok());
+    let (Some(major), Some(minor)) = (numbers.next().flatten(), numbers.next().flatten()) else {
+        return Finding::note(
+            "opencode",
+            format!("{detail}, which is no release"),
+            "The plugin is made for releases from 1.18 on, below 2.",
+        );
+    };
+    let (from, below) = SUPPORTED;
+    if (major, minor) < from {
+        Finding::wrong(
+            "opencode",
+            format!("{detail} is older than the plugin works with"),
+            "`opencode upgrade` brings a newer one; the plugin needs 1.18 or later.",
+        )
+    } else if major >= below {
+        Finding::wrong(
+            "opencode",
+            format!("{detail} has another plugin interface"),
+            "Use a release below 2, or `openshell install --mcp`.",
+        )
+    } else {
+        Finding::good("opencode", detail)
     }
-    if let Ok(here) = std::env::current_dir() {
-        dir(&here, &names);
-        dir(&here.join(".opencode"), &names);
-    }
-    if let Some(named) = std::env::var_os("OPENCODE_CONFIG_DIR") {
-        dir(Path::new(&named), &names);
-    }
-    files.extend(std::env::var_os("OPENCODE_CONFIG").map(PathBuf::from));
-    files
 }
 
-fn names_plugin(config: &Value) -> bool {
-    let entries = config["plugin"].as_array().into_iter().flatten();
-    entries
-        .filter_map(|entry| entry.as_str().or_else(|| entry[0].as_str()))
-        .any(|name| name.contains(PLUGIN))
-}
-
-/// JSON with comments and commas before a closing bracket, without them.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    let mut in_string = false;
-    while let Some(character) = rest.next() {
-        match character {
-            '\\' if in_string => {
-                out.push(character);
-                out.extend(rest.next());
+/// The plugin entries that count here, and the files that name the MCP server.
+fn entries(findings: &mut Vec<Finding>) -> (Vec<Loaded>, Vec<String>) {
+    let global = global_documents();
+    let mut entries: Vec<Loaded> = Vec::new();
+    let mut mcp = Vec::new();
+    for file in documents() {
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            continue;
+        };
+        let config = match value(&text) {
+            Ok(config) => config,
+            Err(error) => {
+                findings.push(Finding::wrong(
+                    "opencode",
+                    format!("{}: {error}", file.display()),
+                    "Correct the file.",
+                ));
+                continue;
             }
-            '"' => {
-                in_string = !in_string;
-                out.push(character);
+        };
+        if global.contains(&file) && config["plugin"].is_array() {
+            // A later file of that folder replaces the list of an earlier one.
+            entries.retain(|entry| !global.contains(&entry.file));
+        }
+        for (spec, options) in plugins(&config) {
+            if names_adapter(&spec, &file) {
+                entries.push(Loaded {
+                    file: file.clone(),
+                    spec,
+                    options,
+                });
             }
-            '/' if !in_string && rest.peek() == Some(&'/') => {
-                while rest.peek().is_some_and(|next| *next != '\n') {
-                    rest.next();
-                }
-            }
-            '/' if !in_string && rest.peek() == Some(&'*') => {
-                rest.next();
-                let mut last = ' ';
-                for next in rest.by_ref() {
-                    if last == '*' && next == '/' {
-                        break;
-                    }
-                    last = next;
-                }
-            }
-            ']' | '}' if !in_string => {
-                let kept = out.trim_end();
-                if kept.ends_with(',') {
-                    out.truncate(kept.len() - 1);
-                }
-                out.push(character);
-            }
-            other => out.push(other),
+        }
+        if config["mcp"]["openshell"].is_object() {
+            mcp.push(file.display().to_string());
         }
     }
-    out
+    (entries, mcp)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comments_go_and_texts_stay() {
-        let table = [
-            (
-                "{\"a\": \"// no /* comment */\", // one\n \"b\": [1, 2,], /* two */ }",
-                "{\"a\":\"// no /* comment */\",\"b\":[1,2]}",
+/// Whether what an entry names is there, and is of this version.
+fn plugin(entry: &Loaded, context: &Context) -> Finding {
+    let place = entry.file.display();
+    if !names_adapter_by_path(&entry.spec) {
+        return Finding::good("plugin", format!("{} in {place}", entry.spec));
+    }
+    let path = entry.spec.strip_prefix("file://").unwrap_or(&entry.spec);
+    let dir = entry.file.parent().unwrap_or(Path::new("/")).join(path);
+    let manifest = std::fs::read_to_string(dir.join("package.json")).ok();
+    let manifest = manifest.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let version = manifest.and_then(|manifest| manifest["version"].as_str().map(str::to_owned));
+    let adapter = Adapter::new(context.paths());
+    match version {
+        None => Finding::wrong(
+            "plugin",
+            format!("{place} names {path}, where there is no plugin"),
+            INSTALL,
+        ),
+        Some(version) if version != env!("CARGO_PKG_VERSION") => Finding::wrong(
+            "plugin",
+            format!(
+                "{path} is of version {version}, and this program of {}",
+                env!("CARGO_PKG_VERSION")
             ),
-            ("{\"a\": \"x\\\"// y\"}", "{\"a\":\"x\\\"// y\"}"),
-        ];
-        for (text, expected) in table {
-            let value: Value = serde_json::from_str(&plain(text)).expect("JSON");
-            assert_eq!(value.to_string(), expected, "{text}");
-        }
+            INSTALL,
+        ),
+        Some(_) if dir == adapter.dir() && !adapter.is_written() => Finding::wrong(
+            "plugin",
+            format!("files in {path} are not those of this version"),
+            INSTALL,
+        ),
+        Some(version) => Finding::good("plugin", format!("{path} {version} in {place}")),
     }
+}
 
-    #[test]
-    fn the_plugin_is_found_in_every_form() {
-        let table = [
-            ("{\"plugin\": [\"openshell-opencode\"]}", true),
-            ("{\"plugin\": [[\"/x/openshell/plugin\", {}]]}", true),
-            ("{\"plugin\": [\"other\"]}", false),
-            ("{\"openshell\": []}", false),
-        ];
-        for (text, expected) in table {
-            let value: Value = serde_json::from_str(text).expect("JSON");
-            assert_eq!(names_plugin(&value), expected, "{text}");
+fn names_adapter_by_path(spec: &str) -> bool {
+    spec.starts_with(['/', '.']) || spec.starts_with("file://")
+}
+
+/// Whether the program an entry names is this helper. An entry without one leaves
+/// the search to the plugin, and what it finds on PATH is a check of its own.
+fn helper(entry: &Loaded) -> Option<Finding> {
+    let command = &entry.options["command"];
+    let program = command.as_str().or_else(|| command[0].as_str())?;
+    let place = entry.file.display();
+    let fix = "`openshell install` registers this program.";
+    Some(match doctor_program::kind(Path::new(program)) {
+        Kind::This => Finding::good("helper", program),
+        Kind::Missing => Finding::wrong(
+            "helper",
+            format!("{place} names {program}, which cannot be run"),
+            fix,
+        ),
+        Kind::Ours(version) if version == env!("CARGO_PKG_VERSION") => {
+            Finding::good("helper", format!("{program}, another copy of this version"))
         }
+        Kind::Ours(version) => Finding::wrong(
+            "helper",
+            format!("{place} names {program}, which is version {version}"),
+            fix,
+        ),
+        Kind::Other => Finding::wrong(
+            "helper",
+            format!("{place} names {program}, which is another program of the name"),
+            fix,
+        ),
+    })
+}
+
+/// What `install` added and OpenCode does not see.
+fn shadowed(added: &[Added], entries: &[Loaded]) -> Option<Finding> {
+    let added = added
+        .iter()
+        .find(|added| added.section == Section::Plugin)?;
+    let seen = entries
+        .iter()
+        .any(|entry| entry.file == added.config && entry.spec == added.name);
+    (!seen).then(|| {
+        Finding::wrong(
+            "plugin",
+            format!(
+                "what was added to {} is gone from there, or another file's list replaces it",
+                added.config.display()
+            ),
+            INSTALL,
+        )
+    })
+}
+
+/// Has OpenCode load everything, in this directory, and say which tools it has.
+fn loaded(program: &Path) -> Finding {
+    let mut command = Command::new(program);
+    command
+        .args(["debug", "agent", "build"])
+        .env("OPENCODE_DISABLE_AUTOUPDATE", "1");
+    let Some(said) = doctor_program::output(command, LOAD_LIMIT) else {
+        return Finding::wrong(
+            "tools",
+            format!("OpenCode lists no tools within {} s", LOAD_LIMIT.as_secs()),
+            "`opencode debug agent build --print-logs` shows what keeps it.",
+        );
+    };
+    let listed = serde_json::from_str::<Value>(&said.stdout).ok();
+    let Some(tools) = listed.as_ref().and_then(|agent| agent["tools"].as_object()) else {
+        return Finding::note(
+            "tools",
+            "OpenCode does not say which tools it loads",
+            "Ask the agent to list the servers.",
+        );
+    };
+    let missing: Vec<&str> = doctor_program::TOOLS
+        .into_iter()
+        .filter(|tool| !tools.contains_key(*tool))
+        .collect();
+    if missing.is_empty() {
+        Finding::good("tools", "OpenCode loads all eight")
+    } else {
+        Finding::wrong(
+            "tools",
+            format!("OpenCode did not load {}", missing.join(", ")),
+            "`opencode debug agent build --print-logs` shows why.",
+        )
     }
 }

@@ -14,6 +14,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
     /// Server id; default: every server
+    #[arg(add = super::completions::server_ids())]
     server: Option<String>,
     /// Absolute path on the server; default: every file
     path: Option<String>,

@@ -9,14 +9,19 @@ mod audit_unknown;
 mod audit_verify;
 mod bridge;
 mod call;
+mod completions;
 mod demo;
 mod diff;
 mod doctor;
 mod doctor_opencode;
+mod doctor_program;
+mod doctor_state;
 mod history;
+mod install;
 mod key;
 mod key_recovery;
 mod key_rotate;
+mod man;
 mod mcp;
 mod pause;
 mod policy;
@@ -35,12 +40,14 @@ mod snapshots;
 mod tools;
 mod trust;
 mod undo;
+mod uninstall;
 
 use std::process::ExitCode;
 
+pub(crate) use completions::VARIABLE as COMPLETE_VARIABLE;
 pub(crate) use server::server_id;
 
-use clap::Subcommand;
+use clap::{CommandFactory, Subcommand};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -75,6 +82,10 @@ pub(crate) enum Command {
     Key(key::KeyCommand),
     /// Look for what is wrong, and say how to put it right
     Doctor(doctor::DoctorArgs),
+    /// Register the tools in OpenCode's configuration
+    Install(install::InstallArgs),
+    /// Take back what `install` added
+    Uninstall(uninstall::UninstallArgs),
     /// Let the servers that a workspace lists count
     Trust(trust::TrustArgs),
     /// Refuse every remote call until resumed
@@ -87,14 +98,22 @@ pub(crate) enum Command {
     Bridge,
     /// Serve any MCP client on stdin and stdout
     Mcp(mcp::McpArgs),
+    /// Print what a shell sources to complete this command
+    Completions(completions::CompletionsArgs),
+    /// Print the manual, or write its pages
+    Man(man::ManArgs),
     /// Show what openshell does, on a private server of its own
     Demo(demo::DemoArgs),
 }
 
 impl Command {
     pub(crate) fn run(self, ui: &Ui) -> Result<ExitCode, CliError> {
-        if let Self::Demo(args) = self {
-            return demo::run(&args, *ui);
+        // These need nothing of an installation.
+        match self {
+            Self::Demo(args) => return demo::run(&args, *ui),
+            Self::Completions(args) => return completions::run(&args),
+            Self::Man(args) => return man::run(&args, crate::Cli::command(), *ui),
+            _ => {}
         }
         let context = Context::from_env()?;
         let changes = matches!(self, Self::Call(_) | Self::Undo(_));
@@ -116,7 +135,9 @@ impl Command {
             Self::Approvals(args) => approvals::run(args, &context, *ui),
             Self::Bridge => bridge::run(&context),
             Self::Mcp(args) => mcp::run(args, &context),
-            Self::Demo(_) => Ok(ExitCode::SUCCESS),
+            Self::Install(args) => install::run(&args, &context, *ui),
+            Self::Uninstall(args) => uninstall::run(&args, &context, *ui),
+            Self::Demo(_) | Self::Completions(_) | Self::Man(_) => Ok(ExitCode::SUCCESS),
         };
         context.close();
         if changes {

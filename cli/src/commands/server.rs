@@ -38,6 +38,7 @@ pub(crate) enum ServerCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Named {
     /// Server id
+    #[arg(add = super::completions::server_ids())]
     pub(crate) id: String,
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct AddArgs {
     #[arg(long = "label", value_name = "L")]
     labels: Vec<String>,
     /// Connect through this registered server
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = super::completions::server_ids())]
     jump: Option<String>,
     /// Shell that runs approved commands
     #[arg(long, default_value = "/bin/sh")]

@@ -23,6 +23,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
     /// Server id
+    #[arg(add = super::completions::server_ids())]
     id: String,
     /// Accept exactly this key instead of asking the server: "TYPE BASE64"
     /// (repeatable)

@@ -24,6 +24,7 @@ use crate::ui::{Ui, colour_diff};
 pub(crate) struct UndoArgs {
     /// Server id
     #[arg(required_unless_present_any = ["action", "session"])]
+    #[arg(add = super::completions::server_ids())]
     server: Option<String>,
     /// Absolute path on the server
     #[arg(required_unless_present_any = ["action", "session"])]

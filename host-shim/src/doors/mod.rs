@@ -6,5 +6,5 @@
 mod bridge;
 mod mcp;
 
-pub use bridge::{BridgeError, serve_bridge};
+pub use bridge::{BridgeError, BridgeOptions, serve_bridge};
 pub use mcp::{McpError, McpOptions, serve_mcp};

@@ -29,9 +29,10 @@ pub mod contract {
         ArgvSpec, Base, Content, ExecResult, ExecSpec, FileInfo, FileKind, Listing, Operation,
         ReadSpec, StatResult, WalkSpec, WriteSpec, Written,
     };
+    pub use super::openshell::host::outputs::Piece;
     pub use super::openshell::host::servers::{AuthKind, Scope, Server};
     pub use super::openshell::host::types::{
-        Decision, Ended, Failure, FailureCode, Output, Printed, Request, Rule, RuleOrigin,
+        Decision, Ended, Failure, FailureCode, Kept, Output, Printed, Request, Rule, RuleOrigin,
         Rulebook, Step, Subject, Sudo, Verdict,
     };
 }

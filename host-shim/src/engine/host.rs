@@ -9,9 +9,9 @@ use std::sync::Arc;
 use wasmtime::StoreLimits;
 use wasmtime::component::{Resource, ResourceTable};
 
-use super::bindings::openshell::host::{effects, servers, types};
+use super::bindings::openshell::host::{effects, outputs, servers, types};
 use super::contract::{
-    Content, ExecResult, Failure, Listing, Operation, Server, StatResult, Written,
+    Content, ExecResult, Failure, Listing, Operation, Piece, Server, StatResult, Written,
 };
 use super::limits::{Limits, TooManyHostCalls};
 use crate::supervisor::{Action, Call, Permit};
@@ -83,6 +83,12 @@ impl types::Host for CallHost {}
 impl servers::Host for CallHost {
     async fn list_servers(&mut self) -> HostResult<Vec<Server>> {
         Ok(self.call()?.list_servers().await)
+    }
+}
+
+impl outputs::Host for CallHost {
+    async fn read(&mut self, id: String, offset: u64, length: u32) -> HostResult<Piece> {
+        Ok(self.call()?.read_kept(id, offset, length).await)
     }
 }
 

@@ -57,6 +57,18 @@ points! {
     RotateBefore = "journal.rotation.before-rename", fails;
     RotateRenamed = "journal.rotation.renamed";
     RotateOpened = "journal.rotation.opened";
+    KeysBefore = "journal.keys.before-store", fails;
+    KeysStored = "journal.keys.stored";
+
+    // Turns at a file: the ticket, and that of a process that died.
+    LeaseDrawn = "journal.lease.drawn", fails;
+    LeaseClaimed = "journal.lease.claimed";
+    LeaseHeld = "journal.lease.held";
+    LeaseDead = "journal.lease.dead-found";
+    LeaseSettled = "journal.lease.dead-settled";
+    LeaseBuried = "journal.lease.dead-removed";
+    LeaseReturning = "journal.lease.before-return";
+    LeaseReturned = "journal.lease.returned";
 
     // Files replaced in one step: registry, its backup, keys, known hosts, trust.
     ReplaceBefore = "file.replace.before-write", fails;
@@ -80,6 +92,28 @@ points! {
     SnapshotTree = "snapshots.commit.trees-written";
     SnapshotCommit = "snapshots.commit.commit-written", fails;
     SnapshotMoved = "snapshots.commit.branch-moved";
+
+    // The index of a branch, and packing.
+    IndexBefore = "snapshots.index.before-save", fails;
+    IndexHalf = "snapshots.index.half-written", fails;
+    IndexWritten = "snapshots.index.before-rename";
+    IndexSaved = "snapshots.index.saved";
+    PackBefore = "snapshots.pack.before", fails;
+    PackWritten = "snapshots.pack.written", fails;
+    PackSynced = "snapshots.pack.synced";
+    PackProven = "snapshots.pack.proven";
+    PackLooseGone = "snapshots.pack.loose-removed";
+    PackTableGone = "snapshots.pack.table-removed";
+    PackDone = "snapshots.pack.done";
+
+    // Questions that wait for a person, and their answers.
+    PendingKeep = "approvals.pending.before-keep";
+    PendingKept = "approvals.pending.kept";
+    PendingAnswer = "approvals.pending.before-answer";
+    PendingAnswered = "approvals.pending.answered";
+    PendingTake = "approvals.pending.before-take";
+    PendingUnlinked = "approvals.pending.unlinked", fails;
+    PendingTaken = "approvals.pending.taken";
 
     // SSH: dialling, channels, commands.
     DialBefore = "ssh.dial.before";
@@ -109,6 +143,18 @@ points! {
     RemoveBefore = "sftp.remove.before";
     Removed = "sftp.remove.done";
 
+    // Files as root: what is staged, what root's script is sent, what is cleared.
+    StageBefore = "sudo.stage.before";
+    StageMade = "sudo.stage.made";
+    StageFilled = "sudo.stage.filled";
+    InstallBefore = "sudo.install.before";
+    InstallDone = "sudo.install.done";
+    Unstaged = "sudo.stage.cleared";
+    RootRemoveBefore = "sudo.remove.before";
+    RootRemoved = "sudo.remove.done";
+    RootClearBefore = "sudo.clear.before";
+    RootCleared = "sudo.clear.done";
+
     // The order of records around an effect, and the answer.
     IntentBefore = "supervisor.intent.before";
     IntentDone = "supervisor.intent.recorded";
@@ -120,6 +166,8 @@ points! {
     KeptAfter = "supervisor.snapshot.after-kept";
     OutcomeBefore = "supervisor.outcome.before";
     OutcomeDone = "supervisor.outcome.recorded";
+    SettleBefore = "supervisor.settle.before-record";
+    SettleDone = "supervisor.settle.recorded";
     LeftoverFound = "supervisor.leftover.found";
     LeftoverRemoved = "supervisor.leftover.removed";
     LeftoverRecorded = "supervisor.leftover.recorded";

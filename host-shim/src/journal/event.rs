@@ -126,6 +126,10 @@ pub struct Operation {
     /// complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temporary: Option<String>,
+    /// Name of the directory in which content waits for root to put it in place;
+    /// what root then makes beside `path` has a name that begins with `temporary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staging: Option<String>,
 }
 
 /// What came of an action.

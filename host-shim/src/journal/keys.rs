@@ -5,9 +5,8 @@
 //! time. A finished segment never changes, so its table is kept in a file
 //! beside it, and a repetition is recognised however long ago the call was.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
@@ -16,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::entry::Entry;
 use super::event::{Conclusion, EventKind, Operation, Recovery, Settled};
 use super::segments::{self, Lines};
+use crate::fault::{self, Point};
 
 /// How far a recorded call came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,18 +214,15 @@ impl Table {
         })
     }
 
-    /// Keeps the table beside its segment.
+    /// Keeps the table beside its segment. The caller holds the chain, so what an
+    /// interrupted process left of it is replaced by whoever makes it next.
     pub(super) fn store(&self, dir: &Path) -> io::Result<()> {
         let body = &self.bytes[..MAGIC.len() + self.count * PAIR];
-        let mut file = tempfile::Builder::new()
-            .prefix(".keys-")
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(dir)?;
-        file.write_all(body)?;
-        file.write_all(&Sha256::digest(body))?;
-        file.as_file().sync_data()?;
-        file.persist(table_path(dir, self.first))?;
-        File::open(dir)?.sync_all()
+        let whole = [body, &Sha256::digest(body)].concat();
+        fault::check(Point::KeysBefore)?;
+        crate::replace::replace(&table_path(dir, self.first), &whole)?;
+        fault::reach(Point::KeysStored);
+        Ok(())
     }
 
     /// Offsets at which intents under a key can begin, the latest first.

@@ -22,6 +22,7 @@ use super::error::JournalError;
 use super::handle::Journal;
 use super::lock::FileLock;
 use super::owner;
+use crate::fault::{self, Point};
 
 /// Folder of the tickets, in the journal's directory.
 const LEASES: &str = "leases";
@@ -86,15 +87,54 @@ struct Ticket {
 impl Ticket {
     fn claim(&mut self, holder: &Holder) -> io::Result<()> {
         self.file.lock()?;
-        self.file.write_all(&serde_json::to_vec(holder)?)
+        fault::check(Point::LeaseDrawn)?;
+        self.file.write_all(&serde_json::to_vec(holder)?)?;
+        fault::reach(Point::LeaseClaimed);
+        Ok(())
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        fault::reach(Point::LeaseReturning);
         // Removed while it is locked, so nobody takes its holder for dead.
         let _ = fs::remove_file(&self.path);
+        fault::reach(Point::LeaseReturned);
     }
+}
+
+/// Removes the tickets of processes that died, for things nobody may ever ask for
+/// again. Only the tickets of those whose actions are settled: of a process that is
+/// just dying, one lock may be released before the other. Where somebody draws a
+/// ticket at this moment, the next death sees to it.
+pub(super) fn sweep(dir: &Path) -> io::Result<()> {
+    let folder = dir.join(LEASES);
+    let queue = match FileLock::existing(&folder.join(QUEUE)) {
+        Ok(queue) => queue,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let Some(_guard) = queue.try_exclusive()? else {
+        return Ok(());
+    };
+    for item in fs::read_dir(&folder)? {
+        let path = item?.path();
+        if path.file_name().is_some_and(|name| name == QUEUE) {
+            continue;
+        }
+        let Ok(mut file) = File::open(&path) else {
+            // It was given back a moment ago.
+            continue;
+        };
+        if file.try_lock().is_err() {
+            continue;
+        }
+        let owner = holder(&mut file)?.owner;
+        if owner.is_empty() || !owner::is_enlisted(dir, &owner) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// What stands in front of a ticket.
@@ -136,15 +176,21 @@ impl Journal {
                 .await?
                 .map_err(|error| JournalError::io(&folder, &error))?;
             match ahead {
-                Ahead::Nobody => return Ok(Lease { _ticket: ticket }),
+                Ahead::Nobody => {
+                    fault::reach(Point::LeaseHeld);
+                    return Ok(Lease { _ticket: ticket });
+                }
                 Ahead::Dead(path, file, holder) => {
+                    fault::reach(Point::LeaseDead);
                     self.settle(&holder.owner).await?;
+                    fault::reach(Point::LeaseSettled);
                     match fs::remove_file(&path) {
                         Err(error) if error.kind() != io::ErrorKind::NotFound => {
                             return Err(JournalError::io(&path, &error).into());
                         }
                         _ => drop(file),
                     }
+                    fault::reach(Point::LeaseBuried);
                 }
                 Ahead::Living(holder) => {
                     let waited = since.elapsed();

@@ -36,6 +36,9 @@ pub struct Leftover {
     pub path: String,
     /// Name of the temporary file.
     pub temporary: String,
+    /// Name of the directory it was staged in, where root was to put it in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staging: Option<String>,
     /// When it was noted.
     pub since: Timestamp,
 }
@@ -50,6 +53,7 @@ impl Leftover {
             host_key: operation.host_key.clone(),
             path: operation.path.clone()?,
             temporary: operation.temporary.clone()?,
+            staging: operation.staging.clone(),
             since: Timestamp::now(),
         })
     }
@@ -132,6 +136,7 @@ mod tests {
             host_key: None,
             path: "/etc/hosts".to_owned(),
             temporary: ".openshell-0123456789abcdef.tmp".to_owned(),
+            staging: (action == "2").then(|| ".openshell-stage-0".to_owned()),
             since: Timestamp::UNIX_EPOCH,
         };
         let (one, two, other) = (leftover("1", "a"), leftover("2", "a"), leftover("3", "b"));

@@ -76,6 +76,15 @@ impl FileLock {
         self.acquire(Sharing::Shared)
     }
 
+    /// Takes the lock where nobody holds it, without waiting.
+    pub(crate) fn try_exclusive(&self) -> io::Result<Option<LockGuard<'_>>> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(Some(LockGuard { file: &self.file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Who holds the lock, by Linux's `/proc/locks` (proc(5)): lines such as
     /// `1: FLOCK ADVISORY WRITE 708 08:02:393232 0 EOF`.
     fn holder(&self) -> Option<u32> {

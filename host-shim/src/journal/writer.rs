@@ -18,6 +18,7 @@ use super::error::JournalError;
 use super::event::{EventKind, Unsettled};
 use super::handle::{Durability, Receipt};
 use super::keys::KeyState;
+use super::lease;
 use super::leftovers::{self, Leftover};
 use super::owner::{self, Floor, Owner};
 use super::recover;
@@ -109,8 +110,14 @@ fn settle_dead(chain: &mut Chain) -> Result<usize, JournalError> {
         }
         fault::reach(Point::RecoveryAppended);
     }
+    let any = !dead.is_empty();
     for owner in dead {
         owner.bury().map_err(unusable)?;
+    }
+    if any {
+        // A ticket that stays keeps nobody waiting: whoever asks for the same thing
+        // finds out that its holder is dead.
+        let _ = lease::sweep(&dir);
     }
     Ok(recovered)
 }

@@ -7,6 +7,7 @@ use globset::GlobBuilder;
 use serde::Deserialize;
 
 use super::access::{Access, Confirm, Mode};
+use super::measure::{self, JournalEntry};
 use super::{Rules, RulesError};
 use crate::engine::contract::{Decision, Rule, RuleOrigin, Rulebook};
 use crate::engine::{Judge, JudgeError};
@@ -29,6 +30,8 @@ struct File {
     access: Vec<AccessEntry>,
     #[serde(default)]
     snapshots: SnapshotsEntry,
+    #[serde(default)]
+    journal: JournalEntry,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -180,6 +183,7 @@ pub(super) fn parse(path: &Path, origin: RuleOrigin) -> Result<Option<Parsed>, R
                 .map(|text| size(&text))
                 .transpose()
                 .map_err(malformed)?,
+            journal: file.journal.limits().map_err(malformed)?,
         },
         path: path.to_owned(),
         examples,
@@ -298,15 +302,7 @@ fn access(entry: AccessEntry) -> Result<Access, String> {
 
 /// A number of bytes, as an operator writes it.
 fn size(text: &str) -> Result<u64, String> {
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[number.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        _ => 0,
-    };
-    let bytes = number.trim().parse::<u64>().ok();
-    match bytes.and_then(|number| number.checked_mul(unit)) {
+    match measure::bytes(text) {
         Some(bytes @ 1..=LARGEST) => Ok(bytes),
         _ => Err(format!(
             "snapshots: `largest` is {text:?}; it must be a size such as \"64 MiB\", at most \

@@ -8,11 +8,13 @@
 
 mod access;
 mod file;
+mod measure;
 
 use std::path::{Path, PathBuf};
 
 pub use access::{Access, Confirm, Mode};
 pub use file::{ExampleResult, examples};
+pub use measure::JournalLimits;
 
 use crate::engine::contract::{Decision, Rule, RuleOrigin, Rulebook};
 use crate::engine::{Judge, JudgeError};
@@ -77,6 +79,8 @@ pub struct Rules {
     pub access: Vec<Access>,
     /// Largest file that is changed, in bytes, where something was said.
     pub largest: Option<u64>,
+    /// When a segment of the journal is finished.
+    pub journal: JournalLimits,
 }
 
 impl Rules {
@@ -90,6 +94,7 @@ impl Rules {
             },
             access: Vec::new(),
             largest: None,
+            journal: JournalLimits::default(),
         }
     }
 
@@ -143,6 +148,16 @@ pub fn load(operator: &Path, workspace: Option<&Path>, judge: &Judge) -> Result<
     Ok(rules)
 }
 
+/// Reads what the operator says about the journal, and nothing else.
+///
+/// # Errors
+/// [`RulesError`] for a file that cannot be understood whole; its examples are not
+/// checked.
+pub fn journal_limits(operator: &Path) -> Result<JournalLimits, RulesError> {
+    let parsed = file::parse(operator, RuleOrigin::Operator)?;
+    Ok(parsed.map_or_else(JournalLimits::default, |parsed| parsed.rules.journal))
+}
+
 fn require_tightening(path: &Path, rules: &Rules, largest: u64) -> Result<(), RulesError> {
     let loosens = |what: String| RulesError::Loosens {
         path: path.to_owned(),
@@ -153,6 +168,9 @@ fn require_tightening(path: &Path, rules: &Rules, largest: u64) -> Result<(), Ru
     }
     if rules.largest.is_some_and(|wanted| wanted > largest) {
         return Err(loosens("`largest` of [snapshots]".to_owned()));
+    }
+    if rules.journal != JournalLimits::default() {
+        return Err(loosens("[journal]".to_owned()));
     }
     let allows = |rule: &&Rule| rule.decision == Decision::AutoAllow || rule.overrides_catastrophe;
     match rules.rulebook.rules.iter().find(allows) {

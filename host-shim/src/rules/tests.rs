@@ -251,6 +251,29 @@ fn the_largest_file_is_the_operators_to_set_and_a_workspaces_to_lower() {
 }
 
 #[test]
+fn the_journals_limits_are_the_operators_alone() {
+    let text = "format = 1\n[journal]\nsegment = \"64 MiB\"\nage = \"7 d\"\n";
+    let rules = loaded(Some(text), None).unwrap();
+    assert_eq!(rules.journal.options().segment_bytes, 64 << 20);
+    assert_eq!(rules.journal.options().segment_age.as_secs(), 7 * 86_400);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("policy.toml");
+    assert_eq!(
+        super::journal_limits(&path).unwrap(),
+        JournalLimits::default()
+    );
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(super::journal_limits(&path).unwrap(), rules.journal);
+    let refused = loaded(Some("format = 1\n[journal]\nage = \"soon\"\n"), None);
+    assert!(matches!(refused, Err(RulesError::Malformed { .. })));
+    let workspace = loaded(None, Some(text));
+    assert!(
+        matches!(workspace, Err(RulesError::Loosens { .. })),
+        "{workspace:?}"
+    );
+}
+
+#[test]
 fn a_pattern_that_could_match_nothing_is_refused() {
     for (written, named) in [
         (r#"servers = ["staging-{a,b}"]"#, "'{'"),

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::error::SnapshotError;
 use super::message;
 use super::objects::Objects;
+use crate::fault::{self, Point};
 use crate::journal::sha256_hex;
 
 /// Length of a record: key, commit, check.
@@ -99,11 +100,12 @@ impl Index {
     /// Writes what the file lacks. The caller has the turn. A failure costs the
     /// next process some reading and nothing else.
     pub(super) fn save(&mut self) -> io::Result<()> {
-        if !self.damaged && matches!(self.append(), Ok(true)) {
-            return Ok(());
+        fault::check(Point::IndexBefore)?;
+        if self.damaged || !matches!(self.append(), Ok(true)) {
+            self.rewrite()?;
+            self.damaged = false;
         }
-        self.rewrite()?;
-        self.damaged = false;
+        fault::reach(Point::IndexSaved);
         Ok(())
     }
 
@@ -124,7 +126,11 @@ impl Index {
         if self.records.get(written - 1) != Some(&record) {
             return Ok(false);
         }
-        file.write_all(&encode_all(&self.records[written..], sum))?;
+        let bytes = encode_all(&self.records[written..], sum);
+        let (first, rest) = fault::parts(&bytes);
+        file.write_all(first)?;
+        fault::check(Point::IndexHalf)?;
+        file.write_all(rest)?;
         Ok(true)
     }
 
@@ -142,6 +148,7 @@ impl Index {
         file.write_all(HEADER)?;
         file.write_all(&encode_all(&self.records, FIRST))?;
         drop::<File>(file);
+        fault::reach(Point::IndexWritten);
         fs::rename(&temporary, &self.file)
     }
 

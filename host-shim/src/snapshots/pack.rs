@@ -25,6 +25,7 @@ use super::names;
 use super::objects::Objects;
 use super::repository;
 use super::store::Snapshots;
+use crate::fault::{self, Point};
 
 /// Loose objects above which it is time to pack: some 600 changes.
 const LOOSE_MAX: usize = 4096;
@@ -182,18 +183,22 @@ fn pack(path: &Path, extent: Extent) -> Result<Packed, SnapshotError> {
     let merged = chosen(&objects, &loose, extent).map_err(failed)?;
     if !loose.is_empty() || merged.len() > 1 {
         let repo = repository::open(path)?;
+        fault::check(Point::PackBefore).map_err(failed)?;
         let Some(written) = write(&repo, &objects, &loose, &merged)? else {
             return Ok(done);
         };
         for object in &loose {
             remove(&object.path).map_err(failed)?;
+            fault::reach(Point::PackLooseGone);
         }
         for pack in merged.iter().filter(|pack| pack.stem != written) {
             // The table first: without it the pack is not looked into.
             for ending in ["idx", "rev", "bitmap", "mtimes", "pack"] {
                 remove(&pack.stem.with_extension(ending)).map_err(failed)?;
+                fault::reach(Point::PackTableGone);
             }
         }
+        fault::reach(Point::PackDone);
     }
     done.after = stock(&objects).map_err(failed)?;
     Ok(done)
@@ -227,6 +232,7 @@ fn write(
     }
     fs::create_dir_all(&folder).map_err(failed)?;
     builder.write(&folder, 0o400)?;
+    fault::check(Point::PackWritten).map_err(failed)?;
     let name = builder.name()?.unwrap_or_default().to_owned();
     let stem = folder.join(format!("pack-{name}"));
     for ending in ["pack", "idx"] {
@@ -236,9 +242,11 @@ fn write(
     File::open(&folder)
         .and_then(|folder| folder.sync_all())
         .map_err(failed)?;
+    fault::reach(Point::PackSynced);
     for id in table(&stem).map_err(failed)? {
         wanted.remove(&id);
     }
+    fault::reach(Point::PackProven);
     match wanted.iter().next() {
         None => Ok(Some(stem)),
         Some(id) => Err(SnapshotError::Corrupt {
@@ -386,7 +394,8 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Removes what writers and packers left when they died (the names are
-/// libgit2's and git's).
+/// libgit2's and git's). A pack of ours that is half written can only be a dead
+/// one's, because the caller has the turn; the others may still be at work.
 fn remove_stale(objects: &Path) -> io::Result<()> {
     let folders = (0..=u8::MAX).map(|number| objects.join(format!("{number:02x}")));
     for folder in folders.chain([objects.to_owned(), objects.join("pack")]) {
@@ -401,7 +410,8 @@ fn remove_stale(objects: &Path) -> io::Result<()> {
                 .and_then(|meta| meta.modified())
                 .ok()
                 .and_then(|time| SystemTime::now().duration_since(time).ok());
-            if temporary && age.is_some_and(|age| age > STALE) {
+            let ours = name.starts_with("pack_git2_");
+            if ours || (temporary && age.is_some_and(|age| age > STALE)) {
                 remove(&entry.path())?;
             }
         }

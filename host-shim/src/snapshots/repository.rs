@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use git2::{Config, ConfigLevel, ErrorCode, Repository, RepositoryInitOptions};
 
@@ -14,19 +16,26 @@ use crate::fault::{self, Point};
 /// `core.fsyncObjectFiles` where it reads it; libgit2 knows nothing else.
 const SETTINGS: &str = "openshell.gitconfig";
 
+/// How long another git, of a person at work, may hold the lock of a reference. One
+/// that is there longer is a dead process's.
+const MOMENT: Duration = Duration::from_millis(200);
+
 /// Opens or creates the repository with settings of its own, so that no
 /// setting of the user reaches it.
 pub(super) fn open(path: &Path) -> Result<Objects, SnapshotError> {
     let repo = match Repository::open_bare(path) {
         Ok(repo) => repo,
-        Err(error) if error.code() == ErrorCode::NotFound => Repository::init_opts(
-            path,
-            RepositoryInitOptions::new()
-                .bare(true)
-                .no_reinit(true)
-                .external_template(false)
-                .description("File states kept by openshell, one branch per server"),
-        )?,
+        Err(error) if error.code() == ErrorCode::NotFound => {
+            unlock(path)?;
+            Repository::init_opts(
+                path,
+                RepositoryInitOptions::new()
+                    .bare(true)
+                    .no_reinit(true)
+                    .external_template(false)
+                    .description("File states kept by openshell, one branch per server"),
+            )?
+        }
         Err(error) => return Err(error.into()),
     };
     let settings = path.join(SETTINGS);
@@ -39,10 +48,34 @@ pub(super) fn open(path: &Path) -> Result<Objects, SnapshotError> {
     Ok(Objects::new(repo))
 }
 
-/// Removes objects that a process of ours died over. libgit2 gives them a name of
-/// its own. Only whoever has the turn may call this: then nobody is writing one. A
-/// file that stays takes room and nothing else, so nothing is reported.
+/// Removes the locks of a process of ours that died while it made the repository.
+/// What it was writing under them is written anew. Whoever makes a repository has
+/// the turn, so nobody else is at it.
+fn unlock(path: &Path) -> Result<(), SnapshotError> {
+    for name in ["config.lock", "HEAD.lock"] {
+        let lock = path.join(name);
+        match fs::remove_file(&lock) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(SnapshotError::io(&lock, &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a process of ours died over: half an object, to which libgit2 gives a
+/// name of its own, and the lock of a reference. Only whoever has the turn may call
+/// this: then nobody of ours is writing. A file that stays takes room, or a moment of
+/// the next commit, so nothing is reported.
 pub(super) fn sweep(path: &Path) {
+    let held = locks(path);
+    if !held.is_empty() {
+        thread::sleep(MOMENT);
+        for lock in locks(path).iter().filter(|lock| held.contains(lock)) {
+            let _ = fs::remove_file(lock);
+        }
+    }
     let Ok(entries) = fs::read_dir(path.join("objects")) else {
         return;
     };
@@ -55,6 +88,20 @@ pub(super) fn sweep(path: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// The locks of references that there are.
+fn locks(path: &Path) -> Vec<PathBuf> {
+    let branches = fs::read_dir(path.join("refs/heads"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    branches
+        .chain([path.join("HEAD.lock")])
+        .filter(|lock| lock.extension().is_some_and(|ending| ending == "lock"))
+        .filter(|lock| lock.exists())
+        .collect()
 }
 
 fn write_settings(path: &PathBuf) -> io::Result<()> {

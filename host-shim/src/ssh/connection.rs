@@ -15,7 +15,7 @@ use super::account::Account;
 use super::channel::{Activity, Tunnel};
 use super::dial::{Dialled, connect_failed, dial};
 use super::error::SshError;
-use super::exec::{self, ExecOutcome, ExecRequest, Spare};
+use super::exec::{self, ExecOutcome, ExecRequest, Spare, Watch};
 use super::host_key::HostKey;
 use super::lane::Lane;
 use super::sessions::Sessions;
@@ -101,8 +101,21 @@ impl Connection {
         request: ExecRequest,
         cancel: CancellationToken,
     ) -> Result<ExecOutcome, SshError> {
+        self.exec_watched(request, Watch::default(), cancel).await
+    }
+
+    /// As [`Connection::exec`], with somebody looking at the output meanwhile.
+    ///
+    /// # Errors
+    /// As [`Connection::exec`].
+    pub async fn exec_watched(
+        &self,
+        request: ExecRequest,
+        watch: Watch,
+        cancel: CancellationToken,
+    ) -> Result<ExecOutcome, SshError> {
         self.activity.touch();
-        let outcome = exec::run(self, request, cancel).await;
+        let outcome = exec::run(self, request, watch, cancel).await;
         self.activity.touch();
         outcome
     }

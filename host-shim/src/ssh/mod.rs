@@ -32,14 +32,16 @@ pub use auth::Login;
 pub use connection::Connection;
 pub use dial::fetch_host_key;
 pub use error::SshError;
-pub use exec::{End, Ended, ExecOutcome, ExecRequest, LeftProcess, Printed, Program, Survey};
+pub use exec::{
+    End, Ended, ExecOutcome, ExecRequest, LeftProcess, Printed, Program, Survey, Watch,
+};
 pub use host_key::{HostKey, HostKeyError};
 pub use patience::{InvalidPatience, Patience};
 pub use pool::{Pool, PoolConfig};
 pub use sftp::{
     Attrs, Cleared, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, SftpLimits, Walk,
-    WalkEntry, WriteKind, WriteOutcome, WritePlan, temporary_name,
+    WalkEntry, WriteKind, WriteOutcome, WritePlan, staging_name, temporary_name,
 };
-pub use sudo::{RootFiles, Seen, SudoError};
+pub use sudo::{Installed, RootFiles, Seen, SudoError};
 pub use target::{Auth, Target};
 pub use trace::{Found, Stage, Step, Vouched, connect_by_steps};

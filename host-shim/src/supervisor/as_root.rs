@@ -10,7 +10,7 @@ use super::action::Action;
 use super::call::Call;
 use super::change::{Present, WritePlan};
 use super::failure::failure;
-use super::replace::Done;
+use super::replace::{Broken, Done};
 use crate::approvals::{Answer, Answerer, Matter};
 use crate::engine::contract::{Decision, Failure, FailureCode, Verdict};
 use crate::registry::Sudo;
@@ -105,7 +105,7 @@ pub(super) async fn attrs(connection: &Arc<Connection>, path: &str) -> Result<At
 pub(super) async fn replace(
     connection: &Arc<Connection>,
     plan: &WritePlan,
-) -> Result<Done, Failure> {
+) -> Result<Done, Broken> {
     let files = RootFiles::new(Arc::clone(connection));
     let (Some(after), Some(sha256)) = (&plan.after, &plan.after_sha256) else {
         let before = plan.before_sha256.as_deref().unwrap_or_default();
@@ -113,6 +113,7 @@ pub(super) async fn replace(
         return Ok(Done {
             atomic: true,
             drift: None,
+            left_behind: false,
         });
     };
     let write = ssh::WritePlan {
@@ -126,9 +127,24 @@ pub(super) async fn replace(
             None => Expect::Absent,
         },
         kind: plan.kind,
-        temporary: String::new(),
+        temporary: plan.temporary.clone(),
     };
-    files.install(&write, sha256).await?;
+    let staging = plan.staging.as_deref().unwrap_or_default();
+    let installed = files.install(&write, staging, sha256).await;
+    if let Err(error) = installed.result {
+        let mut failure = Failure::from(error);
+        if installed.left_behind {
+            failure.message = format!(
+                "{} What was staged for it ({staging}) may be left on the server; the next use \
+                 of the server removes it.",
+                failure.message
+            );
+        }
+        return Err(Broken {
+            failure,
+            left_behind: installed.left_behind,
+        });
+    }
     let drift = match files.look(&plan.path, LARGEST).await {
         Ok(seen) => seen.file.and_then(|(content, _)| {
             (super::digest::sha256(&content) != *sha256).then_some(Drift::Replaced(content))
@@ -138,6 +154,7 @@ pub(super) async fn replace(
     Ok(Done {
         atomic: true,
         drift,
+        left_behind: installed.left_behind,
     })
 }
 

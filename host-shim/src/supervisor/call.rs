@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::action::{Action, Ending};
 use super::conduct::{self, Conduct, misused};
 use super::digest;
-use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
+use super::envelope::{Audit, Envelope, Execution, SettledEarlier, SnapshotStatus, Status};
 use super::failure::{code_name, failure};
 use super::permit::Permit;
+use super::progress::Meter;
 use super::replay;
 use super::resources::Resources;
 use super::{Supervisor, ToolCall};
@@ -38,6 +39,7 @@ pub struct Call {
     rules: OnceLock<Rules>,
     actions: Mutex<Vec<Action>>,
     conduct: Conduct,
+    meter: Meter,
 }
 
 impl Call {
@@ -51,6 +53,7 @@ impl Call {
             rules: OnceLock::new(),
             actions: Mutex::new(Vec::new()),
             conduct: Conduct::default(),
+            meter: Meter::default(),
         }
     }
 
@@ -76,6 +79,10 @@ impl Call {
 
     pub(super) fn conduct(&self) -> &Conduct {
         &self.conduct
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(super) fn cancel(&self) -> &CancellationToken {
@@ -134,11 +141,18 @@ impl Call {
 
     /// Puts the intent on record.
     pub(crate) async fn open(&self, server: &str) -> Result<Action, Failure> {
-        let opened = self.open_action(server).await;
+        // Reads may be repeated freely, so their keys claim nothing.
+        let key = self.request.key.clone().filter(|_| self.can_change());
+        let opened = self.open_action(server, key).await;
         self.conduct.note(opened)
     }
 
-    async fn open_action(&self, server: &str) -> Result<Action, Failure> {
+    /// Puts on record that the call only looks what became of an earlier one.
+    pub(super) async fn open_to_look(&self, server: &str) -> Result<Action, Failure> {
+        self.open_action(server, None).await
+    }
+
+    async fn open_action(&self, server: &str, key: Option<String>) -> Result<Action, Failure> {
         self.check_opening(server)?;
         // The journal comes first: without it nothing else is even looked at.
         let journal = self.resources().journal()?;
@@ -175,8 +189,7 @@ impl Call {
             arguments: self.arguments.clone(),
             verdict: None,
             component: Some(Engine::component_digest().to_owned()),
-            // Reads may be repeated freely, so their keys claim nothing.
-            key: self.request.key.clone().filter(|_| self.can_change()),
+            key,
             payload: Some(self.payload()),
         };
         let action = match Action::open(journal, record, intent).await {
@@ -233,7 +246,9 @@ impl Call {
     /// Checks a permit at the moment it is spent.
     pub(super) fn check_permit(&self, permit: &Permit) -> Result<(), Failure> {
         self.check_action(&permit.action)?;
-        self.conduct.note(permit.check())
+        self.conduct.note(permit.check())?;
+        self.meter.begin();
+        Ok(())
     }
 
     /// Notes a broken rule and says which.
@@ -296,6 +311,13 @@ impl Call {
         envelope.message = Some(failure.message.clone());
         envelope.next = (!failure.next.is_empty()).then(|| failure.next.clone());
         self.admit(envelope)
+    }
+
+    /// What was found out about earlier actions in the course of this call.
+    pub(super) fn settled_earlier(&self) -> Vec<SettledEarlier> {
+        let actions = self.lock_actions();
+        let facts = actions.last().map(Action::facts);
+        facts.map(|facts| facts.settled).unwrap_or_default()
     }
 
     async fn settle(&self, code: Option<&str>, message: Option<&str>) {

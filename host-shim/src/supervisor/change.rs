@@ -53,6 +53,8 @@ pub(super) struct WritePlan {
     pub(super) kind: WriteKind,
     /// What a file that replaces the other is called until it is complete.
     pub(super) temporary: String,
+    /// Name of the directory the content waits in, where root puts it in place.
+    pub(super) staging: Option<String>,
     pub(super) before_sha256: Option<String>,
     pub(super) after_sha256: Option<String>,
 }
@@ -98,6 +100,7 @@ impl WritePlan {
             restores,
             kind: WriteKind::Atomic,
             temporary: String::new(),
+            staging: None,
         }
     }
 

@@ -88,6 +88,7 @@ impl Call {
             unasked: self.changes_nothing(&verdict)?,
             as_others: !verdict.run_as.is_empty(),
             keep: KEEP_FOR_MODEL,
+            keep_rest: true,
         });
         Ok(Permit::new(action, connection, plan, &verdict, operation))
     }
@@ -193,6 +194,7 @@ impl Call {
             unasked: self.changes_nothing(&verdict)?,
             as_others: !verdict.run_as.is_empty(),
             keep: KEEP_FOR_TOOL,
+            keep_rest: false,
         });
         Ok(Permit::new(action, connection, plan, &verdict, operation))
     }

@@ -18,13 +18,15 @@ use super::failure::{ended, failure};
 use super::permit::{ExecPlan, Permit, Plan};
 use crate::approvals::escape_line;
 use crate::engine::contract::{
-    Content, Ended, ExecResult, Failure, FailureCode, FileInfo, FileKind, Listing, Output, Printed,
-    ReadSpec, StatResult,
+    self, Content, Ended, ExecResult, Failure, FailureCode, FileInfo, FileKind, Listing, Output,
+    Printed, ReadSpec, StatResult,
 };
 use crate::fault::{self, Point};
 use crate::journal::{Durability, Redactor};
 use crate::snapshots::LARGEST;
-use crate::ssh::{self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SshError};
+use crate::ssh::{
+    self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SshError, Watch,
+};
 
 /// Directories below the root that a walk goes down to.
 const WALK_DEPTH_MAX: usize = 64;
@@ -53,6 +55,14 @@ impl Call {
             cancel: self.cancel().clone(),
             pool: self.resources().pool().clone(),
             redactor: self.resources().redactor()?,
+            watch: Watch {
+                printed: Arc::clone(&self.meter().printed),
+                spool: if plan.keep_rest {
+                    Some(self.resources().spool()?)
+                } else {
+                    None
+                },
+            },
         };
         // The task owns the command: it goes on, and settles, whatever becomes of
         // the guest that asked for it.
@@ -274,6 +284,7 @@ struct Run {
     cancel: CancellationToken,
     pool: Pool,
     redactor: Redactor,
+    watch: Watch,
 }
 
 impl Run {
@@ -285,7 +296,9 @@ impl Run {
         connection: Arc<Connection>,
         request: ExecRequest,
     ) -> Result<ExecOutcome, Failure> {
-        let first = connection.exec(request.clone(), self.cancel.clone()).await;
+        let first = connection
+            .exec_watched(request.clone(), self.watch.clone(), self.cancel.clone())
+            .await;
         let (Err(SshError::ConnectionLost { started: false }), Some(target)) =
             (&first, action.target())
         else {
@@ -296,7 +309,9 @@ impl Run {
         if again.host_key() != connection.host_key() {
             return Ok(first?);
         }
-        Ok(again.exec(request, self.cancel.clone()).await?)
+        Ok(again
+            .exec_watched(request, self.watch.clone(), self.cancel.clone())
+            .await?)
     }
 
     /// Runs a command to its end and notes what is known of it.
@@ -466,6 +481,10 @@ fn printed(printed: &ssh::Printed) -> Printed {
         head: printed.head.clone(),
         tail: printed.tail.clone(),
         total: printed.total,
+        kept: printed.kept.as_ref().map(|kept| contract::Kept {
+            id: kept.id.clone(),
+            bytes: kept.bytes,
+        }),
     }
 }
 

@@ -279,7 +279,7 @@ pub(super) fn not_granted(answer: &Answer) -> Failure {
 }
 
 /// An error's words as a sentence: capital letter, full stop, its cause.
-fn sentence(error: &dyn std::error::Error) -> String {
+pub(super) fn sentence(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

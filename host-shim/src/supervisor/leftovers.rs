@@ -4,8 +4,10 @@
 //! the process that made the attempt is dead or has given the write up. Nothing
 //! depends on it, so no failure here fails a call; the note stays, and another
 //! use tries again. It finishes what was permitted then, so it asks nobody now,
-//! but a server that is read-only by now is left alone.
+//! but a server that is read-only by now is left alone, and so is what only root can
+//! remove where sudo is not to be used any more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +17,7 @@ use super::call::Call;
 use crate::fault::{self, Point};
 use crate::journal::{Journal, Leftover};
 use crate::rules::Mode;
-use crate::ssh::{Cleared, Connection, SshError};
+use crate::ssh::{Cleared, Connection, RootFiles, SshError};
 
 /// How long removing one file may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -30,7 +32,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 impl Call {
     /// Removes what is on record as left on the action's server.
-    pub(super) async fn clear_leftovers(&self, action: &Action, connection: &Connection) {
+    pub(super) async fn clear_leftovers(&self, action: &Action, connection: &Arc<Connection>) {
         let host_key = connection.host_key().fingerprint();
         let found = action.journal().leftovers(action.server(), &host_key);
         let Ok(leftovers) = found else {
@@ -40,7 +42,10 @@ impl Call {
             return;
         }
         for leftover in leftovers {
-            if self.resources().looked_for(&leftover.action, PAUSE) {
+            let as_root = leftover.staging.is_some();
+            if self.resources().looked_for(&leftover.action, PAUSE)
+                || (as_root && self.require_sudo(action).is_err())
+            {
                 continue;
             }
             fault::reach(Point::LeftoverFound);
@@ -68,16 +73,30 @@ impl Call {
     }
 }
 
-async fn clear(connection: &Connection, leftover: &Leftover) -> Result<Cleared, SshError> {
+async fn clear(connection: &Arc<Connection>, leftover: &Leftover) -> Result<Cleared, SshError> {
     let sftp = connection.sftp().await?;
-    sftp.clear_temporary(&leftover.path, &leftover.temporary)
-        .await
+    let (path, temporary) = (&leftover.path, &leftover.temporary);
+    let Some(staging) = &leftover.staging else {
+        return sftp.clear_temporary(path, temporary).await;
+    };
+    // What is staged goes first: a script of root's that still runs then has nothing
+    // to put in place.
+    let staged = sftp.clear_staging(staging, temporary).await?;
+    let beside = RootFiles::new(Arc::clone(connection))
+        .clear(path, temporary)
+        .await?;
+    Ok(match (staged, beside) {
+        (Cleared::Absent, Cleared::Absent) => Cleared::Absent,
+        _ => Cleared::Removed,
+    })
 }
 
 async fn removed(action: &Action, leftover: &Leftover) {
+    let staged = leftover.staging.as_ref();
+    let staged = staged.map_or_else(String::new, |staging| format!(" or {staging}"));
     let recorded = action
         .remark(format!(
-            "removed {} beside {}, which the interrupted action {} had left",
+            "removed {}{staged} beside {}, which the interrupted action {} had left",
             leftover.temporary, leftover.path, leftover.action
         ))
         .await;

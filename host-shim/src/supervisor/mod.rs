@@ -33,9 +33,11 @@ mod lease;
 mod leftovers;
 mod live;
 mod names;
+mod outputs;
 mod paths;
 mod permit;
 mod place;
+mod progress;
 mod reconcile;
 mod replace;
 mod replay;
@@ -56,6 +58,7 @@ pub use envelope::{
 };
 pub use failure::{code_name, failure};
 pub use permit::Permit;
+pub use progress::{Progress, ProgressTo};
 pub use resources::{Prompt, Resources, ResourcesError};
 pub use restore::{Left, RestoreRequest, Restored};
 
@@ -81,6 +84,8 @@ pub struct ToolCall {
     pub workspace: Option<PathBuf>,
     /// Fires when the client gives the call up.
     pub cancel: CancellationToken,
+    /// Who hears how far it is; none where nobody does.
+    pub progress: Option<ProgressTo>,
 }
 
 /// The running helper: one engine, one set of resources, many calls.
@@ -142,10 +147,9 @@ impl Supervisor {
         }
         let tool = call.request().tool.clone();
         let arguments = call.request().arguments.clone();
-        let ran = self
-            .inner
-            .engine
-            .call(Arc::clone(&call), &tool, &arguments)
+        let engine = &self.inner.engine;
+        let ran = call
+            .telling(engine.call(Arc::clone(&call), &tool, &arguments))
             .await;
         match ran {
             Ok(report) => call.finish(report).await,

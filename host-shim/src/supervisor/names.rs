@@ -94,7 +94,7 @@ impl<'a> Names<'a> {
         &self,
         stages: &[Vec<String>],
     ) -> Result<Vec<Vec<String>>, Failure> {
-        let candidates: Vec<(usize, usize, &str)> = stages
+        let candidates: Vec<(usize, usize, usize)> = stages
             .iter()
             .enumerate()
             .flat_map(|(stage, words)| {
@@ -102,7 +102,9 @@ impl<'a> Names<'a> {
                     .iter()
                     .enumerate()
                     .skip(1)
-                    .filter_map(move |(word, text)| Some((stage, word, path_in(text)?)))
+                    .flat_map(move |(word, text)| {
+                        paths_in(text).into_iter().map(move |at| (stage, word, at))
+                    })
             })
             .collect();
         if candidates.is_empty() {
@@ -116,27 +118,38 @@ impl<'a> Names<'a> {
             ));
         }
         let sftp = self.sftp().await?;
-        let relative = candidates.iter().any(|(_, _, path)| !path.starts_with('/'));
+        let named = |&(stage, word, at): &(usize, usize, usize)| &stages[stage][word][at..];
+        let relative = candidates
+            .iter()
+            .any(|place| !named(place).starts_with('/'));
         let directory = if relative {
             self.directory().await?
         } else {
             String::new()
         };
-        let lookups = candidates.iter().map(|(stage, word, path)| {
-            let full = absolute(&directory, path);
+        let lookups = candidates.iter().map(|place| {
+            let full = absolute(&directory, named(place));
             async move {
                 let (leads_to, kind) = join(sftp.realpath(&full), sftp.kind(&full)).await;
                 // What is not there leads nowhere; the command will say so.
-                let leads_to = judged_as(leads_to.ok()?, kind.ok());
-                (leads_to != normal(&full)).then_some((*stage, *word, *path, leads_to))
+                let leads_to = judged_as(leads_to.ok()?, kind.ok()?);
+                (leads_to != normal(&full)).then_some((*place, leads_to))
             }
         });
         let elsewhere: Vec<_> = join_all(lookups).await.into_iter().flatten().collect();
         let mut resolved = Vec::new();
         for (index, stage) in stages.iter().enumerate() {
             let mut words = stage.clone();
-            for (_, word, path, leads_to) in elsewhere.iter().filter(|found| found.0 == index) {
-                words[*word] = stage[*word].replacen(path, leads_to, 1);
+            for ((_, word, at), leads_to) in elsewhere.iter().filter(|found| found.0.0 == index) {
+                let seen = format!("{}{leads_to}", &stage[*word][..*at]);
+                if words[*word] == stage[*word] {
+                    words[*word] = seen;
+                } else {
+                    // Another reading of the same word is judged for itself.
+                    let mut other = stage.clone();
+                    other[*word] = seen;
+                    resolved.push(other);
+                }
             }
             if words != *stage {
                 resolved.push(words);
@@ -146,26 +159,31 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The part of a word that can name a file: the word, or what follows `=` in a
-/// long option. Other options and numbers name none.
-fn path_in(word: &str) -> Option<&str> {
-    if word.starts_with("--") {
-        return word
-            .split_once('=')
-            .map(|(_, value)| value)
-            .filter(|value| value.contains('/'));
-    }
-    if word.is_empty() || word.starts_with(['-', '+']) || word.parse::<f64>().is_ok() {
-        return None;
-    }
-    Some(word)
+/// Where in a word the name of a file can begin, as byte offsets: at its start, after
+/// `=` in a long option, and after any letter of short ones, since `-nfNAME` may be
+/// `-n -f NAME`. Numbers name none.
+fn paths_in(word: &str) -> Vec<usize> {
+    let begins: Vec<usize> = if word.starts_with("--") {
+        word.find('=').map(|at| at + 1).into_iter().collect()
+    } else if word.starts_with('-') {
+        word.char_indices().map(|(at, _)| at).skip(2).collect()
+    } else if word.starts_with('+') {
+        Vec::new()
+    } else {
+        vec![0]
+    };
+    let names_one = |at: &usize| {
+        let rest = &word[*at..];
+        !rest.is_empty() && rest.parse::<f64>().is_err()
+    };
+    begins.into_iter().filter(names_one).collect()
 }
 
 /// The name by which a file is judged. A pipe, a device or a socket is one wherever
 /// it lies: reading it may block, and takes what another reader waits for.
-fn judged_as(leads_to: String, kind: Option<FileKind>) -> String {
+fn judged_as(leads_to: String, kind: FileKind) -> String {
     let made_up = ["/dev/", "/proc/", "/sys/"];
-    if kind == Some(FileKind::Other) && !made_up.iter().any(|top| leads_to.starts_with(top)) {
+    if kind == FileKind::Other && !made_up.iter().any(|top| leads_to.starts_with(top)) {
         return format!("/dev/special{leads_to}");
     }
     leads_to
@@ -288,17 +306,20 @@ mod tests {
 
     #[test]
     fn words_that_can_name_a_file() {
-        let cases = [
-            ("/etc/motd", Some("/etc/motd")),
-            ("notes.txt", Some("notes.txt")),
-            ("--file=/etc/motd", Some("/etc/motd")),
-            ("--color=auto", None),
-            ("-n", None),
-            ("40", None),
-            ("+%F", None),
+        let cases: [(&str, &[&str]); 9] = [
+            ("/etc/motd", &["/etc/motd"]),
+            ("notes.txt", &["notes.txt"]),
+            ("--file=/etc/motd", &["/etc/motd"]),
+            ("--file=notes", &["notes"]),
+            ("-fa/b", &["a/b", "/b", "b"]),
+            ("-n", &[]),
+            ("-n20", &[]),
+            ("40", &[]),
+            ("+%F", &[]),
         ];
-        for (word, path) in cases {
-            assert_eq!(path_in(word), path, "{word}");
+        for (word, paths) in cases {
+            let found: Vec<&str> = paths_in(word).into_iter().map(|at| &word[at..]).collect();
+            assert_eq!(found, paths, "{word}");
         }
     }
 
@@ -321,10 +342,9 @@ mod tests {
     #[test]
     fn what_is_no_file_is_judged_as_a_device() {
         for (path, kind, expected) in [
-            ("/run/p", Some(FileKind::Other), "/dev/special/run/p"),
-            ("/run/p", Some(FileKind::File), "/run/p"),
-            ("/run/p", None, "/run/p"),
-            ("/dev/null", Some(FileKind::Other), "/dev/null"),
+            ("/run/p", FileKind::Other, "/dev/special/run/p"),
+            ("/run/p", FileKind::File, "/run/p"),
+            ("/dev/null", FileKind::Other, "/dev/null"),
         ] {
             assert_eq!(
                 judged_as(path.to_owned(), kind),

@@ -56,6 +56,8 @@ pub(super) struct ExecPlan {
     pub(super) as_others: bool,
     /// Bytes of standard output kept: from the start, and from the end.
     pub(super) keep: (usize, usize),
+    /// Whether what is left out is kept for a while, to be read by its id.
+    pub(super) keep_rest: bool,
 }
 
 impl Permit {

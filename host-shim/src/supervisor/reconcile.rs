@@ -17,6 +17,7 @@ use super::effects::name_left;
 use super::envelope::SettledEarlier;
 use crate::approvals::escape_line;
 use crate::engine::contract::Failure;
+use crate::fault::{self, Point};
 use crate::journal::{Finding, JournalError, Operation, Settled, Settlement, Unsettled};
 use crate::ssh::{Connection, FileKind, Sftp, SftpError, SshError, Survey};
 
@@ -261,6 +262,7 @@ async fn settle(
         note: told,
     };
     if record {
+        fault::reach(Point::SettleBefore);
         let settled = Settled {
             finding,
             by: "reconciliation".to_owned(),
@@ -275,6 +277,7 @@ async fn settle(
                 settled,
             })
             .await?;
+        fault::reach(Point::SettleDone);
     }
     action.note_facts(|facts| facts.settled.push(earlier));
     Ok(())

@@ -20,6 +20,8 @@ const DIFF_FOR_MODEL: usize = 16 * 1024;
 pub(super) struct Done {
     pub(super) atomic: bool,
     pub(super) drift: Option<Drift>,
+    /// Whether something of it may still be on the server beside the file.
+    pub(super) left_behind: bool,
 }
 
 impl Done {
@@ -81,6 +83,7 @@ pub(super) async fn replace(
         return Ok(Done {
             atomic: true,
             drift: None,
+            left_behind: false,
         });
     };
     let outcome = sftp
@@ -101,6 +104,7 @@ pub(super) async fn replace(
     Ok(Done {
         atomic: outcome.atomic,
         drift: outcome.drift,
+        left_behind: false,
     })
 }
 
@@ -128,6 +132,7 @@ pub(super) fn unchanged(plan: &WritePlan) -> Written {
         Done {
             atomic: true,
             drift: None,
+            left_behind: false,
         },
     );
     result.note = Some("The file already is as asked; nothing was written.".to_owned());

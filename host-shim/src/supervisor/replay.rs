@@ -3,7 +3,8 @@
 //! Invariant: under one key nothing runs twice. The same key with the same
 //! arguments gets the recorded outcome, or what was found out about it since;
 //! with other arguments it is refused, and the refusal is on record; while the
-//! first call has no outcome yet, it is unknown.
+//! first call has no outcome yet, it is unknown. Where the outcome is unknown the
+//! server is looked at first, as any later call about the same thing does.
 //!
 //! Reads are let through: running them again changes nothing, and the record
 //! does not hold what they returned.
@@ -13,15 +14,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use ulid::Ulid;
 
+use super::action::Action;
 use super::action::Ending;
 use super::call::Call;
 use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 use super::failure::failure;
 use crate::engine::Engine;
-use crate::engine::contract::{Failure, FailureCode};
+use crate::engine::contract::{Decision, Failure, FailureCode, Request};
 use crate::journal::{
-    Conclusion, Context, Durability, Event, Finding, Intent, Journal, KeyStage, KeyState, Outcome,
-    Settled,
+    Conclusion, Context, Durability, Event, Finding, Intent, Journal, KeyStage, KeyState,
+    Operation, Outcome, Settled,
 };
 
 /// Answers a call from the record, where its key is on record.
@@ -43,7 +45,67 @@ pub(super) async fn answer(call: &Arc<Call>) -> Option<Envelope> {
     if state.stage == KeyStage::NotAttempted {
         return None;
     }
+    let state = if is_same(call, &state) && may_be_found_out(&state) {
+        look(call, &state).await;
+        // What was found is on record now, or nothing was.
+        journal.find_key(&key).await.ok().flatten().unwrap_or(state)
+    } else {
+        state
+    };
     Some(replay(call, &journal, state).await)
+}
+
+/// Whether the outcome is unknown and the server may say more.
+fn may_be_found_out(state: &KeyState) -> bool {
+    match &state.stage {
+        KeyStage::Unknown => true,
+        KeyStage::Settled(outcome) => outcome.status == "unknown",
+        KeyStage::Found(settled) => !settled.finding.is_final(),
+        KeyStage::Open | KeyStage::Attempted | KeyStage::NotAttempted => false,
+    }
+}
+
+/// Finds out what became of the earlier call, in an action of its own that does
+/// nothing else. Where that does not work, the outcome stays as it is on record.
+async fn look(call: &Arc<Call>, state: &KeyState) {
+    let server = call.arguments().get("server").and_then(Value::as_str);
+    let (Some(server), Some(operation)) = (server, &state.operation) else {
+        return;
+    };
+    let Ok(action) = call.open_to_look(server).await else {
+        return;
+    };
+    action.note_facts(|facts| {
+        facts.note = Some(format!(
+            "repeats action {}, whose outcome was unknown; nothing was done but to look",
+            state.action
+        ));
+    });
+    let ending = match find_out(call, &action, operation).await {
+        Ok(()) => Ending::ok(),
+        Err(failure) => Ending::failed(&failure),
+    };
+    action.settle(ending, Durability::Buffered).await;
+}
+
+async fn find_out(call: &Call, action: &Action, operation: &Operation) -> Result<(), Failure> {
+    let path = operation.path.as_deref();
+    // Only its hash leaves the host, so that a secret file is no obstacle; a server
+    // that is closed by now is.
+    let subject = Request::ReadPath(path.unwrap_or("/").to_owned());
+    if call.judge(action, subject, None, None)?.decision == Decision::Reject {
+        return Ok(());
+    }
+    let connection = call.connection(action).await?;
+    match (operation.kind.as_str(), path) {
+        ("write", Some(path)) => {
+            let sftp = connection.sftp().await?;
+            call.settle_before_reading(action, &connection, &sftp, path)
+                .await;
+        }
+        _ => call.settle_commands(action, &connection).await,
+    }
+    Ok(())
 }
 
 /// The failure of a call whose key was claimed since it was looked up.
@@ -206,7 +268,7 @@ async fn replay(call: &Arc<Call>, journal: &Journal, state: KeyState) -> Envelop
             snapshot_status: SnapshotStatus::NotApplicable,
             seq: Some(state.seq),
             action: Some(state.action),
-            settled: Vec::new(),
+            settled: call.settled_earlier(),
         },
     }
 }

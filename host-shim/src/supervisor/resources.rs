@@ -23,6 +23,7 @@ use crate::registry::{
 };
 use crate::rules::{self, Rules};
 use crate::snapshots::{Sealer, SnapshotError, Snapshots};
+use crate::spool::Spool;
 use crate::ssh::{Auth, Patience, Pool, PoolConfig, Target};
 
 /// Why a resource could not be had.
@@ -177,7 +178,11 @@ impl Resources {
         if let Some(journal) = slot.as_ref() {
             return Ok(journal.clone());
         }
-        let journal = Journal::open(&self.paths.audit_dir(), self.redactor()?)?;
+        // Where the rules cannot be read every call is refused, and that has to be
+        // put on record as well.
+        let limits = rules::journal_limits(&self.paths.policy_file()).unwrap_or_default();
+        let (dir, redactor) = (self.paths.audit_dir(), self.redactor()?);
+        let journal = Journal::open_with(&dir, redactor, limits.options())?;
         *slot = Some(journal.clone());
         Ok(journal)
     }
@@ -214,6 +219,15 @@ impl Resources {
         })?;
         *slot = Some(redactor.clone());
         Ok(redactor)
+    }
+
+    /// Returns the place where long output is kept; touches nothing there yet.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the redactor cannot be had, without which nothing is
+    /// written.
+    pub(super) fn spool(&self) -> Result<Spool, JournalError> {
+        Ok(Spool::new(self.paths.clone(), self.redactor()?))
     }
 
     /// Returns the snapshot store, opening it where needed. Blocks on files.

@@ -78,14 +78,14 @@ pub type Restored = Envelope;
 
 /// Why an undo did not happen.
 enum Refusal {
-    Failure(Failure),
+    Failure(Box<Failure>),
     /// The file is not what the changes to be undone left behind.
     Drift(Box<Drifted>),
 }
 
 impl<E: Into<Failure>> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Self::Failure(error.into())
+        Self::Failure(Box::new(error.into()))
     }
 }
 

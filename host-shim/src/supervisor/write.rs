@@ -128,6 +128,12 @@ impl Call {
             let plan = Plan::Write(Box::new(plan));
             return Ok(Permit::new(action, connection, plan, &verdict, operation));
         }
+        if plan.after.is_some() && plan.as_root {
+            plan.temporary = ssh::temporary_name()?;
+            plan.staging = Some(ssh::staging_name()?);
+            operation.temporary = Some(plan.temporary.clone());
+            operation.staging.clone_from(&plan.staging);
+        }
         if plan.after.is_some() && !plan.as_root {
             let account = connection.account().await?;
             let sftp = connection.sftp().await?;
@@ -214,22 +220,19 @@ impl Call {
         let owned = tokio::spawn(async move {
             let started = std::time::Instant::now();
             let result = if plan.as_root {
-                as_root::replace(&connection, &plan)
-                    .await
-                    .map_err(Into::into)
+                as_root::replace(&connection, &plan).await
             } else {
                 replace(&connection, &plan).await
             };
             fault::reach(Point::EffectDone);
-            let result = match result {
-                Ok(done) => Ok(done),
-                Err(broken) => {
-                    if broken.left_behind {
-                        note_leftover(&action, &plan, &connection).await;
-                    }
-                    Err(broken.failure)
-                }
+            let left_behind = match &result {
+                Ok(done) => done.left_behind,
+                Err(broken) => broken.left_behind,
             };
+            if left_behind {
+                note_leftover(&action, &plan, &connection).await;
+            }
+            let result = result.map_err(|broken| broken.failure);
             action.note_facts(|facts| {
                 facts.execution.duration_ms = Some(started.elapsed().as_millis() as u64);
                 facts.execution.completed = result.is_ok();
@@ -273,6 +276,7 @@ async fn note_leftover(action: &Action, plan: &WritePlan, connection: &Connectio
         host_key: Some(connection.host_key().fingerprint()),
         path: plan.path.clone(),
         temporary: plan.temporary.clone(),
+        staging: plan.staging.clone(),
         since: jiff::Timestamp::now(),
     };
     let journal = action.journal().clone();

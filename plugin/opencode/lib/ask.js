@@ -90,11 +90,12 @@ export class Asker {
 
   /**
    * Answers a question of the helper.
+   * @param signal fires when the helper takes the question back.
    * @returns {{answer: "granted"|"rejected"|"denied", by: string, rule?: string, feedback?: string, error?: unknown}}
    *   `error` is what OpenCode threw, to be thrown on once the call is settled.
    * @throws Unanswered when there is no answer to pass on.
    */
-  async answer(question, { ctx, planning }) {
+  async answer(question, { ctx, planning, signal }) {
     if (planning && question.kind !== "read") {
       return denied("plan mode", "This session is in plan mode, in which nothing on a server may be changed.")
     }
@@ -108,7 +109,7 @@ export class Asker {
 
     const request = wording(question)
     if (request.permission !== "edit" && !fitsTitle(request.permission)) throw tooLong(question)
-    const first = await this.#put(ctx, request)
+    const first = await this.#put(ctx, request, signal)
     if (first.answer) return first
 
     const plain = plainWording(question)
@@ -119,19 +120,19 @@ export class Asker {
           "restarting OpenCode forgets that answer",
       )
     }
-    const second = await this.#put(ctx, { ...plain, permission, always: [] })
+    const second = await this.#put(ctx, { ...plain, permission, always: [] }, signal)
     if (second.answer) return second
     throw new Unanswered("OpenCode passed the question without showing it to anyone")
   }
 
   // Resolves without `answer` when nobody can be said to have answered.
-  async #put(ctx, request) {
+  async #put(ctx, request, signal) {
     const { permission, patterns, always } = request
     const memory = JSON.stringify([permission, patterns])
     const watch = { sessionID: ctx.sessionID, callID: ctx.callID, permission }
     this.#watches.add(watch)
     try {
-      await aborting(ctx.abort, ctx.ask(request))
+      await aborting(ctx.abort, "the session was interrupted", aborting(signal, "the question was taken back", ctx.ask(request)))
       if (!watch.reply && !this.#remembered.has(memory)) await this.#grace(watch)
     } catch (error) {
       if (error instanceof Unanswered) {
@@ -182,10 +183,10 @@ function rejection(error, by) {
   return { answer: "rejected", by: "unknown", feedback: String(error?.message ?? error) }
 }
 
-function aborting(signal, promise) {
+function aborting(signal, why, promise) {
   if (!signal) return promise
   return new Promise((resolve, reject) => {
-    const stop = () => reject(new Unanswered("the session was interrupted before anyone answered"))
+    const stop = () => reject(new Unanswered(`${why} before anyone answered`))
     if (signal.aborted) return stop()
     signal.addEventListener("abort", stop, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop))

@@ -10,6 +10,10 @@
 import { Helper, HelperGone, HelperRefused } from "./helper.js"
 
 const PROTOCOL = { min: 1, max: 1 }
+/** How long a call may go on without this process saying that it still wants it,
+ *  and how often it says so, in ms. */
+const LEASE = 120_000
+const RENEW_EVERY = 30_000
 /** What the call was made under is no longer so; the helper has done nothing. */
 const STALE_CLIENT = -32010
 
@@ -17,6 +21,7 @@ export class Bridge {
   #locate
   #hello
   #answer
+  #progress
   #helper
   #calls = new Map()
   #stamps = new WeakMap()
@@ -24,12 +29,15 @@ export class Bridge {
 
   /**
    * @param locate returns the helper's argv or throws what to tell the person.
-   * @param answer answers a question put during a call: (question, call) -> answer.
+   * @param answer answers a question put during a call: (question, call, signal) ->
+   *   answer; the signal fires when the helper no longer wants to know.
+   * @param progress hears that a call takes long: (call, note) -> void.
    */
-  constructor({ locate, client, workspace, answer }) {
+  constructor({ locate, client, workspace, answer, progress = () => {} }) {
     this.#locate = locate
     this.#hello = { client, protocol: PROTOCOL, workspace, host: { name: "opencode" } }
     this.#answer = answer
+    this.#progress = progress
   }
 
   /** Starts the helper ahead of its first use; what goes wrong shows in the first call. */
@@ -125,8 +133,8 @@ export class Bridge {
   #current() {
     if (this.#helper?.alive) return this.#helper
     const helper = new Helper(this.#locate(), this.#hello, {
-      "approvals/ask": (question) => this.#ask(question),
-      "tools/progress": () => {},
+      "approvals/ask": (question, signal) => this.#ask(question, signal),
+      "tools/progress": (note) => this.#hear(note),
     })
     this.#helper = helper
     helper.ready.then(
@@ -146,8 +154,10 @@ export class Bridge {
 
   async #send(helper, call, stamp) {
     const { name, session, agent, key, signal } = call
-    const { id, answer } = helper.request("tools/call", { name, arguments: call.arguments, session, agent, key, ...stamp })
+    const { id, answer } = helper.request("tools/call", { name, arguments: call.arguments, session, agent, key, leaseMs: LEASE, ...stamp })
     const cancel = () => helper.notify("$/cancel", { id })
+    const renewing = setInterval(() => helper.notify("$/renew", { id }), RENEW_EVERY)
+    renewing.unref?.()
     this.#calls.set(id, call)
     signal?.addEventListener("abort", cancel, { once: true })
     if (signal?.aborted) cancel()
@@ -156,6 +166,7 @@ export class Bridge {
       this.#mark(result)
       return result
     } finally {
+      clearInterval(renewing)
       signal?.removeEventListener("abort", cancel)
       this.#calls.delete(id)
     }
@@ -167,10 +178,15 @@ export class Bridge {
     if (Number.isSafeInteger(journalMark)) this.#journalMark = Math.max(journalMark, this.#journalMark ?? 0)
   }
 
-  async #ask(question) {
+  #hear(note) {
+    const call = this.#calls.get(note.call)
+    if (call) this.#progress(call, note)
+  }
+
+  async #ask(question, signal) {
     const call = this.#calls.get(question.call)
     if (!call) throw new Error(`no call ${question.call} is running`)
-    return this.#answer(question, call)
+    return this.#answer(question, call, signal)
   }
 }
 

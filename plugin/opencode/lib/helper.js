@@ -54,13 +54,16 @@ export class Helper {
   #buffered = 0
   #stderr = ""
   #handlers
+  // Requests of the helper that are being served, by id.
+  #serving = new Map()
 
   /**
    * Starts a helper. Failing to is reported by `ready`, never thrown.
    * @param argv program and words; the verb `bridge` is appended.
    * @param hello parameters of `initialize`.
-   * @param handlers JSON-RPC method -> function of its parameters; a returned
-   *   promise answers a request.
+   * @param handlers JSON-RPC method -> function of its parameters and of a signal
+   *   that fires when the helper takes a request back; a returned promise answers
+   *   a request.
    */
   constructor(argv, hello, handlers) {
     this.#handlers = handlers
@@ -192,15 +195,19 @@ export class Helper {
   }
 
   async #serve({ id, method, params }) {
+    if (method === "$/cancel") return this.#serving.get(params?.id)?.abort()
+    const taken = new AbortController()
+    if (id !== undefined) this.#serving.set(id, taken)
     const handler = Object.hasOwn(this.#handlers, method) ? this.#handlers[method] : undefined
     let reply
     try {
       reply = handler
-        ? { result: (await handler(params ?? {})) ?? null }
+        ? { result: (await handler(params ?? {}, taken.signal)) ?? null }
         : { error: { code: -32601, message: `unknown method ${method}` } }
     } catch (error) {
       reply = { error: { code: -32603, message: String(error?.message ?? error) } }
     }
+    this.#serving.delete(id)
     if (id !== undefined && this.alive) this.#send({ jsonrpc: "2.0", id, ...reply })
   }
 
@@ -215,5 +222,6 @@ export class Helper {
     this.alive = false
     for (const { reject } of this.#pending.values()) reject(new HelperGone(message, { started: true }))
     this.#pending.clear()
+    for (const taken of this.#serving.values()) taken.abort()
   }
 }

@@ -33,7 +33,7 @@ export function locateHelper({ command, env, roots, documents }) {
   if (found) return [found]
   throw new NoHelper(
     "The openshell helper was not found: neither OPENSHELL_BIN, nor an installed " +
-      `@openshell/${process.platform}-${process.arch} package, nor a program openshell on PATH outside this project. ` +
+      `${packageName} package, nor a program openshell on PATH outside this project. ` +
       "Install openshell, or set OPENSHELL_BIN to its absolute path, then restart OpenCode.",
   )
 }
@@ -54,12 +54,17 @@ function configured(command, documents) {
   return argv
 }
 
-// The package of this platform is an optional dependency, installed beside
-// the adapter by the package manager.
-function packaged() {
+/** The package that holds the helper for this platform. */
+export const packageName = `@openshell/${process.platform}-${process.arch}`
+
+/**
+ * The helper of the package for this platform; undefined where it is not installed.
+ * It is an optional dependency, put beside the adapter by the package manager.
+ */
+export function packaged() {
   try {
     const require = createRequire(import.meta.url)
-    const manifest = require.resolve(`@openshell/${process.platform}-${process.arch}/package.json`)
+    const manifest = require.resolve(`${packageName}/package.json`)
     const program = join(dirname(manifest), "bin", PROGRAM)
     return runnable(program) ? program : undefined
   } catch {

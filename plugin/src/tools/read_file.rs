@@ -1,4 +1,5 @@
-//! `remote_read_file`: a piece of a file, as text or as base64.
+//! `remote_read_file`: a piece of a file, or of a command's long output, as text or
+//! as base64.
 //!
 //! Bytes are never mangled: a piece that is not UTF-8 is refused unless base64
 //! was asked for, and a cut never goes through a character.
@@ -11,6 +12,7 @@ use super::arguments::Arguments;
 use super::report::Report;
 use super::{Definition, path_property, schema, server_property, text};
 use crate::bindings::openshell::host::effects::{self, Action, Content, Operation, ReadSpec};
+use crate::bindings::openshell::host::outputs;
 
 /// Bytes returned by default and at most.
 const LENGTH_DEFAULT: u64 = 32 * 1024;
@@ -42,10 +44,19 @@ pub(super) fn definition() -> Definition {
 
 pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
     let server = arguments.server()?;
-    let path = arguments.path("path")?;
+    let local = server == text::LOCAL;
+    let path = if local {
+        arguments.word("path")?
+    } else {
+        arguments.path("path")?
+    };
     let offset = arguments.number("offset", 0, OFFSET_MAX, 0)?;
     let length = arguments.number("length", 1, LENGTH_MAX, LENGTH_DEFAULT)?;
     let encoding = arguments.choice("encoding", &["utf-8", "base64"])?;
+    if local {
+        let piece = outputs::read(&path, offset, length as u32)?;
+        return describe_piece(&path, piece, encoding);
+    }
 
     let action = Action::open(&server)?;
     let permit = action.permit(&Operation::Read(ReadSpec {
@@ -56,6 +67,22 @@ pub(super) fn call(mut arguments: Arguments) -> Result<Report, Report> {
     }))?;
     let content = effects::read(permit)?;
     describe(&path, content, encoding)
+}
+
+/// Kept output is described like a file, but for the mode, which it has none of.
+fn describe_piece(path: &str, piece: outputs::Piece, encoding: &str) -> Result<Report, Report> {
+    let content = Content {
+        bytes: piece.bytes,
+        offset: piece.offset,
+        total_size: piece.total_size,
+        sha256: None,
+        mode: 0,
+    };
+    let mut report = describe(path, content, encoding)?;
+    if let Some(Value::Object(data)) = &mut report.data {
+        data.remove("mode");
+    }
+    Ok(report)
 }
 
 fn describe(path: &str, content: Content, encoding: &str) -> Result<Report, Report> {

@@ -51,33 +51,58 @@ pub(crate) fn decode_piece(bytes: &[u8], first: bool, last: bool) -> Option<(usi
     }
 }
 
-/// Adds `stdout` and `stderr` of a command to a result.
+/// Server name under which the helper itself keeps long output.
+pub(crate) const LOCAL: &str = "@local";
+
+/// Adds `stdout` and `stderr` of a command to a result, and how to read what was
+/// left out: the arguments of a `remote_read_file`.
 pub(crate) fn insert_output(data: &mut Map<String, Value>, output: &Output) {
     for (name, printed) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-        let (text, lossy) = printed_text(printed);
+        let (text, lossy) = printed_text(printed, &format!("{name}Rest"));
         data.insert(name.to_owned(), json!(text));
         if lossy {
             data.insert(format!("{name}NotUtf8"), json!(true));
         }
+        if let Some(kept) = printed.kept.as_ref().filter(|_| left_out(printed) > 0) {
+            data.insert(
+                format!("{name}Rest"),
+                json!({
+                    "tool": "remote_read_file",
+                    "arguments": {
+                        "server": LOCAL,
+                        "path": kept.id,
+                        "offset": printed.head.len(),
+                    },
+                    "keptBytes": kept.bytes,
+                }),
+            );
+        }
     }
 }
 
-/// Printed bytes as text, with a line that says what was left out.
-fn printed_text(printed: &Printed) -> (String, bool) {
-    let kept = (printed.head.len() + printed.tail.len()) as u64;
-    if printed.total <= kept {
+fn left_out(printed: &Printed) -> u64 {
+    let shown = (printed.head.len() + printed.tail.len()) as u64;
+    printed.total.saturating_sub(shown)
+}
+
+/// Printed bytes as text, with a line that says what was left out and which field
+/// of the result says how to read it.
+fn printed_text(printed: &Printed, rest: &str) -> (String, bool) {
+    let left_out = left_out(printed);
+    if left_out == 0 {
         let mut whole = printed.head.clone();
         whole.extend_from_slice(&printed.tail);
         return lossy(&whole);
     }
     let (head, head_lossy) = lossy(trim_end(&printed.head));
     let (tail, tail_lossy) = lossy(trim_start(&printed.tail));
-    let left_out = printed.total - kept;
+    let total = printed.total;
+    let told = match printed.kept {
+        Some(_) => format!("{left_out} of {total} bytes left out; {rest} says how to read them"),
+        None => format!("{left_out} of {total} bytes left out"),
+    };
     (
-        format!(
-            "{head}\n[... {left_out} of {} bytes left out ...]\n{tail}",
-            printed.total
-        ),
+        format!("{head}\n[... {told} ...]\n{tail}"),
         head_lossy || tail_lossy,
     )
 }
@@ -109,12 +134,14 @@ fn trim_start(bytes: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bindings::openshell::host::types::Kept;
 
     fn printed(head: &str, tail: &str, total: u64) -> Printed {
         Printed {
             head: head.as_bytes().to_vec(),
             tail: tail.as_bytes().to_vec(),
             total,
+            kept: None,
         }
     }
 
@@ -137,10 +164,39 @@ mod tests {
 
     #[test]
     fn output_says_what_was_left_out() {
-        let (text, lossy) = printed_text(&printed("one\n", "nine\n", 100));
+        let (text, lossy) = printed_text(&printed("one\n", "nine\n", 100), "stdoutRest");
         assert_eq!(text, "one\n\n[... 91 of 100 bytes left out ...]\nnine\n");
         assert!(!lossy);
-        assert_eq!(printed_text(&printed("all", "", 3)).0, "all");
+        assert_eq!(printed_text(&printed("all", "", 3), "stdoutRest").0, "all");
+    }
+
+    #[test]
+    fn what_is_kept_is_told_with_how_to_read_it() {
+        let kept = Kept {
+            id: "out-5".to_owned(),
+            bytes: 90,
+        };
+        let output = Output {
+            stdout: Printed {
+                kept: Some(kept),
+                ..printed("one\n", "nine\n", 100)
+            },
+            stderr: printed("all", "", 3),
+            duration_ms: 1,
+        };
+        let mut data = Map::new();
+        insert_output(&mut data, &output);
+        let expected = json!({
+            "stdout": "one\n\n[... 91 of 100 bytes left out; stdoutRest says how to read them \
+                       ...]\nnine\n",
+            "stdoutRest": {
+                "tool": "remote_read_file",
+                "arguments": {"server": "@local", "path": "out-5", "offset": 4},
+                "keptBytes": 90,
+            },
+            "stderr": "all",
+        });
+        assert_eq!(Value::Object(data), expected);
     }
 
     #[test]

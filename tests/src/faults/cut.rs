@@ -12,6 +12,28 @@ use super::rig::{Rig, go_on, stands_still};
 use super::verdict::{Fault, Judge};
 use crate::cli::finish;
 
+/// Where a sample is cut: what is under way is told apart by these.
+const SAMPLE: [(Operation, &str); 4] = [
+    (Operation::Exec, "ssh.exec.sent"),
+    (Operation::WriteOld, "sftp.write.rename-sent"),
+    (Operation::Patch, "sftp.write.data-confirmed"),
+    (Operation::SudoWrite, "sudo.stage.filled"),
+];
+
+/// Cuts the connection at one point of each kind of operation.
+///
+/// # Panics
+/// When the fixtures cannot work.
+#[must_use]
+pub fn connections_cut_sample() -> Report {
+    let mut report = Report::default();
+    let rig = Rig::start();
+    for (number, (operation, point)) in (1..).zip(SAMPLE) {
+        cut(&rig, operation, point, number, &mut report);
+    }
+    report
+}
+
 /// Cuts the connection at points of the SSH side, every `step`th of them.
 ///
 /// # Panics
@@ -27,6 +49,7 @@ pub fn connections_cut(step: usize) -> Report {
             name.starts_with("ssh.channel.")
                 || name.starts_with("ssh.exec.")
                 || name.starts_with("sftp.")
+                || name.starts_with("sudo.")
         })
         .collect();
     let pairs = points.iter().flat_map(|point| {
@@ -34,6 +57,7 @@ pub fn connections_cut(step: usize) -> Report {
         let operations = Operation::REMOTE.into_iter().filter(|operation| {
             *operation != Operation::UndoOld
                 && (*operation != Operation::UndoNew || point.starts_with("sftp.remove."))
+                && (*operation == Operation::SudoWrite) == point.starts_with("sudo.")
         });
         operations.map(move |operation| (operation, point))
     });

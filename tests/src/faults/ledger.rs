@@ -34,6 +34,17 @@ impl Ledger {
         Self { bytes }
     }
 
+    /// The names of the directories content was staged in, or was to be.
+    pub(super) fn staging(&self) -> Vec<String> {
+        let lines = self.bytes.split(|byte| *byte == b'\n');
+        lines
+            .filter_map(|line| {
+                let record = serde_json::from_slice::<Value>(line).ok()?;
+                Some(record["operation"]["staging"].as_str()?.to_owned())
+            })
+            .collect()
+    }
+
     /// The actions begun from an offset on, in order of their ids.
     pub(super) fn actions_since(&self, offset: usize) -> BTreeMap<String, Recorded> {
         let mut actions: BTreeMap<String, Recorded> = BTreeMap::new();
@@ -110,6 +121,20 @@ pub(super) fn cut_unsynced(audit: &Path, choice: u64) -> u64 {
         return 0;
     }
     let keep = durable + choice % (size - durable);
+    // The system that comes up afterwards is another run of it, and what a process
+    // says of itself without an fsync counts only within one.
+    for entry in fs::read_dir(audit.join("owners"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        if let Ok(mut owner) = serde_json::from_str::<Value>(&text) {
+            owner["boot"] = Value::from("before the power cut");
+            // One that is gone meanwhile says nothing any more.
+            let _ = fs::write(entry.path(), owner.to_string());
+        }
+    }
     let file = fs::OpenOptions::new().write(true).open(current(audit));
     match file.and_then(|file| file.set_len(keep)) {
         Ok(()) => size - keep,

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use binary::{FaultPoint, fault_binary, fault_points};
 pub use crowd::{Crowd, callers, processes};
-pub use cut::connections_cut;
+pub use cut::{connections_cut, connections_cut_sample};
 pub use disk::disks;
 pub use frozen::frozen_holders;
 pub use kill::{Extent, Plan, kills};

@@ -27,6 +27,23 @@ pub(super) enum Operation {
     Rotation,
     /// A use of the server after a write was killed half-way.
     Recovery,
+    /// A write by a helper during whose life another one of the same file was killed
+    /// half-way.
+    AfterDeath,
+    /// A write as root, by way of a staging directory.
+    SudoWrite,
+    /// The removal, as root, of a file that such a write made.
+    SudoUndo,
+    /// A use of the server after a write as root was killed half-way.
+    SudoRecovery,
+    /// Packing the snapshots, loose ones and packs.
+    Pack,
+    /// A command that is kept for a person.
+    Ask,
+    /// The person's answer to that.
+    Answer,
+    /// The command, once they have agreed.
+    Granted,
     /// Key, server and first write on a machine that had none.
     FirstUse,
 }
@@ -43,7 +60,7 @@ pub(super) enum Effect {
 }
 
 impl Operation {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Exec,
         Self::Read,
         Self::WriteNew,
@@ -58,11 +75,19 @@ impl Operation {
         Self::KeyRotate,
         Self::Rotation,
         Self::Recovery,
+        Self::AfterDeath,
+        Self::SudoWrite,
+        Self::SudoUndo,
+        Self::SudoRecovery,
+        Self::Pack,
+        Self::Ask,
+        Self::Answer,
+        Self::Granted,
         Self::FirstUse,
     ];
 
     /// Those that a lost connection can interrupt.
-    pub(super) const REMOTE: [Self; 8] = [
+    pub(super) const REMOTE: [Self; 9] = [
         Self::Exec,
         Self::Read,
         Self::WriteNew,
@@ -71,6 +96,7 @@ impl Operation {
         Self::List,
         Self::UndoOld,
         Self::UndoNew,
+        Self::SudoWrite,
     ];
 
     /// Whether it needs an installation of its own.
@@ -87,6 +113,10 @@ impl Operation {
                 | Self::List
                 | Self::Rotation
                 | Self::Recovery
+                | Self::SudoRecovery
+                | Self::Ask
+                | Self::Answer
+                | Self::Granted
                 | Self::ServerAdd
                 | Self::ServerRemove
                 | Self::KeyRotate
@@ -102,12 +132,38 @@ impl Operation {
                 | Self::WriteOld
                 | Self::Patch
                 | Self::BridgeWrite
+                | Self::AfterDeath
+                | Self::SudoWrite
+                | Self::Granted
                 | Self::FirstUse
         )
     }
 
-    fn is_undo(self) -> bool {
-        matches!(self, Self::UndoOld | Self::UndoNew)
+    /// Whether it looks at a server on which a write was killed.
+    pub(super) fn is_recovery(self) -> bool {
+        matches!(self, Self::Recovery | Self::SudoRecovery)
+    }
+
+    pub(super) fn is_undo(self) -> bool {
+        matches!(self, Self::UndoOld | Self::UndoNew | Self::SudoUndo)
+    }
+
+    /// Whether its effect is a command's.
+    fn is_command(self) -> bool {
+        matches!(
+            self,
+            Self::Exec | Self::Rotation | Self::Ask | Self::Answer | Self::Granted
+        )
+    }
+
+    fn is_as_root(self) -> bool {
+        matches!(self, Self::SudoWrite | Self::SudoUndo | Self::SudoRecovery)
+    }
+
+    /// Exit status of an undisturbed run.
+    pub(super) fn ends(self) -> i32 {
+        // Denied, until somebody has agreed.
+        if self == Self::Ask { 3 } else { 0 }
     }
 }
 
@@ -152,8 +208,14 @@ impl Case {
         let word = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         match self.operation {
             Operation::Exec | Operation::Rotation => rig.call("remote_exec", &self.exec(rig), key),
+            Operation::Ask | Operation::Granted => self.deferred(rig, key),
+            Operation::Answer => {
+                let id = self.question(rig).unwrap_or_else(|| "none".to_owned());
+                word(&["approvals", "allow", &id, "--yes"])
+            }
+            Operation::Pack => word(&["snapshots", "gc"]),
             Operation::Read => rig.call("remote_read_file", &json!({"path": path}), None),
-            Operation::List | Operation::Recovery => {
+            Operation::List | Operation::Recovery | Operation::SudoRecovery => {
                 let folder = rig.files.display().to_string();
                 rig.call(
                     "remote_list_dir",
@@ -164,6 +226,8 @@ impl Case {
             Operation::WriteNew
             | Operation::WriteOld
             | Operation::BridgeWrite
+            | Operation::AfterDeath
+            | Operation::SudoWrite
             | Operation::FirstUse => rig.call("remote_write_file", &self.write(rig), key),
             Operation::Patch => {
                 let line = old().lines().last().unwrap_or_default().to_owned();
@@ -174,7 +238,7 @@ impl Case {
                     key,
                 )
             }
-            Operation::UndoOld | Operation::UndoNew => {
+            Operation::UndoOld | Operation::UndoNew | Operation::SudoUndo => {
                 word(&["undo", "a", &path, "--yes", "--json"])
             }
             Operation::ServerAdd => rig.add(&self.name, 9),
@@ -188,21 +252,48 @@ impl Case {
     }
 
     fn write(&self, rig: &Rig) -> Value {
-        json!({"server": "a", "path": rig.path(&self.name), "content": new()})
+        let mut arguments = json!({"server": "a", "path": rig.path(&self.name), "content": new()});
+        if self.operation.is_as_root() {
+            arguments["sudo"] = json!(true);
+        }
+        arguments
+    }
+
+    /// The words of a command that waits for a person instead of being agreed to.
+    pub(super) fn deferred(&self, rig: &Rig, key: Option<&str>) -> Vec<String> {
+        let words = rig.call("remote_exec", &self.exec(rig), key).into_iter();
+        words
+            .map(|word| match word.as_str() {
+                "--yes" => "--defer".to_owned(),
+                _ => word,
+            })
+            .collect()
+    }
+
+    /// The id of the question that is kept about its command, if one is.
+    pub(super) fn question(&self, rig: &Rig) -> Option<String> {
+        let listed = rig.run(&["approvals", "list", "--json"], &[]);
+        let asks = serde_json::from_str::<Value>(&listed.stdout).unwrap_or_default();
+        let path = format!("{}\n", rig.path(&self.name));
+        let asked = asks.as_array()?.iter().find(|ask| {
+            let text = ask["question"].as_str().unwrap_or_default();
+            format!("{text}\n").contains(&path)
+        });
+        Some(asked?["id"].as_str()?.to_owned())
     }
 
     /// Brings about the state the operation starts from.
     pub(super) fn prepare(&self, rig: &Rig) {
         use std::os::unix::fs::PermissionsExt;
         let file = rig.files.join(&self.name);
-        let starts_old = !matches!(
-            self.operation,
-            Operation::Exec
-                | Operation::Rotation
-                | Operation::WriteNew
-                | Operation::UndoNew
-                | Operation::FirstUse
-        );
+        let starts_old = !self.operation.is_command()
+            && !matches!(
+                self.operation,
+                Operation::WriteNew
+                    | Operation::UndoNew
+                    | Operation::SudoUndo
+                    | Operation::FirstUse
+            );
         if starts_old {
             std::fs::write(&file, old()).expect("the rig's own directory");
             let mode = std::fs::Permissions::from_mode(0o640);
@@ -224,10 +315,33 @@ impl Case {
                 rig.run(&rig.call("remote_exec", &arguments, None), &[]);
             }
         }
-        if self.operation == Operation::Recovery {
-            let words = rig.call("remote_write_file", &self.write(rig), Some(&self.key));
-            rig.run(&words, &[("OPENSHELL_FAULT", "sftp.write.data-confirmed")]);
+        let half_way = match self.operation {
+            Operation::Recovery => Some((self.key.clone(), "sftp.write.data-confirmed")),
+            Operation::SudoRecovery => Some((self.key.clone(), "sudo.stage.filled")),
+            _ => None,
+        };
+        if let Some((key, point)) = half_way {
+            self.die(rig, &key, point);
         }
+        if self.operation == Operation::Pack {
+            // A pack, and loose objects beside it.
+            rig.run(&rig.call("remote_write_file", &self.write(rig), None), &[]);
+            rig.run(&["snapshots", "gc"], &[]);
+            rig.run(&["undo", "a", &rig.path(&self.name), "--yes"], &[]);
+        }
+        if matches!(self.operation, Operation::Answer | Operation::Granted) {
+            rig.run(&self.deferred(rig, None), &[]);
+        }
+        if self.operation == Operation::Granted {
+            let id = self.question(rig).unwrap_or_else(|| "none".to_owned());
+            rig.run(&["approvals", "allow", &id, "--yes"], &[]);
+        }
+    }
+
+    /// Has a write be killed at a point.
+    fn die(&self, rig: &Rig, key: &str, point: &str) {
+        let words = rig.call("remote_write_file", &self.write(rig), Some(key));
+        rig.run(&words, &[("OPENSHELL_FAULT", point)]);
     }
 
     /// Runs the operation to whatever end the fault gives it.
@@ -240,8 +354,15 @@ impl Case {
                 let hit = steps.iter().position(|step| step.status < 0);
                 steps.swap_remove(hit.unwrap_or(steps.len() - 1))
             }
-            Operation::BridgeWrite => {
+            Operation::BridgeWrite | Operation::AfterDeath => {
                 let mut bridge = Bridge::start(&mut rig.command(&["bridge"], armed));
+                if self.operation == Operation::AfterDeath {
+                    // It has opened everything before the other one dies.
+                    let stat = json!({"server": "a", "path": "/"});
+                    bridge.call("remote_stat", &stat, None);
+                    let key = format!("{}-dead", self.key);
+                    self.die(rig, &key, "sftp.write.data-confirmed");
+                }
                 let envelope = bridge.call("remote_write_file", &self.write(rig), Some(&self.key));
                 let status = if envelope.is_some() { 0 } else { -9 };
                 bridge.finish();
@@ -269,7 +390,7 @@ impl Case {
         let (old, new) = (old(), new());
         let is = |wanted: &str| text == Some(wanted.as_bytes());
         let (absent, present) = match self.operation {
-            Operation::Exec | Operation::Rotation => {
+            operation if operation.is_command() => {
                 return match text {
                     None => Effect::Absent,
                     Some(b"ran\n") => Effect::Present,
@@ -279,11 +400,17 @@ impl Case {
                 };
             }
             Operation::WriteNew | Operation::FirstUse => (text.is_none(), is(&new)),
-            Operation::WriteOld | Operation::Patch | Operation::BridgeWrite => (is(&old), is(&new)),
+            Operation::WriteOld
+            | Operation::Patch
+            | Operation::BridgeWrite
+            | Operation::AfterDeath
+            | Operation::SudoWrite => (is(&old), is(&new)),
             // What was killed before this operation must not have happened.
-            Operation::Recovery => (is(&old), false),
+            Operation::Recovery | Operation::SudoRecovery => (is(&old), false),
+            // It was changed and changed back before.
+            Operation::Pack => (is(&old), is(&old)),
             Operation::UndoOld => (is(&new), is(&old)),
-            Operation::UndoNew => (is(&new), text.is_none()),
+            Operation::UndoNew | Operation::SudoUndo => (is(&new), text.is_none()),
             _ => return Effect::None,
         };
         match (absent, present) {
@@ -298,7 +425,12 @@ impl Case {
         use std::os::unix::fs::PermissionsExt;
         if !matches!(
             self.operation,
-            Operation::WriteOld | Operation::Patch | Operation::BridgeWrite | Operation::UndoOld
+            Operation::WriteOld
+                | Operation::Patch
+                | Operation::BridgeWrite
+                | Operation::UndoOld
+                | Operation::AfterDeath
+                | Operation::SudoWrite
         ) {
             return true;
         }
@@ -332,6 +464,8 @@ impl Case {
             Operation::WriteNew
                 | Operation::WriteOld
                 | Operation::BridgeWrite
+                | Operation::AfterDeath
+                | Operation::SudoWrite
                 | Operation::FirstUse
         );
         is_write.then(|| rig.call("remote_write_file", &self.write(rig), Some(&key)))

@@ -36,8 +36,10 @@ impl Report {
         self.tallies.entry(kind.to_owned()).or_default()
     }
 
-    /// Keeps what was found wrong; a broken promise is in the tally as well.
+    /// Keeps what was found wrong, and says so at once: a long run may never come to
+    /// its table. A broken promise is in the tally as well.
     pub fn find(&mut self, what: String) {
+        eprintln!("BROKEN: {what}");
         self.findings.push(what);
     }
 

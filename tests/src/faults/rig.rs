@@ -67,6 +67,8 @@ impl Rig {
             &self.server.client_key_path().display().to_string(),
             "--host-key",
             &self.server.host_key_line(),
+            "--sudo",
+            "ask",
         ];
         words.map(str::to_owned).to_vec()
     }
@@ -120,9 +122,18 @@ impl Rig {
         Ledger::read(&self.cli.audit_dir())
     }
 
-    /// Temporary files on the server.
+    /// Temporary files on the server: beside the files, and of those below `/tmp`
+    /// the ones this installation has on record.
     pub(super) fn remote_strays(&self) -> Vec<String> {
-        names(&self.files, |name| name.starts_with(".openshell-"))
+        let mut strays = names(&self.files, |name| name.starts_with(".openshell-"));
+        let staged = self.ledger().staging();
+        let staged = staged.into_iter().map(|name| Path::new("/tmp").join(name));
+        strays.extend(
+            staged
+                .filter(|path| path.exists())
+                .map(|path| path.display().to_string()),
+        );
+        strays
     }
 
     /// Temporary files of the installation itself. Those of the snapshot store
@@ -132,15 +143,33 @@ impl Rig {
             name.ends_with(".openshell-new") || name.starts_with(".tmp") || name.ends_with(".tmp")
         };
         let mut strays = names(self.cli.dir(), unfinished);
-        for folder in [self.cli.config_dir(), self.cli.audit_dir()] {
-            strays.extend(names(&folder, unfinished));
+        let audit = self.cli.audit_dir();
+        for folder in [
+            self.cli.config_dir(),
+            audit.clone(),
+            audit.join("leftovers"),
+            self.cli.data_dir().join("pending"),
+        ] {
+            strays.extend(names(&folder, |name| {
+                unfinished(name) || name.starts_with(".keys-")
+            }));
         }
+        // Nobody runs any more, so nobody holds a turn.
+        strays.extend(names(&audit.join("leases"), |name| name != "queue"));
         if kept {
             let git = self.cli.data_dir().join("snapshots");
-            let halves = |name: &str| name.contains("_git2_") || name.ends_with(".lock");
-            for folder in [git.clone(), git.join("objects"), git.join("refs/heads")] {
-                strays.extend(names(&folder, |name| {
-                    name != "openshell.lock" && halves(name)
+            let halves = |name: &str| {
+                name.contains("_git2_") || name.ends_with(".lock") || name.ends_with(".new")
+            };
+            for folder in [
+                "",
+                "objects",
+                "objects/pack",
+                "refs/heads",
+                "openshell-index",
+            ] {
+                strays.extend(names(&git.join(folder), |name| {
+                    !matches!(name, "openshell.lock" | "openshell-pack.lock") && halves(name)
                 }));
             }
         }

@@ -93,7 +93,7 @@ impl Judge<'_> {
     /// What is on record of the operation itself, the first time it was tried.
     fn main(&self, ledger: &Ledger, before: &Ledger) -> Option<Recorded> {
         let case = self.case;
-        let keyed = case.operation.is_keyed() || case.operation == Operation::Recovery;
+        let keyed = case.operation.is_keyed() || case.operation.is_recovery();
         ledger
             .actions_since(before.bytes.len())
             .into_values()
@@ -101,7 +101,7 @@ impl Judge<'_> {
                 if keyed {
                     action.key.as_deref() == Some(&case.key)
                 } else {
-                    action.tool == "undo"
+                    case.operation.is_undo() && action.tool == "undo"
                 }
             })
     }
@@ -122,7 +122,7 @@ impl Judge<'_> {
                     });
                 }
             }
-            Operation::UndoOld | Operation::UndoNew => {
+            Operation::UndoOld | Operation::UndoNew | Operation::SudoUndo => {
                 // Undoing what is undone would do it again.
                 if case.effect(rig) == Effect::Absent {
                     let again = rig.run(&case.words(rig), &[]);
@@ -135,7 +135,18 @@ impl Judge<'_> {
                     format!("the undo had no effect: {effect:?}")
                 });
             }
-            Operation::Read | Operation::List | Operation::Recovery => {
+            Operation::Pack => {
+                let again = rig.run(&case.words(rig), &[]);
+                let sound = rig.run(&["snapshots", "verify"], &[]);
+                self.expect(again.status == 0, Broken::Other, || {
+                    format!("it cannot be packed any more: {again:?}")
+                });
+                self.expect(sound.status == 0, Broken::Lost, || {
+                    format!("the snapshots do not verify: {sound:?}")
+                });
+            }
+            Operation::Ask | Operation::Answer => self.agree(),
+            Operation::Read | Operation::List | Operation::Recovery | Operation::SudoRecovery => {
                 let again = rig.run(&case.words(rig), &[]);
                 self.expect(again.status == 0, Broken::Other, || {
                     format!("it does not work again: {again:?}")
@@ -143,6 +154,31 @@ impl Judge<'_> {
             }
             _ => self.repeat(first),
         }
+    }
+
+    /// Has the command kept, where it is not, agrees to it, and makes the call: it
+    /// runs once, and once more only when it is asked for again.
+    fn agree(&mut self) {
+        let (rig, case) = (self.rig, self.case);
+        let kept = rig.run(&case.deferred(rig, None), &[]);
+        if case.effect(rig) == Effect::Absent {
+            let id = case.question(rig);
+            self.expect(id.is_some(), Broken::Lost, || {
+                format!("the question is not kept: {kept:?}")
+            });
+            let id = id.unwrap_or_default();
+            let allowed = rig.run(&["approvals", "allow", &id, "--yes"], &[]);
+            let done = rig.run(&case.deferred(rig, None), &[]);
+            let effect = self.effect();
+            self.expect(effect == Effect::Present, Broken::Other, || {
+                format!("what was agreed to does not run: {allowed:?} {done:?}")
+            });
+        }
+        let again = rig.run(&case.deferred(rig, None), &[]);
+        self.expect(again.status == Operation::Ask.ends(), Broken::Twice, || {
+            format!("the grant was used twice: {again:?}")
+        });
+        self.effect();
     }
 
     /// Makes the same call with the same key.
@@ -160,8 +196,10 @@ impl Judge<'_> {
         let unknown = envelope["code"] == "OUTCOME_UNKNOWN";
         // A failure that is on record is answered with that failure.
         let replayed = envelope["replayed"] == true;
+        // The grant was used up by the call that died; nothing came of it.
+        let asks = case.operation == Operation::Granted && again.status == Operation::Ask.ends();
         self.expect(
-            done || unknown || replayed || ended != 0,
+            done || unknown || replayed || asks || ended != 0,
             Broken::Other,
             || format!("the same call again: {again:?}"),
         );

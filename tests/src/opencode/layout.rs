@@ -64,7 +64,11 @@ fn repository() -> PathBuf {
 
 /// Where `npm install opencode-ai` in `.cache/opencode` puts the program;
 /// `OPENSHELL_TEST_OPENCODE` names another one.
-pub(super) fn program() -> PathBuf {
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("OPENSHELL_TEST_OPENCODE") {
         return path.into();
     }

@@ -28,8 +28,8 @@ use crate::model::ScriptedModel;
 use crate::secrets::{self, Run, Watch};
 
 use events::Events;
-pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir};
-use layout::{lay_out, prepared, program};
+pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir, program};
+use layout::{lay_out, prepared};
 
 /// How long a server may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -290,11 +290,15 @@ impl OpenCode {
     /// Every question put so far, answered or not, oldest first.
     #[must_use]
     pub fn questions(&self) -> Vec<Value> {
+        self.events_of("permission.asked")
+    }
+
+    /// The properties of every event of a type so far, oldest first.
+    #[must_use]
+    pub fn events_of(&self, kind: &str) -> Vec<Value> {
         let seen = self.events.lock();
-        let asked = seen
-            .iter()
-            .filter(|event| event["type"] == "permission.asked");
-        asked.map(|event| event["properties"].clone()).collect()
+        let chosen = seen.iter().filter(|event| event["type"] == kind);
+        chosen.map(|event| event["properties"].clone()).collect()
     }
 
     /// Waits until a session's turn is over.

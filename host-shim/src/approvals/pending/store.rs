@@ -11,6 +11,7 @@ use super::{
     Decision, KEPT_MAX, NAME_MIN, Origin, PendingAsk, PendingError, PendingState, Taken, name,
 };
 use crate::approvals::Question;
+use crate::fault::{self, Point};
 use crate::registry::{FileError, MasterKey, Paths, lock_file, read_own, replace_file};
 
 /// Largest file: a diff of a megabyte with everything escaped, sealed.
@@ -19,6 +20,8 @@ const FILE_MAX: u64 = 32 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How the files' names end.
 const SUFFIX: &str = ".ask";
+/// How the name of a file ends that is being written; an interrupted one stays.
+const UNFINISHED: &str = ".ask.openshell-new";
 /// What is sealed into a file is bound to this and to the file's name. Snapshots,
 /// sealed under the same key, are bound to a server's id, which has no space.
 const BOUND_TO: &str = "openshell pending question 1 ";
@@ -62,7 +65,12 @@ impl PendingStore {
         match kept.iter().find(|known| known.id == ask.id) {
             Some(known) if known.state != PendingState::Waiting => Ok(()),
             None if kept.len() >= KEPT_MAX => Err(PendingError::Full),
-            _ => self.write(key, &ask),
+            _ => {
+                fault::reach(Point::PendingKeep);
+                self.write(key, &ask)?;
+                fault::reach(Point::PendingKept);
+                Ok(())
+            }
         }
     }
 
@@ -84,7 +92,9 @@ impl PendingStore {
             PendingState::Waiting => Ok(Taken::Nothing),
             PendingState::Rejected { feedback, .. } => Ok(Taken::Rejected(feedback)),
             PendingState::Granted { presence, .. } => {
+                fault::reach(Point::PendingTake);
                 self.remove(&id)?;
+                fault::reach(Point::PendingTaken);
                 Ok(Taken::Granted { presence })
             }
         }
@@ -136,7 +146,10 @@ impl PendingStore {
             Decision::Grant { presence } => PendingState::Granted { at_ms, presence },
             Decision::Reject(feedback) => PendingState::Rejected { at_ms, feedback },
         };
-        self.write(key, &ask)
+        fault::reach(Point::PendingAnswer);
+        self.write(key, &ask)?;
+        fault::reach(Point::PendingAnswered);
+        Ok(())
     }
 
     fn lock(&self) -> Result<impl Sized, PendingError> {
@@ -149,12 +162,20 @@ impl PendingStore {
         self.paths.pending_dir().join(format!("{id}{SUFFIX}"))
     }
 
-    /// Removes what has expired or cannot be opened, and returns the rest.
+    /// Removes what has expired, cannot be opened or was left half written, and
+    /// returns the rest. The caller holds the lock, so nobody is writing.
     fn prune(&self, key: &MasterKey, now_ms: u64) -> Result<Vec<PendingAsk>, PendingError> {
         let mut kept = Vec::new();
         for entry in std::fs::read_dir(self.paths.pending_dir()).map_err(PendingError::List)? {
             let entry = entry.map_err(PendingError::List)?;
             let name = entry.file_name();
+            if name
+                .to_str()
+                .is_some_and(|name| name.starts_with('.') && name.ends_with(UNFINISHED))
+            {
+                std::fs::remove_file(entry.path()).map_err(PendingError::List)?;
+                continue;
+            }
             let Some(id) = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) else {
                 continue;
             };
@@ -183,6 +204,7 @@ impl PendingStore {
     fn remove(&self, id: &str) -> Result<(), PendingError> {
         let path = self.file(id);
         let removed = std::fs::remove_file(&path).and_then(|()| {
+            fault::check(Point::PendingUnlinked)?;
             // A grant that came back after a power cut would count twice.
             std::fs::File::open(self.paths.pending_dir())?.sync_all()
         });
@@ -321,6 +343,20 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(rig.take(&question), Taken::Rejected(Some("no".to_owned())));
         }
+    }
+
+    #[test]
+    fn what_was_left_half_written_goes_at_the_next_use() {
+        let rig = rig();
+        let id = rig.keep(&command("touch /x"));
+        let half = rig
+            .store
+            .paths
+            .pending_dir()
+            .join(format!(".{id}{UNFINISHED}"));
+        std::fs::write(&half, "half").expect("the directory is there");
+        assert_eq!(rig.store.list(&rig.key).expect("a list").len(), 1);
+        assert!(!half.exists());
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(super) async fn run(
         key,
         workspace: door.options.workspace.clone(),
         cancel: cancel.clone(),
+        progress: None,
     };
     let tool = call.tool.clone();
     let supervisor = door.supervisor.clone();

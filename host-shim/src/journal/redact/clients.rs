@@ -25,6 +25,8 @@ pub(super) enum Part {
     /// What stands between the first slash and the last `@`, as in a
     /// connect string of Oracle.
     Connect,
+    /// What follows the last of these characters; nothing where it is missing.
+    Last(char),
 }
 
 /// An option with a secret value.
@@ -48,6 +50,9 @@ pub(super) enum Spot {
     Named(&'static str),
     /// The last operand, where this short option was given.
     LastWith(char),
+    /// The operands after this word, from this number on, without those that are a
+    /// drive, a share, a switch (`/user:bob`) or a verb of Windows' `net`.
+    Bare(&'static str, usize),
 }
 
 /// A program and where it takes secrets.
@@ -79,7 +84,7 @@ const PLAIN: Client = Client {
 };
 
 use Form::{Attached, Either, Next};
-use Part::{After, Connect, Whole};
+use Part::{After, Connect, Last, Whole};
 
 /// The table.
 #[rustfmt::skip]
@@ -151,8 +156,45 @@ pub(super) const CLIENTS: &[Client] = &[
     },
     Client {
         names: &["az"],
-        needs: &["login"],
+        needs: &["login", "sql", "mysql", "postgres"],
         flags: &[flag("-p", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["az"],
+        needs: &["secret"],
+        flags: &[flag("--value", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["aws"],
+        needs: &["ssm", "secretsmanager"],
+        flags: &[flag("--value", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["ab"],
+        flags: &[flag("-A", Either, After(':')), flag("-P", Either, After(':'))],
+        ..PLAIN
+    },
+    Client {
+        names: &["nsupdate", "dig", "delv"],
+        flags: &[flag("-y", Either, Last(':'))],
+        ..PLAIN
+    },
+    Client {
+        names: &["rabbitmqadmin", "evil-winrm", "nxc", "netexec", "crackmapexec"],
+        flags: &[flag("-p", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["pdftk"],
+        spots: &[Spot::After("user_pw", 1), Spot::After("owner_pw", 1), Spot::After("input_pw", 1)],
+        ..PLAIN
+    },
+    Client {
+        names: &["cmdkey"],
+        flags: &[flag("/pass:", Attached, Whole)],
         ..PLAIN
     },
     Client {
@@ -190,7 +232,8 @@ pub(super) const CLIENTS: &[Client] = &[
         names: &["openssl"],
         flags: &[
             flag("-passin", Next, After(':')), flag("-passout", Next, After(':')),
-            flag("-pass", Next, After(':')), flag("-k", Next, Whole), flag("-K", Next, Whole),
+            flag("-passwd", Next, After(':')), flag("-srppass", Next, Whole),
+            flag("-psk", Next, Whole), flag("-pass", Next, After(':')), flag("-k", Next, Whole), flag("-K", Next, Whole),
             flag("-macopt", Next, After(':')), flag("-hmac", Next, Whole),
         ],
         ..PLAIN
@@ -220,24 +263,35 @@ pub(super) const CLIENTS: &[Client] = &[
         ..PLAIN
     },
     Client {
-        names: &["htpasswd"],
+        names: &["htpasswd", "mosquitto_passwd", "htdigest"],
         spots: &[Spot::LastWith('b')],
         ..PLAIN
     },
     Client {
-        names: &["smbclient", "rpcclient", "smbget", "smbcacls", "nmblookup"],
+        names: &[
+            "smbclient", "rpcclient", "smbget", "smbcacls", "nmblookup", "smbtree", "smbcquotas",
+            "smbtar", "smbspool", "samba-tool", "wbinfo", "winexe", "sharesec",
+        ],
         flags: &[flag("-U", Either, After('%')), flag("--user", Either, After('%'))],
         ..PLAIN
     },
     Client {
         names: &["net"],
         flags: &[flag("-U", Either, After('%'))],
-        spots: &[Spot::After("user", 2)],
+        spots: &[Spot::Bare("user", 2), Spot::Bare("use", 1)],
         ..PLAIN
     },
     Client {
-        names: &["snmpget", "snmpwalk", "snmpset", "snmpbulkwalk", "snmptable", "snmpgetnext"],
-        flags: &[flag("-c", Either, Whole), flag("-A", Either, Whole), flag("-X", Either, Whole)],
+        names: &[
+            "snmpget", "snmpwalk", "snmpset", "snmpbulkwalk", "snmpbulkget", "snmptable",
+            "snmpgetnext", "snmptrap", "snmpinform", "snmpstatus", "snmpdf", "snmpnetstat",
+            "snmpdelta", "snmptest", "snmpusm",
+        ],
+        flags: &[
+            flag("-c", Either, Whole), flag("-A", Either, Whole), flag("-X", Either, Whole),
+            flag("-3m", Next, Whole), flag("-3k", Next, Whole), flag("-3M", Next, Whole),
+            flag("-3K", Next, Whole),
+        ],
         ..PLAIN
     },
     Client {
@@ -318,6 +372,7 @@ pub(super) const CLIENTS: &[Client] = &[
     },
     Client {
         names: &["ansible-vault", "mysql_config_editor"],
+        spots: &[Spot::After("encrypt_string", 1)],
         ..PLAIN
     },
     // No secrets of their own, but their options must not be taken for those of

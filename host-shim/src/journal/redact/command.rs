@@ -27,6 +27,7 @@ fn scan(text: &str, base: usize, depth: u8, out: &mut Vec<Span>) {
         command.look(&mut found);
     }
     fed(&words, &commands, &mut found);
+    sent(&words, &mut found);
     out.extend(found.into_iter().map(|span| Span {
         start: span.start + base,
         end: span.end + base,
@@ -165,6 +166,9 @@ impl<'a> Command<'a> {
             }
             if let Some((name, value)) = assignment(&word.text) {
                 let text = &word.text[value..];
+                if names::asks(name) {
+                    printed(word, value, out);
+                }
                 let Some(kind) = names::kind(name) else {
                     continue;
                 };
@@ -177,6 +181,11 @@ impl<'a> Command<'a> {
                 if !list && !code && !names::harmless(kind, text) {
                     push(word, value, word.text.len(), kind, out);
                 }
+            } else if word.text.starts_with('-')
+                && names::asks(bare)
+                && let Some(next) = self.words.get(at + 1)
+            {
+                printed(next, 0, out);
             } else if word.text.starts_with('-')
                 && bare.len() > 1
                 && plain(bare)
@@ -234,7 +243,22 @@ impl<'a> Command<'a> {
                 "--password-stdin" | "--passphrase-fd" | "--stdin-password" | "--with-token"
             )
         }) || (self.runs(&["sudo"]) && self.has("-S"))
-            || self.runs(&["cryptsetup", "smbpasswd", "kinit", "passwd"])
+            || self.runs(&[
+                "cryptsetup",
+                "smbpasswd",
+                "kinit",
+                "passwd",
+                "mkpasswd",
+                "vncpasswd",
+                "htpasswd",
+                "saslpasswd2",
+                "secret-tool",
+                "wg",
+            ])
+            || (self.runs(&["openssl"]) && (self.has("stdin") || self.has("passwd")))
+            || (self.runs(&["gh", "glab"]) && self.has("secret") && self.has("set"))
+            || (self.runs(&["kubectl", "oc"]) && self.has("secret") && self.has("create"))
+            || (self.runs(&["vault", "bao"]) && self.has("-"))
             || self.words.first().is_some_and(|word| word.text == "su")
             || (self.runs(&["docker", "podman"]) && self.has("secret") && self.has("create"));
         reads.then_some(Part::Whole)
@@ -289,6 +313,63 @@ fn here(words: &[Word], command: &Command<'_>, part: Part, out: &mut Vec<Span>) 
         .filter(|word| !word.operator)
     {
         push_part(word, 0, part, "password", out);
+    }
+}
+
+/// Whether a word is a drive of Windows.
+fn is_drive(text: &str) -> bool {
+    matches!(text.as_bytes(), [letter, b':'] if letter.is_ascii_alphabetic())
+}
+
+/// What a value prints that is a command line to ask for a secret with.
+fn printed(word: &Word, from: usize, out: &mut Vec<Span>) {
+    let inner = words::split(&word.text[from..]);
+    let Some((program, operands)) = inner.split_first() else {
+        return;
+    };
+    if !matches!(basename(&program.text), "echo" | "printf") {
+        return;
+    }
+    for operand in operands.iter().take_while(|word| !word.operator) {
+        let names_none = option_like(&operand.text) || operand.text.starts_with('%');
+        if !names_none
+            && !names::harmless("password", &operand.text)
+            && let Some((start, end)) = operand.place(0, operand.text.len())
+        {
+            push(word, from + start, from + end, "password", out);
+        }
+    }
+}
+
+/// What expect(1) is told to send where it waits for a prompt for a password.
+fn sent(words: &[Word], out: &mut Vec<Span>) {
+    // Without it the words are no script of this kind, but a text like any other.
+    if !words.iter().any(|word| word.text == "expect") {
+        return;
+    }
+    let (mut expects, mut asked) = (false, false);
+    let mut rest = words.iter().filter(|word| !word.operator).peekable();
+    while let Some(word) = rest.next() {
+        match word.text.as_str() {
+            "expect" => (expects, asked) = (true, false),
+            "send" => {
+                while rest.next_if(|next| next.text.starts_with('-')).is_some() {}
+                if let Some(next) = rest.next().filter(|_| asked) {
+                    let text = next.text.as_str();
+                    let end = ["\\r", "\\n"]
+                        .iter()
+                        .fold(text, |text, end| text.strip_suffix(end).unwrap_or(text));
+                    if !names::harmless("password", end) {
+                        push(next, 0, end.len(), "password", out);
+                    }
+                }
+                (expects, asked) = (false, false);
+            }
+            text => {
+                let text = text.to_ascii_lowercase();
+                asked |= expects && (text.contains("assw") || text.contains("assphrase"));
+            }
+        }
     }
 }
 
@@ -413,6 +494,17 @@ fn pick(spot: Spot, operands: &[&Word], letters: &str, out: &mut Vec<Span>) {
                 }
             }
         }
+        Spot::Bare(wanted, from) => {
+            const VERBS: [&str; 5] = ["add", "delete", "info", "password", "rename"];
+            let bare = after(wanted).iter().filter(|word| {
+                let text = word.text.as_str();
+                let place = text.starts_with(['/', '\\']) || text == "*" || is_drive(text);
+                !place && !VERBS.contains(&text)
+            });
+            for word in bare.skip(from - 1) {
+                push_part(word, 0, Part::Whole, "password", out);
+            }
+        }
         Spot::LastWith(letter) => {
             if let Some(word) = operands.last().filter(|_| letters.contains(letter)) {
                 push_part(word, 0, Part::Whole, "password", out);
@@ -431,6 +523,9 @@ fn push_part(word: &Word, from: usize, part: Part, kind: &'static str, out: &mut
         Part::Whole => Some((0, value.len())),
         Part::After(mark) => value
             .find(mark)
+            .map(|at| (at + mark.len_utf8(), value.len())),
+        Part::Last(mark) => value
+            .rfind(mark)
             .map(|at| (at + mark.len_utf8(), value.len())),
         Part::Connect => value.find('/').filter(|at| *at > 0).map(|at| {
             let end = value.rfind('@').filter(|end| *end > at);

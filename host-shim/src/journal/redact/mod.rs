@@ -201,6 +201,19 @@ impl Redactor {
         text
     }
 
+    /// Length of the longest spelling that is replaced, in bytes; 0 where there is
+    /// none. A stream is scrubbed in pieces that overlap by one less.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        // They are kept longest first.
+        self.inner
+            .registered
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .first()
+            .map_or(0, |secret| secret.spelling.len())
+    }
+
     /// As [`Redactor::scrub`], for bytes that need not be text.
     #[must_use]
     pub fn scrub_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {

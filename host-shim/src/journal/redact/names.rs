@@ -123,6 +123,20 @@ pub(super) fn kind(name: &str) -> Option<&'static str> {
         })
 }
 
+/// Whether a name announces a command that prints a secret (`--password-command`,
+/// `BORG_PASSCOMMAND`, `passwordeval`).
+pub(super) fn asks(name: &str) -> bool {
+    const ENDS: [&str; 3] = ["command", "cmd", "eval"];
+    let name = &name[name.floor_char_boundary(name.len().saturating_sub(LONGEST))..];
+    let lower = name.to_ascii_lowercase();
+    ENDS.iter().any(|end| {
+        lower.strip_suffix(end).is_some_and(|rest| {
+            let of = rest.trim_end_matches(['-', '_', '.']);
+            kind(of).is_some() || of.ends_with("pass")
+        })
+    })
+}
+
 /// Whether a value in the place of a secret is none: empty, a switch, a
 /// reference to where the secret is, or a marker.
 pub(super) fn harmless(kind: &str, value: &str) -> bool {

@@ -148,3 +148,33 @@ async fn a_dead_holder_is_settled_before_the_next_one_comes() {
     drop(lease);
     child.wait().unwrap();
 }
+
+/// A ticket for something nobody asks for again goes with its holder's actions; one
+/// that is held, and one whose holder still has to be settled, stay.
+#[tokio::test]
+async fn tickets_of_the_dead_go_with_them() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    let held = journal.lease("held", "A1", LONG).await.unwrap();
+    let folder = scratch.dir().join("leases");
+    let owner = journal.owner().to_owned();
+    let names = |what: &str| format!("{what:0>32}-{:020}", 1);
+    std::fs::write(folder.join(names("a")), "").unwrap();
+    std::fs::write(
+        folder.join(names("b")),
+        r#"{"action":"A2","pid":1,"owner":"gone"}"#,
+    )
+    .unwrap();
+    std::fs::write(
+        folder.join(names("c")),
+        format!(r#"{{"action":"A3","pid":1,"owner":"{owner}"}}"#),
+    )
+    .unwrap();
+    super::super::lease::sweep(&scratch.dir()).unwrap();
+    assert!(!folder.join(names("a")).exists());
+    assert!(!folder.join(names("b")).exists());
+    assert!(folder.join(names("c")).exists(), "it is not settled yet");
+    // The queue, the one that is held, the one of the living.
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 3);
+    drop(held);
+}

@@ -34,6 +34,30 @@ fn a_reference_lock_left_by_a_dead_process_is_cleared() {
     assert_eq!(snapshots.history(None, None).unwrap().len(), 2);
 }
 
+/// As a kill leaves it: in the middle of making the repository, and of moving a
+/// branch.
+#[test]
+fn locks_left_by_a_dead_process_are_cleared_when_the_store_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("snapshots.git");
+    fs::create_dir_all(path.join("refs/heads")).unwrap();
+    for name in ["config.lock", "HEAD.lock"] {
+        fs::write(path.join(name), b"half").unwrap();
+    }
+    let snapshots = Snapshots::open(&path, None).unwrap();
+    snapshots.after(&change("/a", file(b"1", 0o644))).unwrap();
+    drop(snapshots);
+    let left = ["config.lock", "HEAD.lock", "refs/heads/prod-a.lock"];
+    for name in &left[1..] {
+        fs::write(path.join(name), b"").unwrap();
+    }
+    let snapshots = Snapshots::open(&path, None).unwrap();
+    assert_eq!(snapshots.history(None, None).unwrap().len(), 1);
+    for name in left {
+        assert!(!path.join(name).exists(), "{name}");
+    }
+}
+
 #[test]
 fn changed_content_is_noticed_when_it_is_loaded() {
     let (_dir, path, snapshots) = scratch();

@@ -13,7 +13,7 @@ use russh::keys::{HashAlg, PublicKey};
 
 use super::super::error::SshError;
 use super::super::target::Target;
-use super::{Login, Session, certificate, outcome, refused, rsa_hash};
+use super::{Login, Session, certificate, may_go_on, outcome, refused, rsa_hashes};
 
 /// Keys tried before giving up. Servers close the connection at the sixth wrong
 /// attempt by default (`MaxAuthTries`), and count it against our address long
@@ -89,28 +89,35 @@ pub(super) async fn log_in(
         tried += 1;
         let algorithm = identity.public_key().algorithm();
         let offered = format!("{} of the agent {}", describe(&identity), path.display());
-        let hash = rsa_hash(session, &algorithm).await?;
-        let result = match identity {
-            AgentIdentity::PublicKey { key, .. } => {
-                session
-                    .authenticate_publickey_with(&target.user, key, hash, &mut agent)
-                    .await
-            }
-            AgentIdentity::Certificate { certificate, .. } => {
-                session
-                    .authenticate_certificate_with(&target.user, certificate, hash, &mut agent)
-                    .await
-            }
-        };
-        match result {
-            Ok(result) => match outcome(session, target, "publickey", result) {
+        for hash in rsa_hashes(session, &algorithm).await? {
+            let answer = match identity.clone() {
+                AgentIdentity::PublicKey { key, .. } => {
+                    session
+                        .authenticate_publickey_with(&target.user, key, hash, &mut agent)
+                        .await
+                }
+                AgentIdentity::Certificate { certificate, .. } => {
+                    session
+                        .authenticate_certificate_with(&target.user, certificate, hash, &mut agent)
+                        .await
+                }
+            };
+            let answer = match answer {
+                Ok(answer) => answer,
+                // The agent may decline one key, by a lock or a person's no, and sign
+                // with the next.
+                Err(russh::AgentAuthError::Key(_)) => break,
+                Err(russh::AgentAuthError::Send(error)) => return Err(error.into()),
+            };
+            let again = may_go_on(&answer);
+            match outcome(session, target, "publickey", answer) {
                 Ok(()) => return Ok(Login::by_key(offered)),
                 Err(lost @ SshError::ConnectionLost { .. }) => return Err(lost),
                 Err(error) => last = error,
-            },
-            // The agent may decline one key, by a lock or a person's no, and sign with the next.
-            Err(russh::AgentAuthError::Key(_)) => {}
-            Err(russh::AgentAuthError::Send(error)) => return Err(error.into()),
+            }
+            if !again {
+                break;
+            }
         }
     }
     Err(match fault {

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use super::super::error::SshError;
 use super::super::target::Target;
-use super::{Login, Session, agent, certificate, outcome, rsa_hash};
+use super::{Login, Session, agent, certificate, may_go_on, outcome, refused, rsa_hashes};
 
 /// What an identity file holds.
 enum Identity {
@@ -81,11 +81,17 @@ pub(super) async fn log_in(
             }
         },
     }
-    let hash = rsa_hash(session, &key.algorithm()).await?;
-    let result = session
-        .authenticate_publickey(&target.user, PrivateKeyWithHashAlg::new(key, hash))
-        .await?;
-    match (outcome(session, target, "publickey", result), fault) {
+    let mut last = Err(refused(target, "publickey", &[]));
+    for hash in rsa_hashes(session, &key.algorithm()).await? {
+        let key = PrivateKeyWithHashAlg::new(Arc::clone(&key), hash);
+        let answer = session.authenticate_publickey(&target.user, key).await?;
+        let again = may_go_on(&answer);
+        last = outcome(session, target, "publickey", answer);
+        if !again {
+            break;
+        }
+    }
+    match (last, fault) {
         (Err(SshError::AuthFailed { .. }), Some(fault)) => {
             let name = certificate::path_beside(path);
             Err(fault.into_error(name.display().to_string(), target))
@@ -100,12 +106,20 @@ async fn by_certificate(
     key: &Arc<PrivateKey>,
     certificate: Certificate,
 ) -> Result<(), SshError> {
-    let hash = rsa_hash(session, &certificate.algorithm()).await?;
     let mut signer = KeySigner(Arc::clone(key));
-    let result = session
-        .authenticate_certificate_with(&target.user, certificate, hash, &mut signer)
-        .await?;
-    outcome(session, target, "publickey", result)
+    let mut last = Err(refused(target, "publickey", &[]));
+    for hash in rsa_hashes(session, &certificate.algorithm()).await? {
+        let certificate = certificate.clone();
+        let answer = session
+            .authenticate_certificate_with(&target.user, certificate, hash, &mut signer)
+            .await?;
+        let again = may_go_on(&answer);
+        last = outcome(session, target, "publickey", answer);
+        if !again {
+            break;
+        }
+    }
+    last
 }
 
 /// Reads an identity file.

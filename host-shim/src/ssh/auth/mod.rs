@@ -128,15 +128,29 @@ async fn by_questions(
     Err(refused(target, METHOD, &[]))
 }
 
-/// The hash an RSA key signs with (RFC 8332); none for other keys.
-async fn rsa_hash(session: &Session, algorithm: &Algorithm) -> Result<Option<HashAlg>, SshError> {
+/// The hashes an RSA key signs with, in the order to try (RFC 8332); none for other
+/// keys. What a server announces is what its software knows and not always what its
+/// settings take, so that the other hash is tried where the first is refused.
+async fn rsa_hashes(
+    session: &Session,
+    algorithm: &Algorithm,
+) -> Result<Vec<Option<HashAlg>>, SshError> {
     if !matches!(algorithm, Algorithm::Rsa { .. }) {
-        return Ok(None);
+        return Ok(vec![None]);
     }
-    // A server that says nothing, or only knows SHA-1, is asked for SHA-512:
-    // a refusal is better than a signature that can be forged.
+    // SHA-1 is left out even where a server knows nothing else: a refusal is better
+    // than a signature that can be forged.
     let best = session.best_supported_rsa_hash().await?.flatten();
-    Ok(Some(best.unwrap_or(HashAlg::Sha512)))
+    Ok(match best {
+        Some(HashAlg::Sha256) => vec![Some(HashAlg::Sha256)],
+        _ => vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)],
+    })
+}
+
+/// Whether another hash of the same key may still be tried.
+fn may_go_on(result: &AuthResult) -> bool {
+    matches!(result, AuthResult::Failure { remaining_methods, .. }
+        if remaining_methods.contains(&MethodKind::PublicKey))
 }
 
 fn outcome(

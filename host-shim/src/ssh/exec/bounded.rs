@@ -1,9 +1,24 @@
 //! Output of any length in bounded memory.
 //!
 //! Invariant: what is kept is a prefix and a suffix of what was printed, and
-//! the total counts every byte. It deliberately does not decode anything.
+//! the total counts every byte. What memory does not hold goes to a spool, where
+//! the caller has one. It deliberately does not decode anything.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::spool::{Keeping, Kept, Spool};
+
+/// Who looks at a command's output while it runs, and where it goes that the
+/// outcome does not hold.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Counts the bytes printed, on both streams together.
+    pub printed: Arc<AtomicU64>,
+    /// Keeps a stream whole that memory does not.
+    pub spool: Option<Spool>,
+}
 
 /// Bytes a command printed, bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +29,8 @@ pub struct Printed {
     pub tail: Vec<u8>,
     /// How many bytes were printed in all.
     pub total: u64,
+    /// Where all of it is kept, where something was left out and could be kept.
+    pub kept: Option<Kept>,
 }
 
 /// Collects a stream.
@@ -24,21 +41,33 @@ pub(super) struct Collector {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     total: u64,
+    watch: Watch,
+    keeping: Option<Keeping>,
 }
 
 impl Collector {
     pub(super) fn new(head_limit: usize, tail_limit: usize) -> Self {
+        Self::watched(head_limit, tail_limit, Watch::default())
+    }
+
+    pub(super) fn watched(head_limit: usize, tail_limit: usize, watch: Watch) -> Self {
         Self {
             head_limit,
             tail_limit,
             head: Vec::new(),
             tail: VecDeque::new(),
             total: 0,
+            watch,
+            keeping: None,
         }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.watch
+            .printed
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.total += bytes.len() as u64;
+        self.keep(bytes);
         let room = self.head_limit - self.head.len();
         let (first, rest) = bytes.split_at(room.min(bytes.len()));
         self.head.extend_from_slice(first);
@@ -46,6 +75,26 @@ impl Collector {
         let excess = (self.tail.len() + rest.len()).saturating_sub(self.tail_limit);
         self.tail.drain(..excess);
         self.tail.extend(rest);
+    }
+
+    /// Begins to keep the stream when memory no longer holds all of it, with what
+    /// memory held until then.
+    fn keep(&mut self, bytes: &[u8]) {
+        if let Some(keeping) = &mut self.keeping {
+            return keeping.push(bytes);
+        }
+        if self.total <= (self.head_limit + self.tail_limit) as u64 {
+            return;
+        }
+        // Tried once: without it the output is cut, which the outcome shows.
+        let Some(mut keeping) = self.watch.spool.take().and_then(|spool| spool.begin().ok()) else {
+            return;
+        };
+        let (older, newer) = self.tail.as_slices();
+        for part in [&self.head, older, newer, bytes] {
+            keeping.push(part);
+        }
+        self.keeping = Some(keeping);
     }
 
     pub(super) fn total(&self) -> u64 {
@@ -57,6 +106,7 @@ impl Collector {
             head: self.head,
             tail: self.tail.into(),
             total: self.total,
+            kept: self.keeping.and_then(Keeping::finish),
         };
         if (printed.head.len() + printed.tail.len()) as u64 == printed.total {
             // Nothing is missing in between.
@@ -91,8 +141,38 @@ mod tests {
                     head: first.to_vec(),
                     tail: last.to_vec(),
                     total: 100,
+                    kept: None,
                 };
                 assert_eq!(collector.finish(), expected, "{head} {tail} {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_memory_does_not_hold_is_kept_whole() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let paths = crate::registry::Paths::new(dir.path(), dir.path().join("data"));
+        paths.ensure(&paths.audit_dir()).expect("a new directory");
+        let redactor = crate::journal::Redactor::open(&paths.audit_dir()).expect("a new key");
+        let spool = Spool::new(paths, redactor);
+        let all: Vec<u8> = (0..=99).collect();
+        for (head, tail, kept) in [(10, 5, true), (0, 0, true), (60, 39, true), (60, 40, false)] {
+            for piece in [1, 7, 100] {
+                let watch = Watch {
+                    spool: Some(spool.clone()),
+                    ..Watch::default()
+                };
+                let printed = Arc::clone(&watch.printed);
+                let mut collector = Collector::watched(head, tail, watch);
+                for bytes in all.chunks(piece) {
+                    collector.push(bytes);
+                }
+                assert_eq!(printed.load(Ordering::Relaxed), 100);
+                let found = collector.finish().kept.map(|kept| {
+                    let piece = spool.read(&kept.id, 0, 1000).expect("it was kept");
+                    assert_eq!((piece.bytes.as_slice(), kept.bytes), (all.as_slice(), 100));
+                });
+                assert_eq!(found.is_some(), kept, "{head} {tail} {piece}");
             }
         }
     }

@@ -15,7 +15,7 @@ mod survey;
 
 use std::time::Duration;
 
-pub use bounded::Printed;
+pub use bounded::{Printed, Watch};
 pub(super) use run::run;
 pub(super) use spare::Spare;
 pub use survey::{LeftProcess, Survey};

@@ -15,7 +15,7 @@ use crate::fault::{self, Point};
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
 
-use super::bounded::Collector;
+use super::bounded::{Collector, Watch};
 use super::ending::{self, Cause};
 use super::shell::{Shell, marked_line};
 use super::{End, ExecOutcome, ExecRequest, script};
@@ -43,6 +43,7 @@ const MAX_SIGNAL: usize = 64;
 pub(in crate::ssh) async fn run(
     connection: &Connection,
     request: ExecRequest,
+    watch: Watch,
     cancel: CancellationToken,
 ) -> Result<ExecOutcome, SshError> {
     // Refused before anything is opened.
@@ -69,7 +70,7 @@ pub(in crate::ssh) async fn run(
         &connection.target().shell,
         request.mark.as_deref(),
     )?;
-    let mut running = Running::new(shell, &request);
+    let mut running = Running::new(shell, &request, &watch);
     fault::reach(Point::CommandBefore);
     let deadline = running.started_at + request.timeout;
     let sent = tokio::select! {
@@ -160,11 +161,11 @@ pub(super) enum Event {
 }
 
 impl Running {
-    fn new(shell: Shell, request: &ExecRequest) -> Self {
+    fn new(shell: Shell, request: &ExecRequest, watch: &Watch) -> Self {
         let output = || {
             Output::Before(
                 Vec::new(),
-                Collector::new(request.head_limit, request.tail_limit),
+                Collector::watched(request.head_limit, request.tail_limit, watch.clone()),
             )
         };
         Self {

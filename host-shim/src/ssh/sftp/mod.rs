@@ -24,6 +24,8 @@ pub use error::SftpError;
 pub use list::DirEntry;
 pub use plan::{Expect, WriteKind, WritePlan};
 pub use session::{Sftp, SftpLimits};
+pub use stage::staging_name;
+pub(in crate::ssh) use temporary::check_temporary;
 pub use temporary::{Cleared, temporary_name};
 pub use walk::{Walk, WalkEntry};
 pub use write::{Drift, WriteOutcome};

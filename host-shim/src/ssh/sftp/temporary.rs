@@ -73,15 +73,21 @@ impl Sftp {
     }
 }
 
+/// Refuses a name that is not of a temporary file.
+pub(in crate::ssh) fn check_temporary(name: &str) -> Result<(), SftpError> {
+    if is_temporary(name) {
+        return Ok(());
+    }
+    Err(SftpError::InvalidPath {
+        path: name.to_owned(),
+        reason: "it is not the name of a temporary file",
+    })
+}
+
 /// Absolute name of a temporary file beside a target.
 fn beside(target: &str, name: &str) -> Result<String, SftpError> {
     let (parent, _) = split(target)?;
-    if !is_temporary(name) {
-        return Err(SftpError::InvalidPath {
-            path: name.to_owned(),
-            reason: "it is not the name of a temporary file",
-        });
-    }
+    check_temporary(name)?;
     Ok(format!("{}/{name}", parent.trim_end_matches('/')))
 }
 

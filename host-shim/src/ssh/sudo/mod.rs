@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Connection;
 use super::error::SshError;
 use super::exec::{End, ExecRequest, Program};
-use super::sftp::{Attrs, Expect, FileKind, SftpError, WritePlan};
+use super::sftp::{Attrs, Cleared, Expect, FileKind, SftpError, WritePlan, check_temporary};
+use crate::fault::{self, Point};
 
 /// How long one of the scripts may take; none does more than copy a file.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -66,6 +67,15 @@ pub struct Seen {
     pub resolved: String,
     /// Content and attributes; none where there is nothing.
     pub file: Option<(Vec<u8>, Attrs)>,
+}
+
+/// How putting a file in place ended.
+#[derive(Debug)]
+pub struct Installed {
+    /// Whether the file is in place.
+    pub result: Result<(), SshError>,
+    /// Whether staged content, or root's temporary file, may still be on the server.
+    pub left_behind: bool,
 }
 
 /// Files of a server, as root.
@@ -152,16 +162,47 @@ impl RootFiles {
         }
     }
 
-    /// Carries out a plan. `owner` of the plan is given to the file; a new file
-    /// without one is root's.
-    ///
-    /// # Errors
-    /// [`SudoError`] and [`SftpError::Conflict`] with nothing written;
-    /// [`SftpError::Lost`] with `changed` where it may have been.
-    pub async fn install(&self, plan: &WritePlan, sha256: &str) -> Result<(), SshError> {
-        plain(&plan.path)?;
-        let sftp = self.connection.sftp().await?;
-        let staged = sftp.stage(&plan.content).await?;
+    /// Carries out a plan by way of a directory of the name `staging`. `owner` of the
+    /// plan is given to the file; a new file without one is root's. Fails with
+    /// [`SudoError`] and [`SftpError::Conflict`] where nothing was written, with
+    /// [`SftpError::Lost`] and `changed` where it may have been.
+    pub async fn install(&self, plan: &WritePlan, staging: &str, sha256: &str) -> Installed {
+        let begun = async {
+            plain(&plan.path)?;
+            check_temporary(&plan.temporary)?;
+            self.connection.sftp().await
+        };
+        let sftp = match begun.await {
+            Ok(sftp) => sftp,
+            Err(error) => {
+                return Installed {
+                    result: Err(error),
+                    left_behind: false,
+                };
+            }
+        };
+        let result = match sftp.stage(staging, &plan.temporary, &plan.content).await {
+            Ok(staged) => self.put_in_place(plan, &staged.file, sha256).await,
+            Err(error) => Err(error),
+        };
+        fault::reach(Point::InstallDone);
+        // Root's script removes its own file where it comes to its end, and where
+        // its answer is lost nobody knows whether it did.
+        let lost = matches!(&result, Err(SshError::Sftp(SftpError::Lost { .. })));
+        let cleared = sftp.clear_staging(staging, &plan.temporary).await;
+        fault::reach(Point::Unstaged);
+        Installed {
+            result,
+            left_behind: lost || cleared.is_err(),
+        }
+    }
+
+    async fn put_in_place(
+        &self,
+        plan: &WritePlan,
+        staged: &str,
+        sha256: &str,
+    ) -> Result<(), SshError> {
         let (uid, gid) = plan.owner.unwrap_or((0, 0));
         let (mode, uid, gid) = (format!("{:o}", plan.mode), uid.to_string(), gid.to_string());
         let base = match &plan.expect {
@@ -169,28 +210,57 @@ impl RootFiles {
             Expect::Sha256(sha256) => sha256,
         };
         let parameters = [
-            staged.file.as_str(),
+            staged,
             &plan.path,
             &mode,
             &uid,
             &gid,
             base,
             sha256,
+            &plan.temporary,
         ];
-        let answer = self.run(script::INSTALL, &parameters, HEADER, true).await;
-        sftp.unstage(&staged).await;
-        conclude(&plan.path, &answer?)
+        fault::reach(Point::InstallBefore);
+        let answer = self.run(script::INSTALL, &parameters, HEADER, true).await?;
+        conclude(&plan.path, &answer)
+    }
+
+    /// Removes what an interrupted [`RootFiles::install`] may have left beside a
+    /// target, by the name on record.
+    ///
+    /// # Errors
+    /// [`SftpError::InvalidPath`] for a name that is not of a temporary file,
+    /// [`SudoError`], or a lost connection.
+    pub async fn clear(&self, target: &str, temporary: &str) -> Result<Cleared, SshError> {
+        plain(target)?;
+        check_temporary(temporary)?;
+        let parameters = [target, temporary];
+        fault::reach(Point::RootClearBefore);
+        let answer = self.run(script::CLEAR, &parameters, HEADER, true).await?;
+        fault::reach(Point::RootCleared);
+        match line(&answer.stdout).0 {
+            "removed" => Ok(Cleared::Removed),
+            "absent" => Ok(Cleared::Absent),
+            _ => Err(SudoError::Failed {
+                path: target.to_owned(),
+                step: "rm".to_owned(),
+                said: answer.stderr,
+            }
+            .into()),
+        }
     }
 
     /// Removes a file that is still what it was.
     ///
     /// # Errors
-    /// As [`RootFiles::install`].
+    /// [`SudoError`] and [`SftpError::Conflict`] with nothing removed;
+    /// [`SftpError::Lost`] with `changed` where it may have been.
     pub async fn remove(&self, path: &str, sha256: &str) -> Result<(), SshError> {
         plain(path)?;
+        fault::reach(Point::RootRemoveBefore);
         let answer = self
             .run(script::REMOVE, &[path, sha256], HEADER, true)
             .await?;
+        fault::reach(Point::RootRemoved);
         conclude(path, &answer)
     }
 

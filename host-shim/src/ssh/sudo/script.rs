@@ -1,4 +1,5 @@
-//! What root's `/bin/sh` runs: two constant texts, and a third to remove.
+//! What root's `/bin/sh` runs: constant texts to look, to put in place, to remove,
+//! and to clear what an interrupted one of them left.
 //!
 //! Invariant: everything that varies arrives as a positional parameter and is
 //! never part of the text. Each script speaks in lines that begin with [`MARK`];
@@ -59,7 +60,10 @@ exec cat "$at"
 "#;
 
 /// Puts staged content in a file's place. Parameters: staged file, target, mode,
-/// owner, group, SHA-256 of what is there or `absent`, SHA-256 of the content.
+/// owner, group, SHA-256 of what is there or `absent`, SHA-256 of the content, and
+/// what the name of the new file begins with until it is complete. The rest of that
+/// name is mktemp(1)'s: parameters can be seen in the list of processes, and whoever
+/// owns the directory could put something in its place.
 ///
 /// Answer: `done`, `conflict WHAT` or `failed STEP`; only after `done` anything is
 /// other than before.
@@ -69,7 +73,7 @@ LC_ALL=C
 export PATH LC_ALL
 umask 077
 echo openshell-as-root
-staged=$1 target=$2 mode=$3 owner=$4 group=$5 base=$6 new=$7
+staged=$1 target=$2 mode=$3 owner=$4 group=$5 base=$6 new=$7 temporary=$8
 temp=
 say() { [ -z "$temp" ] || rm -f "$temp"; echo "$1"; exit 0; }
 trap 'say "failed signal"' HUP INT TERM
@@ -90,7 +94,7 @@ name=./${target##*/}
 cd -P "$dir" || say "conflict directory"
 [ "$(pwd -P)" = "$dir" ] || say "conflict directory"
 check
-temp=$(mktemp ./.openshell-XXXXXXXXXX) || { temp=; say "failed mktemp"; }
+temp=$(mktemp "./$temporary-XXXXXX") || { temp=; say "failed mktemp"; }
 cat "$staged" >"$temp" || say "failed write"
 sum "$temp" || say "failed sha256sum"
 [ "$digest" = "$new" ] || say "failed staging"
@@ -107,6 +111,30 @@ fi
 temp=
 sync . 2>/dev/null
 echo done
+"#;
+
+/// Removes what an interrupted [`INSTALL`] left beside a target. Parameters: target,
+/// what the name of the new file begins with. Answer: `removed`, `absent` or
+/// `failed STEP`.
+pub(super) const CLEAR: &str = r#"
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+echo openshell-as-root
+target=$1 temporary=$2
+say() { echo "$1"; exit 0; }
+dir=${target%/*}
+dir=${dir:-/}
+cd -P "$dir" 2>/dev/null || say absent
+[ "$(pwd -P)" = "$dir" ] || say absent
+found=absent
+for left in "./$temporary"-??????; do
+  if [ -f "$left" ] && [ ! -L "$left" ]; then
+    rm -f "$left" || say "failed rm"
+    found=removed
+  fi
+done
+echo "$found"
 "#;
 
 /// Removes a file. Parameters: target, SHA-256 of what is there. Answers as
@@ -143,7 +171,9 @@ mod tests {
 
     use sha2::{Digest, Sha256};
 
-    use super::{INSTALL, LOOK, MARK, REMOVE};
+    use super::{CLEAR, INSTALL, LOOK, MARK, REMOVE};
+
+    const TEMPORARY: &str = ".openshell-0123456789abcdef.tmp";
 
     /// The shells and tools a server may have; busybox brings its own of each.
     fn shells() -> Vec<Vec<&'static str>> {
@@ -201,7 +231,7 @@ mod tests {
             run(
                 shell,
                 INSTALL,
-                &[&staged, target, "640", &uid, &gid, base, new],
+                &[&staged, target, "640", &uid, &gid, base, new, TEMPORARY],
             )
         }
 
@@ -280,6 +310,34 @@ mod tests {
             assert_eq!(run(&shell, REMOVE, &[&target, &old]), "conflict changed\n");
             assert_eq!(run(&shell, REMOVE, &[&target, &new]), "done\n");
             assert!(place.names().is_empty());
+        }
+    }
+
+    /// What is on record goes, and nothing else, whatever it is called.
+    #[test]
+    fn only_what_was_left_is_cleared() {
+        for shell in shells() {
+            let place = Place::new();
+            let target = place.at("etc/conf");
+            assert_eq!(run(&shell, CLEAR, &[&target, TEMPORARY]), "absent\n");
+            let others = [
+                "conf".to_owned(),
+                TEMPORARY.to_owned(),
+                format!("{TEMPORARY}-toolong"),
+                ".openshell-fedcba9876543210.tmp-abcdef".to_owned(),
+            ];
+            for name in &others {
+                fs::write(place.at(&format!("etc/{name}")), "theirs").unwrap();
+            }
+            symlink(&target, place.at(&format!("etc/{TEMPORARY}-linked"))).unwrap();
+            let all = place.names();
+            for name in ["a1B2c3", "zzzzzz"] {
+                fs::write(place.at(&format!("etc/{TEMPORARY}-{name}")), "ours").unwrap();
+            }
+            assert_eq!(run(&shell, CLEAR, &[&target, TEMPORARY]), "removed\n");
+            assert_eq!(place.names(), all, "{shell:?}");
+            let gone = place.at("gone/conf");
+            assert_eq!(run(&shell, CLEAR, &[&gone, TEMPORARY]), "absent\n");
         }
     }
 

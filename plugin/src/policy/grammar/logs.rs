@@ -72,7 +72,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         // A boot offset such as `-1`, after `-b`, is a number of lines to us.
         number: true,
-        operands: Operands::Any(Kind::Name),
+        operands: Operands::Any(Kind::Is(is_match)),
         allowed: examples![
             "journalctl -u cron -n 20 --no-pager",
             "journalctl -xe",
@@ -80,6 +80,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "journalctl -b -1",
             "journalctl -k",
             "journalctl _PID=1",
+            "journalctl _EXE=/usr/sbin/sshd + _UID=0",
+            "journalctl /usr/sbin/sshd -n 5",
             "journalctl --disk-usage",
             "journalctl -u nginx.service -u php-fpm -o json",
             "journalctl --list-boots",
@@ -100,6 +102,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "journalctl --file=/etc/shadow",
             "journalctl -D /var/log/journal/../../../srv",
             "journalctl -F COREDUMP_ENVIRON",
+            "journalctl /srv/app/.env",
+            "journalctl /usr/bin/../../root/.ssh/id_rsa",
         ],
         ..Command::BARE
     },
@@ -203,6 +207,26 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::BARE
     },
 ];
+
+/// A match as `FIELD=VALUE`, the `+` between matches, or a program or device whose
+/// messages are meant. An absolute path is opened, and its first line read where it
+/// is a script (`journalctl(1)`, matches), so it may only lie where programs do.
+fn is_match(text: &str) -> bool {
+    let programs = [
+        "/bin/",
+        "/dev/",
+        "/lib/",
+        "/sbin/",
+        "/usr/bin/",
+        "/usr/lib/",
+        "/usr/libexec/",
+        "/usr/local/bin/",
+        "/usr/local/sbin/",
+        "/usr/sbin/",
+    ];
+    !text.starts_with(['-', '/'])
+        || programs.iter().any(|place| text.starts_with(place)) && !text.contains("..")
+}
 
 /// Fields of an entry without the environment of a program that crashed.
 const FIELDS: Kind = Kind::Is(|text| is_name(text) && !text.contains("ENVIRON"));

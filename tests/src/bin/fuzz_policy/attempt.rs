@@ -16,10 +16,9 @@ use crate::names::HOME;
 use crate::quirks;
 use crate::sandbox::{BUSYBOX_PATH, SYSTEM_PATH, Sandbox};
 
-/// How long a command is waited for, and how long where that was too short: a busy
-/// machine is no defect of the policy.
+/// How long a command is waited for first. Where that was too short it is run again
+/// with more patience: a busy machine is no defect of the policy.
 const PATIENCE: Duration = Duration::from_secs(5);
-const MORE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Working directories, as a call may name them; none is the login directory.
 const DIRECTORIES: &[Option<&str>] = &[
@@ -49,12 +48,14 @@ pub(crate) struct Outcome {
 pub(crate) struct Attempts {
     sandbox: Sandbox,
     rulebook: Rulebook,
+    patience: Duration,
 }
 
 impl Attempts {
     /// `planted` names programs of which everything is allowed, although it should
-    /// not be: the policy is then wrong on purpose.
-    pub(crate) fn new(sandbox: Sandbox, planted: &[String]) -> Self {
+    /// not be: the policy is then wrong on purpose. What does not end within
+    /// `patience` does not end.
+    pub(crate) fn new(sandbox: Sandbox, planted: &[String], patience: Duration) -> Self {
         let rules = planted.iter().map(|program| Rule {
             id: format!("planted.{program}"),
             origin: RuleOrigin::Operator,
@@ -72,6 +73,7 @@ impl Attempts {
                 rules: rules.collect(),
                 ..Rulebook::default()
             },
+            patience,
         }
     }
 
@@ -145,9 +147,13 @@ impl Attempts {
         if run.timed_out {
             outcome.slow = true;
             if found.is_empty() && !quirks::may_take_long(program) {
-                run = self.sandbox.run(argv, path, cwd, MORE_PATIENCE)?;
+                run = self.sandbox.run(argv, path, cwd, self.patience)?;
                 found = findings::findings(argv, &run);
-                let endless = "does not end";
+                let endless = if path == BUSYBOX_PATH {
+                    "does not end in busybox"
+                } else {
+                    "does not end"
+                };
                 if run.timed_out && !quirks::is_harmless(program, endless) {
                     found.push(endless.to_owned());
                 }

@@ -99,7 +99,8 @@ fn call(program: &str, line: &str) -> Option<String> {
                 "O_TMPFILE",
             ]);
             writes && !matches!(path, "/dev/null" | "/dev/tty")
-                || opens_secret(arguments) && !quirks::may_read(program)
+                // A descriptor from O_PATH names a file and cannot read it (open(2)).
+                || opens_secret(arguments) && !has(&["O_PATH"]) && !quirks::may_read(program)
         }
         "open_by_handle_at" => !failed,
         "kill" | "tkill" | "tgkill" | "rt_sigqueueinfo" => {

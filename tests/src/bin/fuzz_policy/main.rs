@@ -93,19 +93,21 @@ fn fuzz(options: &Options) -> Result<ExitCode, String> {
     if !options.planted.is_empty() {
         println!("planted: anything by {}", options.planted.join(", "));
     }
-    let mut attempts = Attempts::new(start()?, &options.planted);
     let mut report = Report::new(options);
-    for (n, text) in commands(options) {
-        let outcome = attempts
-            .attempt(n.unwrap_or_default(), &text)
-            .map_err(|error| format!("{}: {error}", serde_json::Value::from(text.as_str())))?;
-        let found = report.note(n, &text, outcome);
-        if found && options.until_found {
-            break;
-        }
-        if found {
-            // What it did may hide what others do.
-            attempts.renew(start()?);
+    for planted in parts(options) {
+        let mut attempts = Attempts::new(start()?, planted, options.patience);
+        for (n, text) in commands(options, planted) {
+            let outcome = attempts
+                .attempt(n.unwrap_or_default(), &text)
+                .map_err(|error| format!("{}: {error}", serde_json::Value::from(text.as_str())))?;
+            let found = report.note(n, &text, planted, outcome);
+            if found && options.until_found {
+                break;
+            }
+            if found {
+                // What it did may hide what others do.
+                attempts.renew(start()?);
+            }
         }
     }
     Ok(if report.finish() {
@@ -115,12 +117,25 @@ fn fuzz(options: &Options) -> Result<ExitCode, String> {
     })
 }
 
+/// The planted programs, together or, where the first finding of each is wanted, one
+/// after the other.
+fn parts(options: &Options) -> Vec<&[String]> {
+    if options.until_found && !options.planted.is_empty() {
+        options.planted.chunks(1).collect()
+    } else {
+        vec![&options.planted]
+    }
+}
+
 /// The commands to try, with their numbers where a seed made them.
-fn commands(options: &Options) -> Box<dyn Iterator<Item = (Option<u64>, String)> + '_> {
+fn commands<'a>(
+    options: &'a Options,
+    planted: &'a [String],
+) -> Box<dyn Iterator<Item = (Option<u64>, String)> + 'a> {
     if let Some(text) = &options.command {
         return Box::new(std::iter::once((None, text.clone())));
     }
-    let planted: Vec<&str> = options.planted.iter().map(String::as_str).collect();
+    let planted: Vec<&str> = planted.iter().map(String::as_str).collect();
     let generator = if planted.is_empty() {
         Generator::new(options.seed)
     } else {

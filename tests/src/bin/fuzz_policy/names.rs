@@ -22,18 +22,27 @@ pub(crate) fn look(words: &[String], globs: &[usize], cwd: &str) -> Seen {
             argv.push(word.clone());
         }
     }
-    let mut resolved = argv.clone();
-    for word in resolved.iter_mut().skip(1) {
-        if let Some(path) = path_in(word)
-            && let Some(leads_to) = leads_to(path, cwd)
-        {
-            *word = word.replacen(path, &leads_to, 1);
+    let mut resolved = Vec::new();
+    let mut words = argv.clone();
+    for (position, word) in argv.iter().enumerate().skip(1) {
+        for at in paths_in(word) {
+            let Some(leads_to) = leads_to(&word[at..], cwd) else {
+                continue;
+            };
+            let seen = format!("{}{leads_to}", &word[..at]);
+            if words[position] == *word {
+                words[position] = seen;
+            } else {
+                let mut other = argv.clone();
+                other[position] = seen;
+                resolved.push(other);
+            }
         }
     }
-    Seen {
-        resolved: (resolved != argv).then_some(resolved),
-        argv,
+    if words != argv {
+        resolved.push(words);
     }
+    Seen { resolved, argv }
 }
 
 fn at_home(word: &str) -> String {
@@ -43,13 +52,19 @@ fn at_home(word: &str) -> String {
     }
 }
 
-fn path_in(word: &str) -> Option<&str> {
-    if word.starts_with("--") {
-        let value = word.split_once('=').map(|(_, value)| value);
-        return value.filter(|value| value.contains('/'));
-    }
-    let names = !word.is_empty() && !word.starts_with(['-', '+']) && word.parse::<f64>().is_err();
-    names.then_some(word)
+/// Where in a word the name of a file can begin.
+fn paths_in(word: &str) -> Vec<usize> {
+    let begins: Vec<usize> = if word.starts_with("--") {
+        word.find('=').map(|at| at + 1).into_iter().collect()
+    } else if word.starts_with('-') {
+        word.char_indices().map(|(at, _)| at).skip(2).collect()
+    } else if word.starts_with('+') {
+        Vec::new()
+    } else {
+        vec![0]
+    };
+    let names_one = |at: &usize| !word[*at..].is_empty() && word[*at..].parse::<f64>().is_err();
+    begins.into_iter().filter(names_one).collect()
 }
 
 /// Where a path leads, if that is not where it seems to.

@@ -11,7 +11,8 @@ fuzz_policy run [--minutes N | --seconds N] [--seed S]
                 [--command TEXT]   this command alone
                 [--programs DIR]   DIR/usr holds further programs, such as unpacked packages
                 [--plant P,Q]      allow anything by these programs, to see it found
-                [--until-found]    end with the first finding
+                [--until-found]    end with the first finding; with --plant, the first of each
+                [--patience N]     seconds after which a command does not end; 120 by itself
 fuzz_policy generate [--count N] [--seed S]
                                    print commands as JSON texts";
 
@@ -38,6 +39,7 @@ pub(crate) struct Options {
     /// Programs of which everything is allowed, although it should not be.
     pub(crate) planted: Vec<String>,
     pub(crate) until_found: bool,
+    pub(crate) patience: Duration,
 }
 
 impl Options {
@@ -58,6 +60,7 @@ pub(crate) fn read(words: &[String]) -> Result<Task, String> {
         programs: None,
         planted: Vec::new(),
         until_found: false,
+        patience: Duration::from_secs(120),
     };
     let mut count = 100;
     let mut rest = rest.iter();
@@ -75,6 +78,9 @@ pub(crate) fn read(words: &[String]) -> Result<Task, String> {
             ("run", "--programs") => options.programs = Some(PathBuf::from(value()?)),
             ("run", "--plant") => {
                 options.planted = value()?.split(',').map(str::to_owned).collect();
+            }
+            ("run", "--patience") => {
+                options.patience = Duration::from_secs(number(word, value()?)?);
             }
             ("run", "--until-found") => options.until_found = true,
             _ => return Err(format!("{word:?} is not known here")),

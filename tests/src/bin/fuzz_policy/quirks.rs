@@ -122,6 +122,11 @@ const QUIRKS: &[(&str, &str, &str)] = &[
         "opens what it is named as a device; a pipe there blocks until the time limit",
     ),
     (
+        "grep egrep fgrep",
+        "does not end in busybox",
+        "unlike the other greps it opens the pipes in a tree; one blocks until the time limit",
+    ),
+    (
         "tune2fs dumpe2fs",
         "BLKDISCARDZEROES",
         "a question to the disk",

@@ -28,9 +28,6 @@ impl Report {
         if let Some(programs) = &options.programs {
             again.push_str(&format!(" --programs {}", programs.display()));
         }
-        if !options.planted.is_empty() {
-            again.push_str(&format!(" --plant {}", options.planted.join(",")));
-        }
         Self {
             seed: options.seed,
             again,
@@ -46,7 +43,14 @@ impl Report {
     }
 
     /// Takes in what became of a command; says whether anything was found.
-    pub(crate) fn note(&mut self, n: Option<u64>, text: &str, outcome: Outcome) -> bool {
+    /// `planted` are the programs of which everything was allowed.
+    pub(crate) fn note(
+        &mut self,
+        n: Option<u64>,
+        text: &str,
+        planted: &[String],
+        outcome: Outcome,
+    ) -> bool {
         self.generated += 1;
         let Some(shape) = outcome.shape else {
             return false;
@@ -73,7 +77,11 @@ impl Report {
             Some(n) => format!("--seed {} --only {n}", self.seed),
             None => format!("--command '{}'", text.replace('\'', r"'\''")),
         };
-        println!("    again: {} {again}", self.again);
+        let planted = match planted {
+            [] => String::new(),
+            programs => format!(" --plant {}", programs.join(",")),
+        };
+        println!("    again: {}{planted} {again}", self.again);
         true
     }
 

@@ -48,7 +48,7 @@ pub(crate) struct Seen {
     /// The final words.
     pub(crate) argv: Vec<String>,
     /// The words with paths replaced by where they lead, if any leads elsewhere.
-    pub(crate) resolved: Option<Vec<String>>,
+    pub(crate) resolved: Vec<Vec<String>>,
 }
 
 /// What a run inside the sandbox showed.

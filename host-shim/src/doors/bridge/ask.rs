@@ -1,0 +1,124 @@
+//! Questions to the client's person, and how an answer is read.
+//!
+//! Invariant: an answer that is not understood is no answer. What is asked comes
+//! from the operation; nothing a model wrote is passed on but the command itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::Bridge;
+use crate::approvals::{Answer, Answerer, Asker, Matter, Question};
+
+/// Carries questions to the client that made the call.
+pub(super) struct BridgeAsker {
+    pub(super) bridge: Arc<Bridge>,
+    pub(super) call: Value,
+}
+
+#[async_trait]
+impl Asker for BridgeAsker {
+    fn available(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn ask(&self, question: &Question) -> Answer {
+        let params = question_params(&self.call, question);
+        match self.bridge.ask("approvals/ask", params).await {
+            None => Answer::Unanswered("the client went away.".to_owned()),
+            Some(Err(error)) => Answer::Unanswered(format!(
+                "the client could not ask: {}.",
+                error["message"].as_str().unwrap_or("no reason given")
+            )),
+            Some(Ok(answer)) => read_answer(&answer),
+        }
+    }
+}
+
+fn read_answer(answer: &Value) -> Answer {
+    let by = match answer["by"].as_str() {
+        Some("person") => Answerer::Person,
+        Some("rule" | "always") => Answerer::Rule(
+            answer["rule"]
+                .as_str()
+                .or(answer["by"].as_str())
+                .unwrap_or_default()
+                .to_owned(),
+        ),
+        Some("auto") => Answerer::Automatic,
+        _ => Answerer::Unknown,
+    };
+    match answer["answer"].as_str() {
+        Some("granted") => Answer::Granted(by),
+        Some("rejected" | "denied") => {
+            Answer::Rejected(by, answer["feedback"].as_str().map(str::to_owned))
+        }
+        _ => Answer::Unanswered("the client gave no answer that can be understood.".to_owned()),
+    }
+}
+
+fn question_params(call: &Value, question: &Question) -> Value {
+    let mut params = json!({
+        "call": call,
+        "tool": question.tool,
+        "server": question.server,
+        "host": question.host,
+        "port": question.port,
+        "user": question.user,
+        "labels": question.labels,
+        "scope": question.scope,
+        "reason": question.reason,
+        "rule": question.rule,
+        "simple": false,
+        "digest": question.digest,
+        "expiresInMs": question.expires_ms,
+    });
+    let more = match &question.matter {
+        Matter::Command {
+            shown,
+            raw,
+            segments,
+            cwd,
+            timeout_ms,
+            simple,
+            shell,
+        } => json!({
+            "kind": "exec",
+            "command": shown,
+            "rawCommand": raw,
+            "segments": segments,
+            "cwd": cwd,
+            "timeoutMs": timeout_ms,
+            "simple": simple,
+            "shell": shell,
+        }),
+        Matter::Read { path, what } => json!({"kind": "read", "path": path, "what": what}),
+        Matter::Write {
+            path,
+            change,
+            not_atomic,
+        } => json!({
+            "kind": "write",
+            "path": path,
+            "diff": change.diff,
+            "summary": change.summary,
+            "created": change.created,
+            "notAtomic": not_atomic,
+        }),
+        Matter::Remove { path, change } => json!({
+            "kind": "write",
+            "path": path,
+            "diff": change.diff,
+            "summary": change.summary,
+            "removed": true,
+        }),
+    };
+    if !question.run_as.is_empty() {
+        params["as"] = json!(question.run_as);
+    }
+    if let (Some(params), Value::Object(more)) = (params.as_object_mut(), more) {
+        params.extend(more);
+    }
+    params
+}

@@ -1,0 +1,84 @@
+//! What a client believes, held against what is so.
+//!
+//! Invariant: a call that can change something is not made on a belief that is
+//! wrong. A client that states none is not held to any; looking is always free.
+
+use serde_json::{Value, json};
+
+use super::Bridge;
+use super::protocol::{CallParams, STALE_CLIENT};
+
+/// What is no longer as the client believes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// The tools.
+    Capabilities,
+    /// The policy.
+    Behavior,
+    /// The journal ends before this record, which the client has seen.
+    Journal(u64),
+}
+
+impl Stale {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Capabilities => "capabilities",
+            Self::Behavior => "behavior",
+            Self::Journal(_) => "journal",
+        }
+    }
+
+    fn message(self) -> String {
+        match self {
+            Self::Capabilities => "this helper offers other tools than the one the client started \
+                                   with; start again with `initialize`"
+                .to_owned(),
+            Self::Behavior => "the policy has changed since the client asked for it; start again \
+                               with `initialize`"
+                .to_owned(),
+            Self::Journal(seen) => format!(
+                "the journal ends before record {seen}, which this client has seen: records are \
+                 missing; a person must look at it with `openshell audit verify`"
+            ),
+        }
+    }
+}
+
+impl Bridge {
+    /// Why a call that can change something must not be made on what the client
+    /// knows; none when it knows the present.
+    pub(super) async fn stale(&self, params: &CallParams) -> Option<Stale> {
+        let reads = self
+            .definitions
+            .iter()
+            .any(|tool| tool.name == params.name && tool.read_only);
+        if reads {
+            return None;
+        }
+        let other = |known: &Option<String>, present: &str| {
+            known.as_deref().is_some_and(|known| known != present)
+        };
+        if other(&params.capability_snapshot_id, &self.capabilities) {
+            return Some(Stale::Capabilities);
+        }
+        if other(&params.behavior_fingerprint, &self.fingerprint()) {
+            return Some(Stale::Behavior);
+        }
+        let seen = params.journal_mark?;
+        (self.mark().await < seen).then_some(Stale::Journal(seen))
+    }
+
+    /// Refuses, with what the client would learn by starting anew, so that it need
+    /// not.
+    pub(super) fn refuse_stale(&self, id: &Value, stale: &Stale) {
+        self.send(json!({"jsonrpc": "2.0", "id": id, "error": {
+            "code": STALE_CLIENT,
+            "message": stale.message(),
+            "data": {
+                "reason": stale.word(),
+                "capabilitySnapshotId": self.capabilities,
+                "behaviorFingerprint": self.fingerprint(),
+            },
+        }}));
+    }
+}
