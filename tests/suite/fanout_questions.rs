@@ -69,7 +69,7 @@ fn a_no_is_a_no_everywhere() {
     let touch = format!("touch {}/touched", fleet.files.display());
     let all = json!({"server": ["db", "web-1", "web-2"], "command": touch});
     run(async {
-        let replies = [Reply::Reject(Some("Leave db alone.")), Reply::Allow];
+        let replies = [Reply::Reject(Some("Leave db alone."))];
         let client = Client::with_person(&fleet.cli, Era::Handshake, &replies).await;
         let ended = client.call("remote_exec", all.clone()).await;
         assert_eq!(ended["code"], "APPROVAL_REJECTED", "{ended:#}");
@@ -85,13 +85,17 @@ fn a_no_is_a_no_everywhere() {
             assert!(seen.asked[0].contains(besides), "{}", seen.asked[0]);
         });
 
+        // It stays so for the same call, and nobody is asked again.
+        let ended = client.call("remote_exec", all).await;
+        assert_eq!(ended["code"], "APPROVAL_REJECTED", "{ended:#}");
+        assert_eq!(client.seen(|seen| seen.asked.len()), 1);
+        assert_eq!(fleet.marks(), []);
+
         // What the rule allows runs without a question where it is asked for alone.
         let web = json!({"server": "label:web", "command": touch});
         let ended = client.call("remote_exec", web).await;
         assert_eq!(ended["status"], "ok", "{ended:#}");
         assert_eq!(client.seen(|seen| seen.asked.len()), 1);
-        let ended = client.call("remote_exec", all).await;
-        assert_eq!(ended["status"], "ok", "{ended:#}");
     });
     assert_eq!(fleet.marks(), [("touched".to_owned(), 0)]);
 }

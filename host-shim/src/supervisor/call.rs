@@ -45,14 +45,15 @@ pub struct Call {
     member: Option<Member>,
     actions: Mutex<Vec<Action>>,
     conduct: Conduct,
-    meter: Meter,
+    meter: Arc<Meter>,
 }
 
-/// What the parts of a call on several servers read only once.
+/// What the parts of a call on several servers have in common.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) layers: Arc<Layers>,
     pub(super) rules: Option<Arc<Rules>>,
+    pub(super) meter: Arc<Meter>,
 }
 
 impl Call {
@@ -68,7 +69,7 @@ impl Call {
             member: None,
             actions: Mutex::new(Vec::new()),
             conduct: Conduct::default(),
-            meter: Meter::default(),
+            meter: Arc::default(),
         }
     }
 
@@ -82,6 +83,7 @@ impl Call {
         Self {
             layers: OnceLock::from(shared.layers),
             rules: shared.rules.map(OnceLock::from).unwrap_or_default(),
+            meter: shared.meter,
             ..Self::new(supervisor, request, member.asker())
         }
         .of(member)
@@ -120,7 +122,7 @@ impl Call {
         &self.conduct
     }
 
-    pub(super) fn meter(&self) -> &Meter {
+    pub(super) fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
 

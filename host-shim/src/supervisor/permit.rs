@@ -275,7 +275,11 @@ impl Call {
         }
         let session = self.request().session.clone().unwrap_or_default();
         if !session.is_empty() && self.resources().was_rejected(&session, &operation.digest) {
-            let mut refused = not_granted(&Answer::Rejected(Answerer::Person, None));
+            let answer = Answer::Rejected(Answerer::Person, None);
+            if let Some(member) = self.member() {
+                member.refuse(&answer);
+            }
+            let mut refused = not_granted(&answer);
             refused.message =
                 "The person said no to exactly this earlier in this session.".to_owned();
             return Err(refused);

@@ -97,6 +97,7 @@ async fn find_out(call: &Call, action: &Action, operation: &Operation) -> Result
     if call.judge(action, subject, None, None)?.decision == Decision::Reject {
         return Ok(());
     }
+    call.await_turn(false).await?;
     let connection = call.connection(action).await?;
     match (operation.kind.as_str(), path) {
         ("write", Some(path)) => {

@@ -176,7 +176,9 @@ impl Group {
         question: &Question,
     ) -> Option<oneshot::Receiver<Reply>> {
         self.change(|state| {
-            let missed = state.in_round || state.resolved.is_some();
+            // What was refused is refused in the next round as well.
+            let granted = matches!(state.resolved, Some(Answer::Granted(_)));
+            let missed = state.in_round || granted;
             if missed && !state.members[member].passed {
                 return None;
             }
@@ -203,6 +205,11 @@ impl Group {
                 Gate::Wait => changed.await,
             }
         }
+    }
+
+    /// Notes that the call was refused before any question was put.
+    pub(super) fn refuse(&self, answer: Answer) {
+        self.change(|state| state.resolve(answer));
     }
 
     /// Notes that a server has the consent it needed.
@@ -264,7 +271,7 @@ impl Group {
             senders.push((member, sender));
         }
         let mut replies = Vec::new();
-        let mut refused = None;
+        let mut refused = self.lock().refused();
         for fleet in fleets(questions, besides) {
             let several = fleet.is_several();
             let Fleet { members, question } = fleet;
@@ -332,6 +339,12 @@ impl State {
         self.moves += 1;
     }
 
+    /// Why nothing may go ahead, where that is so.
+    fn refused(&self) -> Option<Answer> {
+        let resolved = self.resolved.clone();
+        resolved.filter(|answer| !matches!(answer, Answer::Granted(_)))
+    }
+
     fn gate(&mut self, member: usize) -> Gate {
         if self.members[member].passed {
             return Gate::Open;
@@ -342,17 +355,15 @@ impl State {
                 Phase::Queued | Phase::Preparing { .. } | Phase::Asking => other.asks,
                 Phase::Late | Phase::Held | Phase::Going | Phase::Ended => false,
             });
-        match &self.resolved {
-            Some(Answer::Granted(_)) => {}
-            Some(refused) => return Gate::Closed(refused.clone()),
-            None if undecided => {
-                if self.members[member].phase != Phase::Held {
-                    self.members[member].slot = None;
-                    self.set(member, Phase::Held);
-                }
-                return Gate::Wait;
+        if let Some(refused) = self.refused() {
+            return Gate::Closed(refused);
+        }
+        if self.resolved.is_none() && undecided {
+            if self.members[member].phase != Phase::Held {
+                self.members[member].slot = None;
+                self.set(member, Phase::Held);
             }
-            None => {}
+            return Gate::Wait;
         }
         self.members[member].passed = true;
         self.set(member, Phase::Going);
@@ -552,6 +563,23 @@ mod tests {
         group.judged(1, true);
         group.end(1);
         assert!(matches!(group.pass(0).await, Err(Answer::Unanswered(_))));
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_before_is_asked_of_nobody() {
+        let group = patient(3, 3, Arc::new(Somebody));
+        let asked = answering(&group, yes());
+        for member in 0..3 {
+            group.judged(member, member < 2);
+            group.take_slot(member).await;
+        }
+        let reply = group.ask(0, &about(0)).expect("in time");
+        group.refuse(no());
+        group.end(1);
+        assert_eq!(group.pass(2).await, Err(no()));
+        group.end(2);
+        assert_eq!(reply.await.expect("answered").answer, no());
+        assert_eq!(asked.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]

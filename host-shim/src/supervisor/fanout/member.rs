@@ -57,6 +57,11 @@ impl Member {
         payload(tool, arguments, &self.whole)
     }
 
+    /// Lets nothing of the whole call go ahead.
+    pub(in crate::supervisor) fn refuse(&self, answer: &Answer) {
+        self.group.refuse(answer.clone());
+    }
+
     /// Digest of the question about several servers that was answered, if it was
     /// one.
     pub(in crate::supervisor) fn question(&self) -> Option<String> {

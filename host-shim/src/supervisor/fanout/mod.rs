@@ -84,10 +84,15 @@ impl Supervisor {
             }
             outcomes
         };
-        let outcomes = tokio::select! {
-            outcomes = everybody => outcomes,
-            never = group.coordinate(|question, several| self.put(&call, question, several)) => never,
+        let work = async {
+            tokio::select! {
+                outcomes = everybody => outcomes,
+                never = group.coordinate(|question, several| self.put(&call, question, several)) => {
+                    never
+                }
+            }
         };
+        let outcomes = call.telling(work).await;
         gather(&call.request().tool, &group.id, outcomes)
     }
 
@@ -108,6 +113,7 @@ impl Supervisor {
             layers,
             // What is wrong with the rules is what each server's call says.
             rules: call.rules().ok().cloned(),
+            meter: Arc::clone(call.meter()),
         };
         let mut calls = Vec::with_capacity(servers.len());
         let mut keys = Vec::new();
@@ -123,6 +129,8 @@ impl Supervisor {
                 arguments: arguments.to_string(),
                 key,
                 cancel: request.cancel.child_token(),
+                // The call as a whole tells how far it is.
+                progress: None,
                 ..request.clone()
             };
             let member = Member::new(&group, at, call.arguments());

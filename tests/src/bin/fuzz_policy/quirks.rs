@@ -122,11 +122,6 @@ const QUIRKS: &[(&str, &str, &str)] = &[
         "opens what it is named as a device; a pipe there blocks until the time limit",
     ),
     (
-        "grep egrep fgrep",
-        "does not end in busybox",
-        "unlike the other greps it opens the pipes in a tree; one blocks until the time limit",
-    ),
-    (
         "tune2fs dumpe2fs",
         "BLKDISCARDZEROES",
         "a question to the disk",
@@ -175,6 +170,18 @@ pub(crate) fn may_connect(program: &str) -> bool {
 /// Whether a program may take longer than the fuzzer waits.
 pub(crate) fn may_take_long(program: &str) -> bool {
     lists(SLOW, program)
+}
+
+/// Whether a grep looks through a tree. Busybox's opens the pipes in it, and so does
+/// GNU's with `-R`; which trees have one is not in the words, and the time limit ends
+/// what waits there.
+pub(crate) fn walks(argv: &[String]) -> bool {
+    let program = argv[0].rsplit('/').next().unwrap_or(&argv[0]);
+    let recursive = |word: &String| {
+        matches!(word.as_str(), "--recursive" | "--dereference-recursive")
+            || !word.starts_with("--") && word.starts_with('-') && word.contains(['r', 'R'])
+    };
+    matches!(program, "grep" | "egrep" | "fgrep") && argv.iter().any(recursive)
 }
 
 /// Whether a program may start the program at `path` with `words`, the name it is
