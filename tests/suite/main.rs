@@ -58,6 +58,7 @@ mod opencode_output;
 mod opencode_questions;
 mod opencode_remote;
 mod opencode_rig;
+mod opencode_session;
 mod opencode_site;
 mod opencode_sudo;
 mod policy_cost;

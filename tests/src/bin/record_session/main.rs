@@ -90,8 +90,10 @@ fn record() -> String {
     let server = Sshd::start(&SshdOptions::default());
     let cli = Cli::new();
     cli.enrol_as(&server, "web-1", server.user(), &["--label", "prod"]);
-    let mut options = OpenCodeOptions::default();
-    options.env = environment(&cli);
+    let options = OpenCodeOptions {
+        env: environment(&cli),
+        ..OpenCodeOptions::default()
+    };
     let model = ScriptedModel::start(Vec::new());
     let screen = Screen::opencode(&options, &model, SIZE);
     let mut page = Page {
@@ -177,7 +179,7 @@ fn record() -> String {
     screen.press("Enter");
     page.add(
         "What the model made of it",
-        "",
+        "The words reached the subagent, and the main session went on.",
         &screen.wait("The logs stay"),
     );
     drop(screen);
@@ -249,7 +251,7 @@ fn neutral(server: &Sshd, cli: &Cli, workspace: &Path) -> Vec<(String, String)> 
     let project = project.trim_end_matches('/');
     let address = format!("{}@127.0.0.1:{}", server.user(), server.port());
     vec![
-        same_width(address, "deploy@192.0.2.7:22"),
+        same_width(address, "deploy@192.0.2.17:22"),
         same_width(project.to_owned(), "~/site"),
         same_width(cli.dir().display().to_string(), "~/openshell"),
     ]
