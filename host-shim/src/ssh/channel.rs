@@ -259,10 +259,7 @@ impl AsyncWrite for SubsystemStream {
         Pin::new(&mut self.writer).poll_flush(context)
     }
 
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ending && self.ended.swap(true, Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
