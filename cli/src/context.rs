@@ -10,7 +10,7 @@ use std::sync::Arc;
 use openshell_host::engine::Engine;
 use openshell_host::registry::{MasterKey, Paths};
 use openshell_host::ssh::Patience;
-use openshell_host::supervisor::{Resources, Supervisor};
+use openshell_host::supervisor::{FanoutLimit, Resources, Supervisor};
 use tokio::runtime::Runtime;
 
 use crate::error::CliError;
@@ -56,8 +56,9 @@ impl Context {
                 Arc::new(|| rpassword::prompt_password("Registry passphrase: ").map(Into::into))
                     as _
             });
-            let patience = Patience::from_env()?;
-            let resources = Resources::new(self.paths.clone(), prompt).with_patience(patience);
+            let resources = Resources::new(self.paths.clone(), prompt)
+                .with_patience(Patience::from_env()?)
+                .with_fanout(FanoutLimit::from_env()?);
             let supervisor = Supervisor::new(Engine::embedded()?, resources)?;
             let _ = self.supervisor.set(supervisor);
         }

@@ -133,6 +133,12 @@ impl From<openshell_host::ssh::InvalidPatience> for CliError {
     }
 }
 
+impl From<openshell_host::supervisor::InvalidFanoutLimit> for CliError {
+    fn from(error: openshell_host::supervisor::InvalidFanoutLimit) -> Self {
+        Self::failed(error.to_string()).next("Correct or unset it.")
+    }
+}
+
 fn kind_of(code: FailureCode) -> Kind {
     match code {
         FailureCode::PolicyRejected

@@ -156,6 +156,7 @@ fn context(action: &str) -> Context {
         tool: "remote_exec".to_owned(),
         server: Some("prod-a".to_owned()),
         scope: None,
+        fanout: None,
     }
 }
 
@@ -219,6 +220,7 @@ fn call_events(call: u64) -> Vec<Event> {
                 by: "person".to_owned(),
                 rule: None,
                 digest: operation.digest.clone(),
+                question: None,
             },
             operation: Some(operation.clone()),
         }));

@@ -24,6 +24,7 @@ pub struct Bridge {
     input: Option<ChildStdin>,
     frames: Receiver<Value>,
     next: u64,
+    questions: Vec<Value>,
 }
 
 /// One tool call.
@@ -82,6 +83,7 @@ impl Bridge {
             input,
             frames,
             next: 0,
+            questions: Vec::new(),
         };
         let hello =
             json!({"client": {"name": "tests", "version": "1"}, "protocol": {"min": 1, "max": 1}});
@@ -133,6 +135,7 @@ impl Bridge {
                 }
             };
             if frame["method"] == "approvals/ask" {
+                self.questions.push(frame["params"].clone());
                 let answer = json!({"answer": "granted", "by": "person"});
                 self.write(&json!({"jsonrpc": "2.0", "id": frame["id"], "result": answer}));
             } else if let Some(index) = frame["id"].as_u64().and_then(|id| waiting.remove(&id)) {
@@ -143,6 +146,12 @@ impl Bridge {
                 results[index] = Some(envelope);
             }
         }
+    }
+
+    /// Everything it was asked so far.
+    #[must_use]
+    pub fn questions(&self) -> &[Value] {
+        &self.questions
     }
 
     /// Ends the input and waits for the helper to end.

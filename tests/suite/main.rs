@@ -7,6 +7,7 @@
 mod bridge_conformance;
 mod cli_audit;
 mod cli_consent;
+mod cli_demo;
 mod cli_files;
 mod cli_hostkeys;
 mod cli_login;
@@ -20,6 +21,9 @@ mod cli_undo;
 mod component;
 mod container;
 mod dist_packages;
+mod fanout_calls;
+mod fanout_questions;
+mod fanout_support;
 mod faults_kill;
 mod faults_world;
 mod hostile;

@@ -25,6 +25,9 @@ pub(crate) struct FilterArgs {
     /// Only this client session
     #[arg(long)]
     session: Option<String>,
+    /// Only the actions of this call on several servers
+    #[arg(long, value_name = "ID")]
+    fanout: Option<String>,
     /// Only records that say an action ended so: ok, error, unknown, a code such
     /// as EXEC_TIMEOUT, or what was found out later, such as not-written
     #[arg(long)]
@@ -43,6 +46,7 @@ impl FilterArgs {
             server: self.server,
             tool: self.tool,
             session: self.session,
+            fanout: self.fanout,
             outcome: self.outcome,
             since: self.since,
             until: self.until,

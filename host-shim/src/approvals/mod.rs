@@ -8,6 +8,7 @@
 mod consent;
 mod diff;
 mod escape;
+mod fleet;
 mod pending;
 mod shown;
 
@@ -18,6 +19,7 @@ use crate::registry::MasterKey;
 pub use consent::{AgentFound, agent_between, agent_in_charge};
 pub use diff::{Change, describe_change};
 pub use escape::{escape_json, escape_line, escape_text};
+pub use fleet::{Place, fold};
 pub(crate) use pending::name as question_name;
 pub use pending::{Decision, Origin, PendingAsk, PendingError, PendingState, PendingStore, Taken};
 pub use shown::Shown;
@@ -32,7 +34,7 @@ pub const SHOWN_LINES_MAX: usize = 8;
 pub const SHOWN_CHARS_MAX: usize = 1_600;
 
 /// What is to be done, as the person reads it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Matter {
     /// A command line for a shell.
     Command {
@@ -83,7 +85,7 @@ pub enum Matter {
 pub struct Question {
     /// Tool the call came through.
     pub tool: String,
-    /// Logical server id.
+    /// Logical server id; of a question about several, their ids, folded.
     pub server: String,
     /// Host name or address the id stands for.
     pub host: String,
@@ -109,6 +111,13 @@ pub struct Question {
     pub expires_ms: u64,
     /// Whether a grant also takes the registry's passphrase, typed at a terminal.
     pub presence: bool,
+    /// The servers of a question about several, in order of their ids; empty where
+    /// it is about one. Host, port and user above say nothing then, the labels are
+    /// those of any, and the scope is `workspace` if that of one is.
+    pub fleet: Vec<Place>,
+    /// Servers on which the same call goes ahead with a yes although nobody has to
+    /// agree to it there, in order of their ids.
+    pub besides: Vec<String>,
 }
 
 /// Who or what gave an answer, as the journal keeps it.

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Matter, Question, escape_line};
+use super::{Matter, Place, Question, escape_line, fold};
 
 /// What a person reads before they decide.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,9 +21,9 @@ pub struct Shown {
     pub does: String,
     /// The accounts it would be done as, where they are not the login's.
     pub account: Option<String>,
-    /// Logical server id.
+    /// Logical server id, or how many servers it is about.
     pub server: String,
-    /// What the id stands for: `user@host:port`.
+    /// What the id stands for: `user@host:port`; of several servers, their ids.
     pub address: String,
     /// Where the server's entry comes from, unless that is the operator's own list.
     pub scope: Option<String>,
@@ -41,7 +41,7 @@ impl Shown {
     /// Puts a question into words.
     #[must_use]
     pub fn of(question: &Question) -> Self {
-        let (does, lines, diff) = match &question.matter {
+        let (does, mut lines, diff) = match &question.matter {
             Matter::Command {
                 shown, cwd, shell, ..
             } => {
@@ -74,13 +74,29 @@ impl Shown {
                 change.diff.clone(),
             ),
         };
+        let count = question.fleet.len();
+        let (server, address) = if count == 0 {
+            let address = format!("{}@{}:{}", question.user, question.host, question.port);
+            (question.server.clone(), address)
+        } else {
+            lines.push(format!("on {count} servers:"));
+            lines.extend(question.fleet.iter().map(Place::line));
+            (format!("{count} servers"), question.server.clone())
+        };
+        if !question.besides.is_empty() {
+            lines.push(format!(
+                "and on {} where nobody has to agree: {}",
+                question.besides.len(),
+                fold(question.besides.iter().map(String::as_str))
+            ));
+        }
         Self {
             tool: question.tool.clone(),
             does: does.to_owned(),
             account: (!question.run_as.is_empty())
                 .then(|| escape_line(&question.run_as.join(", "))),
-            server: question.server.clone(),
-            address: format!("{}@{}:{}", question.user, question.host, question.port),
+            server,
+            address,
             scope: (question.scope != "global").then(|| question.scope.to_owned()),
             labels: question.labels.clone(),
             lines,
@@ -144,6 +160,8 @@ pub(crate) mod tests {
             digest: "0".repeat(64),
             expires_ms: 600_000,
             presence: false,
+            fleet: Vec::new(),
+            besides: Vec::new(),
         }
     }
 
@@ -183,6 +201,30 @@ pub(crate) mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn a_question_about_several_servers_names_each_of_them() {
+        let place = |server: &str, labels: &[&str]| Place {
+            server: server.to_owned(),
+            host: format!("{server}.example.org"),
+            port: 22,
+            user: "deploy".to_owned(),
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            scope: "global",
+        };
+        let mut asked = command("touch /x");
+        asked.server = "web-[1-2]".to_owned();
+        asked.labels = vec!["prod".to_owned()];
+        asked.fleet = vec![place("web-1", &["prod"]), place("web-2", &[])];
+        asked.besides = vec!["ci-1".to_owned(), "ci-2".to_owned()];
+        assert_eq!(
+            Shown::of(&asked).to_string(),
+            "remote_exec wants to run a command on 2 servers (web-[1-2])  prod\n  $ touch /x\n  \
+             by /bin/sh\n  on 2 servers:\n    web-1 (deploy@web-1.example.org:22)  prod\n    \
+             web-2 (deploy@web-2.example.org:22)\n  and on 2 where nobody has to agree: \
+             ci-[1-2]\nWhy this asks: it writes"
+        );
     }
 
     #[test]

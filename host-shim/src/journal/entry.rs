@@ -46,6 +46,9 @@ pub struct Entry {
     /// Where the server's id comes from, if not from the operator's register.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// Shared by the actions of one call on several servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fanout: Option<String>,
     /// Arguments, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Value>,
@@ -107,6 +110,7 @@ impl Entry {
             tool: None,
             server: None,
             scope: None,
+            fanout: None,
             arguments: None,
             verdict: None,
             approval: None,
@@ -136,6 +140,7 @@ impl Entry {
             tool: self.tool.clone().unwrap_or_default(),
             server: self.server.clone(),
             scope: self.scope.clone(),
+            fanout: self.fanout.clone(),
         })
     }
 
@@ -154,6 +159,7 @@ impl Entry {
         self.tool = Some(context.tool);
         self.server = context.server;
         self.scope = context.scope;
+        self.fanout = context.fanout;
         self
     }
 

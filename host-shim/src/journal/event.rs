@@ -63,6 +63,9 @@ pub struct Context {
     /// `workspace:` and the workspace's short hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// Shared by the actions of one call on several servers, a ULID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fanout: Option<String>,
 }
 
 /// What the policy said.
@@ -88,6 +91,10 @@ pub struct Answer {
     pub rule: Option<String>,
     /// Digest of the operation that was shown, in hex.
     pub digest: String,
+    /// Where one question was put about several servers: the digest, in hex, over
+    /// the operations on all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 /// What is to be done, by its digests.

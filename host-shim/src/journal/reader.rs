@@ -36,6 +36,9 @@ pub struct Filter {
     /// The client's session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// What the actions of one call on several servers share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fanout: Option<String>,
     /// Kind of event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<EventKind>,
@@ -70,6 +73,7 @@ impl Filter {
             && same(&self.tool, &entry.tool)
             && same(&self.action, &entry.action)
             && same(&self.session, &entry.session)
+            && same(&self.fanout, &entry.fanout)
             && self.event.is_none_or(|event| event == entry.event)
             && entry.seq >= self.from_seq
             && self.outcome.as_ref().is_none_or(|word| ended(entry, word))

@@ -14,6 +14,8 @@ use super::conduct::{self, Conduct, misused};
 use super::digest;
 use super::envelope::{Audit, Envelope, Execution, SettledEarlier, SnapshotStatus, Status};
 use super::failure::{code_name, failure};
+use super::fanout::Member;
+use super::layers::Layers;
 use super::permit::Permit;
 use super::progress::Meter;
 use super::replay;
@@ -36,10 +38,21 @@ pub struct Call {
     request: ToolCall,
     arguments: Value,
     asker: Arc<dyn Asker>,
-    rules: OnceLock<Rules>,
+    layers: OnceLock<Arc<Layers>>,
+    rules: OnceLock<Arc<Rules>>,
+    /// Where the call is a part of one on several servers.
+    member: Option<Member>,
     actions: Mutex<Vec<Action>>,
     conduct: Conduct,
-    meter: Meter,
+    meter: Arc<Meter>,
+}
+
+/// What the parts of a call on several servers have in common.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) layers: Arc<Layers>,
+    pub(super) rules: Option<Arc<Rules>>,
+    pub(super) meter: Arc<Meter>,
 }
 
 impl Call {
@@ -50,11 +63,38 @@ impl Call {
             request,
             arguments,
             asker,
+            layers: OnceLock::new(),
             rules: OnceLock::new(),
+            member: None,
             actions: Mutex::new(Vec::new()),
             conduct: Conduct::default(),
-            meter: Meter::default(),
+            meter: Arc::default(),
         }
+    }
+
+    /// One server's part of a call on several.
+    pub(super) fn part(
+        supervisor: Supervisor,
+        request: ToolCall,
+        member: Member,
+        shared: Shared,
+    ) -> Self {
+        Self {
+            layers: OnceLock::from(shared.layers),
+            rules: shared.rules.map(OnceLock::from).unwrap_or_default(),
+            meter: shared.meter,
+            ..Self::new(supervisor, request, member.asker())
+        }
+        .of(member)
+    }
+
+    fn of(mut self, member: Member) -> Self {
+        self.member = Some(member);
+        self
+    }
+
+    pub(super) fn member(&self) -> Option<&Member> {
+        self.member.as_ref()
     }
 
     pub(super) fn request(&self) -> &ToolCall {
@@ -81,7 +121,7 @@ impl Call {
         &self.conduct
     }
 
-    pub(super) fn meter(&self) -> &Meter {
+    pub(super) fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
 
@@ -95,24 +135,36 @@ impl Call {
     }
 
     pub(super) fn payload(&self) -> String {
-        digest::payload(&self.request.tool, &self.arguments)
+        match &self.member {
+            Some(member) => member.payload(&self.request.tool, &self.arguments),
+            None => digest::payload(&self.request.tool, &self.arguments),
+        }
     }
 
     /// The rules for this call; read once, so that one call has one set of rules.
-    pub(super) fn rules(&self) -> Result<&Rules, Failure> {
+    pub(super) fn rules(&self) -> Result<&Arc<Rules>, Failure> {
         if let Some(rules) = self.rules.get() {
             return Ok(rules);
         }
         let rules = self
             .resources()
             .rules(self.request.workspace.as_deref(), self.supervisor.judge())?;
-        Ok(self.rules.get_or_init(|| rules))
+        Ok(self.rules.get_or_init(|| Arc::new(rules)))
+    }
+
+    /// The servers this call can name; read once.
+    pub(super) fn layers(&self) -> Result<Arc<Layers>, Failure> {
+        if let Some(layers) = self.layers.get() {
+            return Ok(Arc::clone(layers));
+        }
+        let layers = self.resources().layers(self.request.workspace.as_deref())?;
+        Ok(Arc::clone(self.layers.get_or_init(|| Arc::new(layers))))
     }
 
     /// Lists the servers as a model may see them.
     pub(crate) async fn list_servers(&self) -> Result<Vec<Server>, Failure> {
-        let layers = self.resources().layers(self.request.workspace.as_deref())?;
-        Ok(layers
+        Ok(self
+            .layers()?
             .list()
             .into_iter()
             .filter(|server| !server.disabled)
@@ -164,7 +216,7 @@ impl Call {
             ));
         }
         let id = Resources::server_id(server)?;
-        let layers = self.resources().layers(self.request.workspace.as_deref())?;
+        let layers = self.layers()?;
         let record = layers.get(&id)?;
         if record.disabled {
             return Err(failure(
@@ -185,6 +237,7 @@ impl Call {
                 tool: self.request.tool.clone(),
                 server: None,
                 scope: None,
+                fanout: self.member.as_ref().map(Member::fanout),
             },
             arguments: self.arguments.clone(),
             verdict: None,
@@ -368,6 +421,7 @@ impl Call {
                 snapshot_status: facts.snapshot,
                 seq: actions.last().map(Action::last_seq),
                 action: actions.last().map(|action| action.id().to_owned()),
+                fanout: self.member.as_ref().map(Member::fanout),
                 settled: facts.settled,
             },
         }

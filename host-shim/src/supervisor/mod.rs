@@ -27,6 +27,7 @@ mod digest;
 mod effects;
 mod envelope;
 mod failure;
+mod fanout;
 mod keep;
 mod layers;
 mod lease;
@@ -57,6 +58,7 @@ pub use envelope::{
     Audit, Envelope, Execution, LeftRunning, SettledEarlier, SnapshotStatus, Status,
 };
 pub use failure::{code_name, failure};
+pub use fanout::{FanoutLimit, InvalidFanoutLimit};
 pub use permit::Permit;
 pub use progress::{Progress, ProgressTo};
 pub use resources::{Prompt, Resources, ResourcesError};
@@ -142,6 +144,13 @@ impl Supervisor {
     /// can end is an envelope.
     pub async fn call(&self, request: ToolCall, asker: Arc<dyn Asker>) -> Envelope {
         let call = Arc::new(Call::new(self.clone(), request, asker));
+        match fanout::selector(&call.request().tool, call.arguments()) {
+            Some(selector) => self.call_several(call, &selector).await,
+            None => self.call_one(call).await,
+        }
+    }
+
+    async fn call_one(&self, call: Arc<Call>) -> Envelope {
         if let Some(envelope) = replay::answer(&call).await {
             return envelope;
         }

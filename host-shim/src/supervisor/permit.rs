@@ -14,6 +14,7 @@ use super::call::Call;
 use super::change::WritePlan;
 use super::digest::Digester;
 use super::failure::{failure, not_granted};
+use super::fanout::Member;
 use crate::approvals::{Answer, Answerer, Matter, Question};
 use crate::engine::contract::{
     Decision, Failure, FailureCode, Operation, ReadSpec, Request, Subject, Sudo, Verdict, WalkSpec,
@@ -210,13 +211,15 @@ impl Call {
     }
 
     /// Fails early, before any connection, when a person would have to be asked
-    /// and cannot be.
+    /// and cannot be. On several servers it is here that each waits for its turn.
     pub(super) async fn require_asker(
         &self,
         action: &Action,
         verdict: &Verdict,
     ) -> Result<(), Failure> {
-        if verdict.decision == Decision::AutoAllow {
+        let asks = verdict.decision != Decision::AutoAllow;
+        self.await_turn(asks).await?;
+        if !asks {
             return Ok(());
         }
         let Err(why) = self.asker().available() else {
@@ -252,6 +255,7 @@ impl Call {
             by: by.as_str().to_owned(),
             rule,
             digest: operation.digest.clone(),
+            question: self.member().and_then(Member::question),
         };
         Ok(action
             .approval(&decided(verdict), record, operation)
@@ -267,11 +271,15 @@ impl Call {
         operation: &journal::Operation,
     ) -> Result<(), Failure> {
         if verdict.decision == Decision::AutoAllow {
-            return Ok(());
+            return self.await_others().await;
         }
         let session = self.request().session.clone().unwrap_or_default();
         if !session.is_empty() && self.resources().was_rejected(&session, &operation.digest) {
-            let mut refused = not_granted(&Answer::Rejected(Answerer::Person, None));
+            let answer = Answer::Rejected(Answerer::Person, None);
+            if let Some(member) = self.member() {
+                member.refuse(&answer);
+            }
+            let mut refused = not_granted(&answer);
             refused.message =
                 "The person said no to exactly this earlier in this session.".to_owned();
             return Err(refused);
@@ -293,6 +301,8 @@ impl Call {
             digest: operation.digest.clone(),
             expires_ms: EXPIRES.as_millis() as u64,
             presence: confirm == Confirm::Presence,
+            fleet: Vec::new(),
+            besides: Vec::new(),
         };
         let answer = tokio::select! {
             answer = self.answer(&question) => answer,
@@ -313,14 +323,16 @@ impl Call {
         match answer {
             Answer::Granted(by) => {
                 action.note_facts(|facts| facts.approved = Some(by.as_str().to_owned()));
-                Ok(())
+                self.go_on().await
             }
             other => {
                 let by_person = matches!(
                     other,
                     Answer::Rejected(Answerer::Person | Answerer::OutOfBand, _)
                 );
-                if by_person && !session.is_empty() {
+                // A no to several servers together is none to each of them alone.
+                let several = self.member().and_then(Member::question).is_some();
+                if by_person && !session.is_empty() && !several {
                     self.resources()
                         .remember_rejection(&session, &operation.digest);
                 }

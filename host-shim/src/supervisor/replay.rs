@@ -19,6 +19,7 @@ use super::action::Ending;
 use super::call::Call;
 use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 use super::failure::failure;
+use super::fanout::Member;
 use crate::engine::Engine;
 use crate::engine::contract::{Decision, Failure, FailureCode, Request};
 use crate::journal::{
@@ -96,6 +97,7 @@ async fn find_out(call: &Call, action: &Action, operation: &Operation) -> Result
     if call.judge(action, subject, None, None)?.decision == Decision::Reject {
         return Ok(());
     }
+    call.await_turn(false).await?;
     let connection = call.connection(action).await?;
     match (operation.kind.as_str(), path) {
         ("write", Some(path)) => {
@@ -137,7 +139,7 @@ fn unknown(action: &str) -> Failure {
 /// Refuses a key that stands for another call, and puts that on record. The
 /// arguments are not: nothing was unlocked, so no secret of ours could be taken
 /// out of them; their digest is.
-async fn reused(call: &Call, journal: &Journal, earlier: &KeyState) -> Failure {
+pub(super) async fn reused(call: &Call, journal: &Journal, earlier: &KeyState) -> Failure {
     let refused = failure(
         FailureCode::Conflict,
         format!(
@@ -154,6 +156,7 @@ async fn reused(call: &Call, journal: &Journal, earlier: &KeyState) -> Failure {
         tool: call.request().tool.clone(),
         server: server.map(str::to_owned),
         scope: None,
+        fanout: None,
     };
     let intent = Event::Intent(Intent {
         context: context.clone(),
@@ -268,6 +271,7 @@ async fn replay(call: &Arc<Call>, journal: &Journal, state: KeyState) -> Envelop
             snapshot_status: SnapshotStatus::NotApplicable,
             seq: Some(state.seq),
             action: Some(state.action),
+            fanout: call.member().map(Member::fanout),
             settled: call.settled_earlier(),
         },
     }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 
 use super::failure::failure;
+use super::fanout::FanoutLimit;
 use super::layers::Layers;
 use crate::engine::Judge;
 use crate::engine::contract::{Failure, FailureCode};
@@ -111,6 +112,7 @@ pub struct Resources {
     prompt: Option<Prompt>,
     key_env: Option<KeyEnv<'static>>,
     patience: Patience,
+    fanout: FanoutLimit,
     unlocked: Arc<Unlocked>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
@@ -129,6 +131,7 @@ impl Resources {
             prompt,
             key_env: None,
             patience: Patience::default(),
+            fanout: FanoutLimit::default(),
             unlocked: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
@@ -152,6 +155,17 @@ impl Resources {
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Works on as many servers of one call at a time as this says.
+    #[must_use]
+    pub fn with_fanout(mut self, fanout: FanoutLimit) -> Self {
+        self.fanout = fanout;
+        self
+    }
+
+    pub(super) fn fanout(&self) -> FanoutLimit {
+        self.fanout
     }
 
     /// Where everything lies.

@@ -8,7 +8,7 @@
 //! silence is not an answer here.
 
 import { confirmKey, remoteVerdict } from "./rules.js"
-import { fitsTitle, mayHoldMore, namesAccount, plainWording, subjectsOf, wording } from "./question.js"
+import { fitsTitle, mayHoldMore, namesAccount, plainWording, subjectsOf, wholesOf, wording } from "./question.js"
 
 /** How long an event may lag behind the end of its request, in ms. */
 const EVENT_GRACE = 300
@@ -100,12 +100,20 @@ export class Asker {
       return denied("plan mode", "This session is in plan mode, in which nothing on a server may be changed.")
     }
     const trusted = this.#trusted()
-    const said = subjectsOf(question).map((subject) => remoteVerdict({ kind: question.kind, subject, agent: ctx.agent, merged: this.#merged, trusted }))
-    // The first subject is the whole; the commands in it can only make it worse.
-    const verdict = said.find(({ decision }) => decision === "deny") ?? said[0]
-    const rule = verdict.rule && JSON.stringify({ [verdict.rule.key]: { [verdict.rule.pattern]: verdict.decision } })
-    if (verdict.decision === "deny") return denied(rule, `The permission rule ${rule} forbids this.`)
-    if (verdict.decision === "allow" && !mayHoldMore(question) && namesAccount(question, verdict.rule.pattern)) return { answer: "granted", by: "rule", rule }
+    const saidOf = (subject) => remoteVerdict({ kind: question.kind, subject, agent: ctx.agent, merged: this.#merged, trusted })
+    const forbidden = subjectsOf(question)
+      .map(saidOf)
+      .find(({ decision }) => decision === "deny")
+    if (forbidden) {
+      const rule = written(forbidden)
+      return denied(rule, `The permission rule ${rule} forbids this.`)
+    }
+    // The whole on every server; the commands in it could only make it worse.
+    const wholes = wholesOf(question).map(saidOf)
+    const allows = ({ decision, rule }) => decision === "allow" && namesAccount(question, rule.pattern)
+    if (!mayHoldMore(question) && wholes.every(allows)) {
+      return { answer: "granted", by: "rule", rule: [...new Set(wholes.map(written))].join(" ") }
+    }
 
     const request = wording(question)
     if (request.permission !== "edit" && !fitsTitle(request.permission)) throw tooLong(question)
@@ -165,11 +173,16 @@ export class Asker {
   }
 }
 
+function written({ decision, rule }) {
+  return JSON.stringify({ [rule.key]: { [rule.pattern]: decision } })
+}
+
 function denied(rule, feedback) {
   return { answer: "denied", by: "rule", rule, feedback }
 }
 
-function tooLong({ kind }) {
+function tooLong({ kind, servers }) {
+  if (servers?.length) return new Unanswered("the question is too long to be shown whole, and nothing is granted unseen; call for fewer servers at a time")
   const instead = kind === "exec" ? "; write it into a file on the server, then run that file" : ""
   return new Unanswered(`the question is too long to be shown whole, and nothing is granted unseen${instead}`)
 }

@@ -47,13 +47,23 @@ function wrappedRows(words) {
   return rows
 }
 
+/** The ids a question is about. */
+function idsOf({ server, servers }) {
+  return servers?.length ? servers.map((place) => place.server) : [server]
+}
+
+/** What the operation is called on each server it is about. */
+export function wholesOf(question) {
+  return idsOf(question).map((server) => subjectOf(question, server))
+}
+
 /**
  * What the operation is called in rules and in the record, without any
  * escaping: `<server>: <command>`, `<server>:<path>` or `ssh://<server><path>`,
  * with `<account>@` before the server of a file that is worked on as another account.
  */
-export function subjectOf(question) {
-  const { kind, server, rawCommand, command, path, as } = question
+export function subjectOf(question, server = question.server) {
+  const { kind, rawCommand, command, path, as } = question
   if (kind === "exec") return `${server}: ${rawCommand ?? command}`
   const place = as?.length ? `${as.join("+")}@${server}` : server
   return kind === "read" ? `${place}:${path}` : `ssh://${place}${path}`
@@ -75,11 +85,12 @@ export function namesAccount({ kind, as }, pattern) {
  * line each of the commands in it.
  */
 export function subjectsOf(question) {
-  return [...new Set([subjectOf(question), ...segmentPatterns(question)])]
+  return [...new Set([...wholesOf(question), ...segmentPatterns(question)])]
 }
 
-function segmentPatterns({ kind, server, segments }) {
-  return kind === "exec" ? (segments ?? []).map((segment) => `${server}: ${segment}`) : []
+function segmentPatterns(question) {
+  if (question.kind !== "exec") return []
+  return idsOf(question).flatMap((server) => (question.segments ?? []).map((segment) => `${server}: ${segment}`))
 }
 
 /**
@@ -124,39 +135,50 @@ export function mayHoldMore({ kind, simple }) {
 
 /** What a call is about, for the line that stands for it in the conversation. */
 export function titleOf(tool, { server, command, path }) {
+  if (Array.isArray(server)) server = server.length === 1 ? String(server[0]) : `${server.length} servers`
   if (typeof server !== "string") return tool
   if (typeof command === "string") return visible(`${server}$ ${command.split("\n", 1)[0]}`)
   return typeof path === "string" ? visible(`${server}:${path}`) : `${tool} ${visible(server)}`
 }
 
 function titleWording(question, details) {
-  const { kind, server, command, path, as } = question
+  const { kind, command, path, as } = question
+  const server = question.servers?.length ? `${question.servers.length} servers (${question.server})` : question.server
   const head = kind === "exec" ? `remote_exec ${server}$ ${command}` : `remote_${kind} ${visible(`${server}:${path}`)}${notes(question)}`
   const permission = [head, circumstances(question), details].filter(Boolean).join("\n")
-  const pattern = kind === "exec" ? `${server}: ${command}` : visible(subjectOf(question))
+  const wholes = idsOf(question).map((id) => (kind === "exec" ? `${id}: ${command}` : visible(subjectOf(question, id))))
   const segments = segmentPatterns(question)
   return {
     permission,
-    // One pattern for every command of a line, so that a rule about one of them counts.
-    patterns: segments.length > 1 ? segments : [pattern],
+    // One pattern for every command of a line on every server, so that a rule
+    // about one of them counts.
+    patterns: (question.segments?.length ?? 0) > 1 && kind === "exec" ? segments : wholes,
     // OpenCode remembers key and pattern as wildcards, in which these
     // characters would mean more than themselves.
-    always: kind !== "write" && !as?.length && !mayHoldMore(question) && !/[*?\\]/.test(permission + pattern) ? [pattern] : [],
+    always: kind !== "write" && !as?.length && !mayHoldMore(question) && !/[*?\\]/.test([permission, ...wholes].join()) ? wholes : [],
     metadata: facts(question),
   }
 }
 
-function circumstances({ host, port, user, labels, cwd, shell, reason, as, scope }) {
+function circumstances({ host, port, user, labels, cwd, shell, reason, as, scope, servers, besides }) {
   const address = port && port !== 22 ? `${host}:${port}` : host
+  const foreign = (servers ?? []).filter((place) => place.scope === "workspace").map((place) => place.server)
   const where = [
     as?.length && `AS ${as.join(", ")}`,
-    scope === "workspace" && "a server of this WORKSPACE",
+    scope === "workspace" && (foreign.length ? `of this WORKSPACE: ${foreign.join(" ")}` : "a server of this WORKSPACE"),
     user && host ? `${user}@${address}` : address,
     cwd && `in ${cwd}`,
     shell && shell !== "none" && `by ${shell}`,
-    labels?.length && `labels: ${labels.join(", ")}`,
+    labels?.length && `labels: ${labels.map((label) => counted(label, servers)).join(", ")}`,
+    besides?.length && `and where nobody has to agree: ${besides.join(" ")}`,
   ]
   return visible([where.filter(Boolean).join(", "), reason].filter(Boolean).join(" | "))
+}
+
+// On how many of the servers a label is, where there are several.
+function counted(label, servers) {
+  const count = (servers ?? []).filter((place) => place.labels?.includes(label)).length
+  return count ? `${label} (${count})` : label
 }
 
 // The helper's summary tells sizes and modes, which no diff shows.
@@ -173,8 +195,8 @@ function accountAndOrigin({ as, scope }) {
 
 // OpenCode cannot list its pending questions once the metadata of one holds
 // an undefined, which is no JSON.
-function facts({ server, host, port, user, labels, scope, as, reason, rule, cwd, shell, timeoutMs, digest }) {
-  return JSON.parse(JSON.stringify({ openshell: { server, host, port, user, labels, scope, as, reason, rule, cwd, shell, timeoutMs, digest } }))
+function facts({ server, servers, besides, host, port, user, labels, scope, as, reason, rule, cwd, shell, timeoutMs, digest }) {
+  return JSON.parse(JSON.stringify({ openshell: { server, servers, besides, host, port, user, labels, scope, as, reason, rule, cwd, shell, timeoutMs, digest } }))
 }
 
 // An editor that speaks ACP applies an approved diff to the local file of

@@ -204,3 +204,28 @@ test("only a rule that names sudo spares the question about what runs as root", 
     assert.equal((await answer(exec)).by, by, pattern)
   }
 })
+
+test("a question about several servers is answered by rules only where they speak of each", async () => {
+  const FLEET = { ...EXEC, server: "web-[1-2]", servers: [{ server: "web-1" }, { server: "web-2" }] }
+  const permission = (rules) => ({ permission: { remote_exec: rules } })
+  const both = permission({ "web-1: touch x": "allow", "web-2: touch *": "allow" })
+  const granted = await opencode(async () => {}, { merged: both, trusted: [both] }).answer(FLEET)
+  assert.equal(granted.answer, "granted")
+  assert.equal(granted.rule, '{"remote_exec":{"web-1: touch x":"allow"}} {"remote_exec":{"web-2: touch *":"allow"}}')
+
+  const one = permission({ "web-1: touch x": "allow" })
+  const asked = opencode(answered("once"), { merged: one, trusted: [one] })
+  assert.equal((await asked.answer(FLEET)).by, "person")
+  assert.deepEqual(asked.requests[0].patterns, ["web-1: touch x", "web-2: touch x"])
+
+  const never = permission({ "*": "allow", "web-2: *": "deny" })
+  const denied = opencode(async () => {}, { merged: never, trusted: [never] })
+  assert.equal((await denied.answer(FLEET)).answer, "denied")
+  assert.equal(denied.requests.length, 0)
+})
+
+test("more servers than a title shows are not asked about", async () => {
+  const names = Array.from({ length: 90 }, (_, at) => `server-${String.fromCharCode(97 + (at % 26))}${at}x`)
+  const many = { ...EXEC, server: names.join(","), servers: names.map((server) => ({ server })) }
+  await assert.rejects(opencode(answered("once")).answer(many), /call for fewer servers/)
+})

@@ -130,3 +130,39 @@ test("a server of the workspace is named as one", () => {
   assert.match(wording({ ...EXEC, scope: "workspace" }).permission, /\na server of this WORKSPACE, deploy@/)
   assert.doesNotMatch(wording({ ...EXEC, scope: "global" }).permission, /WORKSPACE/)
 })
+
+const FLEET = {
+  ...EXEC,
+  server: "db,web-[1-2]",
+  host: "",
+  port: 0,
+  user: "",
+  labels: ["prod", "staging"],
+  cwd: null,
+  servers: [
+    { server: "db", host: "192.0.2.1", port: 22, user: "root", labels: ["prod"], scope: "global" },
+    { server: "web-1", host: "192.0.2.2", port: 22, user: "deploy", labels: ["prod"], scope: "global" },
+    { server: "web-2", host: "192.0.2.3", port: 22, user: "deploy", labels: ["staging"], scope: "global" },
+  ],
+  besides: ["ci"],
+}
+
+test("a question about several servers counts and names them, with a pattern for each", () => {
+  const { permission, patterns, always, metadata } = wording(FLEET)
+  const said = "by /bin/sh, labels: prod (2), staging (1), and where nobody has to agree: ci | it can change the server"
+  assert.equal(permission, `remote_exec 3 servers (db,web-[1-2])$ touch /tmp/x\n${said}`)
+  assert.deepEqual(patterns, ["db: touch /tmp/x", "web-1: touch /tmp/x", "web-2: touch /tmp/x"])
+  assert.deepEqual(always, patterns)
+  assert.deepEqual(metadata.openshell.servers, FLEET.servers)
+  const lines = wording({ ...FLEET, simple: false, segments: ["a", "b"] })
+  assert.equal(lines.patterns.length, 6)
+  assert.deepEqual(lines.always, [])
+  const foreign = { ...FLEET, scope: "workspace", servers: FLEET.servers.map((place) => (place.server === "db" ? { ...place, scope: "workspace" } : place)) }
+  assert.match(wording(foreign).permission, /of this WORKSPACE: db,/)
+})
+
+test("a call on several servers has a short title", () => {
+  assert.equal(titleOf("remote_exec", { server: ["a", "b"], command: "uptime" }), "2 servers$ uptime")
+  assert.equal(titleOf("remote_stat", { server: ["a"], path: "/x" }), "a:/x")
+  assert.equal(titleOf("remote_exec", { server: "label:web", command: "uptime" }), "label:web$ uptime")
+})

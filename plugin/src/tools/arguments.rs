@@ -72,9 +72,17 @@ impl Arguments {
         check_word(name, text)
     }
 
-    /// The server's id.
+    /// The server's id. Lists and labels never come here from tools that take them.
     pub(crate) fn server(&mut self) -> Result<String, Report> {
-        self.word("server")
+        let id = self.word("server")?;
+        if id.starts_with("label:") {
+            return Err(invalid(
+                "server",
+                "one server id, because this tool works on one server at a time",
+                Some(&Value::String(id)),
+            ));
+        }
+        Ok(id)
     }
 
     /// An absolute path that must be there.

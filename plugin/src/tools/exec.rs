@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use super::report::Report;
-use super::{Definition, schema, server_property, text};
+use super::{Definition, schema, servers_property, text};
 use crate::bindings::openshell::host::effects::{self, Action, ExecSpec, Operation};
 
 /// Default and largest time-out, in ms.
@@ -20,11 +20,11 @@ pub(super) fn definition() -> Definition {
                       prefer the other remote_* tools. Do not just repeat a timed-out command.",
         parameters: schema(
             json!({
-                "server": server_property(),
+                "server": servers_property(),
                 "command": {"type": "string", "description": "For /bin/sh"},
                 "cwd": {"type": "string", "description": "Absolute; default: login directory"},
                 "timeout": {
-                    "type": "integer", "minimum": 1, "maximum": TIMEOUT_MAX,
+                    "type": "integer", "maximum": TIMEOUT_MAX,
                     "description": "ms, default 60000",
                 },
             }),

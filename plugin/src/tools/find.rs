@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{Arguments, invalid};
 use super::report::Report;
-use super::{Definition, list_dir, path_property, schema, server_property};
+use super::{Definition, list_dir, path_property, schema, servers_property};
 use crate::bindings::openshell::host::effects::{
     self, Action, ArgvSpec, ExecResult, FileKind, Listing, Operation, WalkSpec,
 };
@@ -35,10 +35,10 @@ pub(super) fn definition() -> Definition {
     Definition {
         name: "remote_find",
         description: "Find files by name (glob), by content (pattern) or both; give at least \
-                      one. Content hits come as path, line, text.",
+                      one.",
         parameters: schema(
             json!({
-                "server": server_property(),
+                "server": servers_property(),
                 "path": path_property(),
                 "pattern": {"type": "string", "description": "POSIX ERE, per line"},
                 "glob": {
@@ -46,7 +46,7 @@ pub(super) fn definition() -> Definition {
                     "description": "Name like *.conf; with / the path below `path`, ** crosses directories",
                 },
                 "limit": {
-                    "type": "integer", "minimum": 1, "maximum": LIMIT_MAX,
+                    "type": "integer", "maximum": LIMIT_MAX,
                     "description": "Results, default 200",
                 },
             }),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use super::report::Report;
-use super::{Definition, path_property, schema, server_property, text};
+use super::{Definition, path_property, schema, servers_property, text};
 use crate::bindings::openshell::host::effects::{
     self, Action, FileInfo, FileKind, Operation, WalkSpec,
 };
@@ -20,11 +20,11 @@ pub(super) fn definition() -> Definition {
                       whole tree, never through symlinks.",
         parameters: schema(
             json!({
-                "server": server_property(),
+                "server": servers_property(),
                 "path": path_property(),
                 "recursive": {"type": "boolean"},
                 "limit": {
-                    "type": "integer", "minimum": 1, "maximum": LIMIT_MAX,
+                    "type": "integer", "maximum": LIMIT_MAX,
                     "description": "Entries, default 500",
                 },
             }),

@@ -11,8 +11,8 @@ use crate::bindings::openshell::host::types::Sudo;
 pub(super) fn definition() -> Definition {
     Definition {
         name: "list_servers",
-        description: "List the servers you may work on: id (the `server` of the remote_* tools), \
-                      host, port, user, labels, scope, auth.",
+        description: "List the servers you may work on, with labels. `server` of the remote_* \
+                      tools is an id or, unless they write, a list of ids or label:NAME.",
         parameters: schema(json!({}), &[]),
         read_only: true,
     }

@@ -107,9 +107,16 @@ fn schema(properties: Value, required: &[&str]) -> Value {
     })
 }
 
-/// The `server` property, the same in every tool that has one.
+/// The `server` property of a tool that works on exactly one.
 fn server_property() -> Value {
-    json!({"type": "string", "description": "Server id"})
+    json!({"type": "string"})
+}
+
+/// The `server` property of a tool that can work on several: an id, a list of ids,
+/// or `label:NAME`. The host takes a call on several apart into one call for each
+/// server, so a tool sees a single id whatever the caller wrote.
+fn servers_property() -> Value {
+    json!({"type": ["string", "array"], "items": {"type": "string"}})
 }
 
 /// The `path` property.

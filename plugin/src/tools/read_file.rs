@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use super::report::Report;
-use super::{Definition, path_property, schema, server_property, text};
+use super::{Definition, path_property, schema, servers_property, text};
 use crate::bindings::openshell::host::effects::{self, Action, Content, Operation, ReadSpec};
 use crate::bindings::openshell::host::outputs;
 
@@ -27,11 +27,11 @@ pub(super) fn definition() -> Definition {
                       Binary content needs encoding base64.",
         parameters: schema(
             json!({
-                "server": server_property(),
+                "server": servers_property(),
                 "path": path_property(),
-                "offset": {"type": "integer", "minimum": 0, "description": "First byte, default 0"},
+                "offset": {"type": "integer", "description": "First byte, default 0"},
                 "length": {
-                    "type": "integer", "minimum": 1, "maximum": LENGTH_MAX,
+                    "type": "integer", "maximum": LENGTH_MAX,
                     "description": "Bytes, default 32768",
                 },
                 "encoding": {"enum": ["utf-8", "base64"]},

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::arguments::Arguments;
 use super::report::Report;
-use super::{Definition, list_dir, path_property, schema, server_property};
+use super::{Definition, list_dir, path_property, schema, servers_property};
 use crate::bindings::openshell::host::effects::{self, Action, Operation};
 
 pub(super) fn definition() -> Definition {
@@ -14,7 +14,7 @@ pub(super) fn definition() -> Definition {
                       resolvedPath.",
         parameters: schema(
             json!({
-                "server": server_property(),
+                "server": servers_property(),
                 "path": path_property(),
             }),
             &["server", "path"],

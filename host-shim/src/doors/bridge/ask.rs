@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::Bridge;
-use crate::approvals::{Answer, Answerer, Asker, Matter, Question};
+use crate::approvals::{Answer, Answerer, Asker, Matter, Place, Question};
 
 /// Carries questions to the client that made the call.
 pub(super) struct BridgeAsker {
@@ -114,6 +114,13 @@ fn question_params(call: &Value, question: &Question) -> Value {
             "removed": true,
         }),
     };
+    if !question.fleet.is_empty() {
+        let servers: Vec<Value> = question.fleet.iter().map(place).collect();
+        params["servers"] = json!(servers);
+    }
+    if !question.besides.is_empty() {
+        params["besides"] = json!(question.besides);
+    }
     if !question.run_as.is_empty() {
         params["as"] = json!(question.run_as);
     }
@@ -121,4 +128,16 @@ fn question_params(call: &Value, question: &Question) -> Value {
         params.extend(more);
     }
     params
+}
+
+/// One server of a question about several.
+fn place(place: &Place) -> Value {
+    json!({
+        "server": place.server,
+        "host": place.host,
+        "port": place.port,
+        "user": place.user,
+        "labels": place.labels,
+        "scope": place.scope,
+    })
 }

@@ -140,7 +140,7 @@ impl Bridge {
     }
 
     async fn answer(&self, id: &Value, envelope: &Envelope) {
-        let title = match &envelope.server {
+        let title = match envelope.place() {
             Some(server) => format!("{} {server}", envelope.tool),
             None => envelope.tool.clone(),
         };

@@ -11,10 +11,9 @@ use serde_json::Value;
 
 use crate::engine::contract::Definition;
 
-/// Descriptions of properties, and what is left of them here: `server` and
-/// `encoding` speak for themselves beside the tool's own description.
-const SHORTER: [(&str, Option<&str>); 5] = [
-    ("Server id", None),
+/// Descriptions of properties, and what is left of them here: `encoding` speaks
+/// for itself beside the tool's own description.
+const SHORTER: [(&str, Option<&str>); 4] = [
     ("Of content", None),
     ("Absolute path", Some("Absolute")),
     (
@@ -50,8 +49,8 @@ pub(super) fn tool(definition: &Definition) -> Tool {
 }
 
 fn shorten(property: &mut JsonObject) {
-    // No model asks for a negative length.
-    property.remove("minimum");
+    // A number that is too large is refused, and told the largest.
+    property.remove("maximum");
     let described = property.get("description").and_then(Value::as_str);
     let Some((_, shorter)) = SHORTER.iter().find(|(whole, _)| described == Some(*whole)) else {
         return;

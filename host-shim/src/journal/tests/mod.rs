@@ -68,6 +68,7 @@ pub(super) fn context(action: &str) -> Context {
         tool: "remote_exec".to_owned(),
         server: Some("prod-a".to_owned()),
         scope: None,
+        fanout: None,
     }
 }
 

@@ -28,6 +28,7 @@ async fn a_call_is_recorded_in_order_and_read_back() {
             by: "person".to_owned(),
             rule: None,
             digest: "d1".to_owned(),
+            question: None,
         },
         operation: None,
     });
