@@ -1,6 +1,6 @@
 //! What keeping a state costs with 10, 10,000 and 100,000 states kept already,
 //! beside `git add` and `git commit` of the same file: `cargo xtask bench
-//! snapshots`.
+//! snapshots`; `--json` prints the lines for programs.
 //!
 //! The sizes take turns call by call, so that a slow moment of the machine hits
 //! all of them. The histories are made by `git fast-import` from the messages of
@@ -167,6 +167,16 @@ impl Line {
     }
 
     fn print(&self, base: Option<&Self>) {
+        if std::env::args().any(|word| word == "--json") {
+            let line = serde_json::json!({
+                "name": self.name,
+                "median": self.quantile(0.5),
+                "low": self.quantile(0.25),
+                "high": self.quantile(0.75),
+            });
+            println!("{line}");
+            return;
+        }
         let ratio = base.map_or_else(String::new, |base| {
             format!("   x {:.2}", self.quantile(0.5) / base.quantile(0.5))
         });

@@ -229,6 +229,9 @@ fn the_packages_install_work_and_leave_without_a_trace() {
         .arg(&packages.adapter));
     let version = run(home.command("openshell").arg("--version"));
     assert_eq!(text(&version).trim(), "openshell 0.1.0");
+    // npm's launcher ends as the program does.
+    let misused = home.command("openshell").arg("no-such-verb").output();
+    assert_eq!(misused.expect("it runs").status.code(), Some(2));
 
     let model = ScriptedModel::start(vec![
         Step::tool("list_servers", json!({})),

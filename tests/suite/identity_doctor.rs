@@ -167,6 +167,9 @@ fn opencode_and_its_plugin() {
         assert_eq!(status, 1, "{report}");
     }
     fs::write(&json, installed).expect("ours");
+    // In a project that holds the configuration, it chooses no program.
+    let report = cli.run_in(&config, ["doctor", "--json"]).json();
+    assert_eq!(found(&report, "project")[0].0, "note", "{report}");
     // A file whose list replaces the one with the entry.
     fs::write(&jsonc, "{\"plugin\": []}").expect("ours");
     assert_eq!(first("plugin", 1).0, "wrong");

@@ -7,6 +7,7 @@
 mod bridge_conformance;
 mod cli_audit;
 mod cli_consent;
+mod cli_demo;
 mod cli_files;
 mod cli_hostkeys;
 mod cli_login;

@@ -11,6 +11,8 @@ use crate::opencode_site::{PATIENCE, Site, exec, odd_seconds, processes_with};
 
 /// How soon after an interruption nothing may run any more on the server.
 const ENDED: Duration = Duration::from_secs(20);
+/// What OpenCode says on its bus when it shows a toast.
+const TOAST: &str = "tui.toast.show";
 
 /// A site whose person hears of a command after a moment instead of 10 s.
 fn site() -> Site {
@@ -18,10 +20,6 @@ fn site() -> Site {
     let progress = ("OPENSHELL_PROGRESS_MS".to_owned(), "100".to_owned());
     options.env.push(progress);
     Site::start(options)
-}
-
-fn toasts(site: &Site) -> Vec<Value> {
-    site.opencode.events_of("tui.toast.show")
 }
 
 #[test]
@@ -33,11 +31,9 @@ fn a_long_command_is_said_to_run_and_an_interruption_what_it_came_to() {
     site.begin(&session, "build", vec![exec(&command)]);
     let asked = site.opencode.wait_permission(PATIENCE);
     // Waiting for the person is not running.
-    assert_eq!(toasts(&site), Vec::<Value>::new());
+    assert_eq!(site.opencode.events_of(TOAST), Vec::<Value>::new());
     site.opencode.reply(&asked, Reply::Once, None);
-    site.opencode
-        .wait_until(PATIENCE, "a notice", || !toasts(&site).is_empty());
-    let notice = &toasts(&site)[0];
+    let notice = site.opencode.wait_event(PATIENCE, TOAST, |_| true);
     assert_eq!(notice["variant"], "info", "{notice}");
     assert_eq!(notice["title"], format!("a$ {command}"));
     let message = notice["message"].as_str().unwrap_or_default();
@@ -49,13 +45,9 @@ fn a_long_command_is_said_to_run_and_an_interruption_what_it_came_to() {
             processes_with(&seconds).is_empty()
         });
     site.opencode.wait_idle(&session, PATIENCE);
-    site.opencode.wait_until(PATIENCE, "what it came to", || {
-        toasts(&site)
-            .last()
-            .is_some_and(|toast| toast["variant"] != "info")
-    });
-    let toasts = toasts(&site);
-    let ended = toasts.last().expect("it has come");
+    let ended = site
+        .opencode
+        .wait_event(PATIENCE, TOAST, |toast| toast["variant"] != "info");
     assert_eq!(ended["variant"], "success", "{ended}");
     let message = ended["message"].as_str().unwrap_or_default();
     assert!(message.starts_with("Stopped on the server."), "{ended}");

@@ -160,6 +160,11 @@ fn a_configuration_that_cannot_be_read_is_not_written() {
     );
     assert_eq!(text(&config), broken);
     nothing_left(&cli);
+    // Nor is another one beside it, whose word may count for nothing.
+    let beside = put(&cli, "opencode.jsonc", "{\"plugin\": []}");
+    assert_eq!(install(&cli, &[]).code(), "CONFIG_UNREADABLE");
+    assert_eq!(text(&beside), "{\"plugin\": []}");
+    fs::remove_file(&beside).expect("ours");
 
     fs::write(&config, "{}").expect("ours");
     done(&install(&cli, &[]), "added");

@@ -1,13 +1,14 @@
-//! Sharing, losing and dialling connections again.
+//! Sharing connections and their sessions, losing and dialling them again.
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openshell_host::ssh::{Auth, Pool, PoolConfig, SshError};
+use openshell_host::ssh::{Auth, Connection, End, Ended, ExecRequest, Pool, PoolConfig, SshError};
 use openshell_tests::{Sshd, SshdOptions};
+use tokio_util::sync::CancellationToken;
 
-use crate::ssh_support::{argv, eventually, run, start, target, text};
+use crate::ssh_support::{argv, connect, eventually, request, run, script, start, target, text};
 
 #[tokio::test]
 async fn callers_share_one_dial() {
@@ -129,4 +130,136 @@ async fn idle_connections_are_closed() {
     assert_eq!(server.connections_seen(), 2);
     pool.close().await;
     assert!(pool.connection(&target).await.is_err());
+}
+
+/// Calls that come at once are served in the order of their coming, on a server
+/// that allows so many sessions a login.
+async fn sixteen_at_once(max_sessions: Option<u32>) -> (Sshd, Arc<Connection>) {
+    let server = Sshd::start(&SshdOptions {
+        max_sessions,
+        ..SshdOptions::default()
+    });
+    let connection = connect(&target(&server)).await;
+    // Files and commands share what there is.
+    let sftp = connection.sftp().await.expect("SFTP is there");
+    let order = server.dir().join("order");
+    let calls = (0..16).map(|number| {
+        let text = format!("echo {number} >> {}", order.display());
+        let connection = &connection;
+        async move { run(connection, script(&text)).await.end }
+    });
+    let ends = futures::future::join_all(calls).await;
+    assert_eq!(ends, vec![End::Exit(0); 16], "{max_sessions:?}");
+    let order = std::fs::read_to_string(order).expect("they ran");
+    let order: Vec<usize> = order.lines().filter_map(|line| line.parse().ok()).collect();
+    let expected: Vec<usize> = (0..16).collect();
+    if max_sessions.is_some_and(|limit| limit <= 2) {
+        // One command at a time: exactly in order.
+        assert_eq!(order, expected, "{max_sessions:?}");
+    } else {
+        let mut order = order;
+        order.sort_unstable();
+        assert_eq!(order, expected, "{max_sessions:?}");
+    }
+    assert!(sftp.realpath("/").await.is_ok(), "{max_sessions:?}");
+    (server, connection)
+}
+
+#[tokio::test]
+async fn sixteen_calls_at_once_where_ten_sessions_are_allowed() {
+    let (server, _connection) = sixteen_at_once(Some(10)).await;
+    assert_eq!(server.connections_seen(), 1);
+}
+
+#[tokio::test]
+async fn sixteen_calls_at_once_where_two_sessions_are_allowed() {
+    let (server, _connection) = sixteen_at_once(Some(2)).await;
+    assert_eq!(server.connections_seen(), 1);
+}
+
+#[tokio::test]
+async fn sixteen_calls_at_once_where_one_session_is_allowed() {
+    let (server, connection) = sixteen_at_once(Some(1)).await;
+    assert_eq!(
+        server.connections_seen(),
+        2,
+        "one for SFTP, one for commands"
+    );
+    // Ending a command does not wait behind those that came later.
+    let short = ExecRequest {
+        timeout: Duration::from_millis(300),
+        ..request(argv(&["sleep", "1000"]))
+    };
+    let (ended, other) = tokio::join!(
+        connection.exec(short, CancellationToken::new()),
+        run(&connection, argv(&["echo", "next"])),
+    );
+    let ended = ended.expect("it started").end;
+    assert_eq!(ended, End::TimedOut(Ended::GroupGone));
+    assert_eq!(text(&other), "next\n");
+}
+
+#[tokio::test]
+async fn who_gives_up_while_a_session_is_opened_takes_none_away() {
+    let server = Sshd::start(&SshdOptions {
+        max_sessions: Some(3),
+        ..SshdOptions::default()
+    });
+    let connection = connect(&target(&server)).await;
+    for _ in 0..12 {
+        let exec = connection.exec(request(argv(&["true"])), CancellationToken::new());
+        // As far as the first wait: the session is asked for.
+        let mut exec = Box::pin(exec);
+        assert!(futures::poll!(&mut exec).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let calls = (0..6).map(|_| run(&connection, argv(&["echo", "x"])));
+    for outcome in futures::future::join_all(calls).await {
+        assert_eq!(text(&outcome), "x\n");
+    }
+    assert_eq!(server.connections_seen(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_reached_is_left_alone_for_a_while() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
+    let server = start();
+    let mut gone = target(&server);
+    gone.port = nobody.local_addr().expect("it is bound").port();
+    drop(nobody);
+    let pool = Pool::new(PoolConfig::default());
+    for _ in 0..3 {
+        let failed = pool.connection(&gone).await;
+        assert!(matches!(failed, Err(SshError::ConnectFailed { .. })));
+    }
+    let left = pool.connection(&gone).await;
+    assert!(
+        matches!(left, Err(SshError::LeftAlone { failures: 3, .. })),
+        "{left:?}"
+    );
+    // Others are not concerned, and after the pause it is tried again.
+    pool.connection(&target(&server))
+        .await
+        .expect("it connects");
+    let revived = Sshd::start(&SshdOptions {
+        port: Some(gone.port),
+        ..SshdOptions::default()
+    });
+    std::fs::write(&gone.known_hosts[0], {
+        std::fs::read_to_string(revived.known_hosts_path()).expect("just written")
+    })
+    .expect("the fixture's own file");
+    revived.authorize(&public_key(&server));
+    let mut last = pool.connection(&gone).await;
+    while matches!(last, Err(SshError::LeftAlone { .. })) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        last = pool.connection(&gone).await;
+    }
+    last.expect("it is tried again");
+}
+
+/// The public half of the key that may log in to a server.
+fn public_key(server: &Sshd) -> String {
+    let path = server.client_key_path().with_extension("pub");
+    std::fs::read_to_string(path).expect("the fixture made it")
 }

@@ -16,8 +16,10 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask demo            set up what the demo needs and run it
 cargo xtask test [FILTER…]  set up what the tests need and run every test
-cargo xtask bench [calls|verdicts]
-                            measure warm calls beside OpenSSH's ControlMaster, and what verdicts cost
+cargo xtask bench           measure everything beside what people use instead, and write
+                            docs/benchmarks.md and its chart
+cargo xtask bench calls|files|crowd|stores|verdicts
+                            measure one part, and write nothing
 cargo xtask bench journal   measure what a journal of a million events costs
 cargo xtask faults [--long] kill, cut, fill and crowd it, and print what broke
 cargo xtask bench snapshots measure what keeping a state costs, beside git
@@ -159,10 +161,14 @@ fn bench(rest: &[String]) -> Result<(), String> {
     }
     setup::debian_packages();
     run(cargo().args(["build", "--release", "--package", "openshell"]))?;
-    // Only the helper has to be built for speed, not the program that times it.
+    run(cargo()
+        .args(["build", "--release", "--package", "openshell-host"])
+        .args(["--example", "probe", "--example", "snapshots"]))?;
+    // What is measured has to be built for speed, not the program that times it.
     run(cargo()
         .args(["run", "--quiet", "--package", "openshell-tests"])
-        .args(["--bin", "bench", "--"])
+        .args(["--bin", "bench", "--", "--write"])
+        .arg(workspace().join("docs"))
         .args(rest))
 }
 

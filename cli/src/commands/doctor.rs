@@ -275,10 +275,17 @@ pub(super) fn on_path(name: &str) -> Option<PathBuf> {
         .find(|path| executable(path))
 }
 
+/// Logs in to every server, to all at once: one that is not there must not make the
+/// others wait.
 fn servers(context: &Context, findings: &mut Vec<Finding>) {
     // What keeps the list from being read was said already.
     let servers = server_layers::all(context, Ui::new(true)).unwrap_or_default();
+    let supervisor = match context.supervisor() {
+        Ok(supervisor) => supervisor.clone(),
+        Err(error) => return findings.push(Finding::failed("server", error)),
+    };
     let here = std::env::current_dir().ok();
+    let mut tried = Vec::new();
     for server in servers.into_iter().filter(|listed| listed.inert.is_none()) {
         let server = server.view;
         let id = server.id.as_str().to_owned();
@@ -290,20 +297,25 @@ fn servers(context: &Context, findings: &mut Vec<Finding>) {
             ));
             continue;
         }
-        let connected: Result<(), CliError> = context.supervisor().and_then(|supervisor| {
-            context.runtime().block_on(async {
-                let target = supervisor.target(&id, here.as_deref()).await?;
-                supervisor.resources().pool().connection(&target).await?;
-                Ok(())
-            })
+        let (supervisor, here, name) = (supervisor.clone(), here.clone(), id.clone());
+        let connected = context.runtime().spawn(async move {
+            let target = supervisor.target(&name, here.as_deref()).await?;
+            supervisor.resources().pool().connection(&target).await?;
+            Ok::<_, CliError>(())
         });
-        findings.push(match connected {
-            Ok(()) => Finding::good("server", format!("{id}: logged in")),
-            Err(error) => {
-                let detail = format!("{id}: {}", error.message);
-                Finding::new("server", State::Wrong, detail, error.next)
-            }
-        });
+        tried.push((id, connected));
+    }
+    for (id, connected) in tried {
+        let connected = context.runtime().block_on(connected);
+        findings.push(
+            match connected.unwrap_or_else(|error| Err(CliError::internal(error))) {
+                Ok(()) => Finding::good("server", format!("{id}: logged in")),
+                Err(error) => {
+                    let detail = format!("{id}: {}", error.message);
+                    Finding::new("server", State::Wrong, detail, error.next)
+                }
+            },
+        );
     }
 }
 

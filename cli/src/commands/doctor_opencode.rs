@@ -20,7 +20,7 @@ use crate::install::{
 /// Releases whose plugin interface the adapter is made for: from, and below.
 const SUPPORTED: ((u64, u64), u64) = ((1, 18), 2);
 /// How long OpenCode may take to say its version.
-const VERSION_LIMIT: Duration = Duration::from_secs(10);
+const VERSION_LIMIT: Duration = Duration::from_secs(30);
 /// How long OpenCode may take to load everything and list its tools; the first
 /// time, it fetches packages.
 const LOAD_LIMIT: Duration = Duration::from_secs(90);
@@ -84,7 +84,8 @@ pub(super) fn check(context: &Context) -> Vec<Finding> {
     }
     for entry in &entries {
         findings.push(plugin(entry, context));
-        findings.extend(helper(entry));
+        findings.push(helper(entry));
+        findings.extend(in_project(entry));
     }
     findings.extend(shadowed(&added, &entries));
     if let Some(program) = program
@@ -213,33 +214,101 @@ fn names_adapter_by_path(spec: &str) -> bool {
     spec.starts_with(['/', '.']) || spec.starts_with("file://")
 }
 
-/// Whether the program an entry names is this helper. An entry without one leaves
-/// the search to the plugin, and what it finds on PATH is a check of its own.
-fn helper(entry: &Loaded) -> Option<Finding> {
+/// Whether the program that an entry leads to is this helper, in the order in which
+/// the plugin looks: its option, `OPENSHELL_BIN`, the package of the platform, PATH.
+fn helper(entry: &Loaded) -> Finding {
     let command = &entry.options["command"];
-    let program = command.as_str().or_else(|| command[0].as_str())?;
-    let place = entry.file.display();
-    let fix = "`openshell install` registers this program.";
-    Some(match doctor_program::kind(Path::new(program)) {
-        Kind::This => Finding::good("helper", program),
+    let place = entry.file.display().to_string();
+    if let Some(program) = command.as_str().or_else(|| command[0].as_str()) {
+        return judged(&place, Path::new(program));
+    }
+    if let Some(program) = std::env::var_os("OPENSHELL_BIN").filter(|value| !value.is_empty()) {
+        return judged("OPENSHELL_BIN", Path::new(&program));
+    }
+    if let Some(program) = packaged(&entry.spec) {
+        return judged("npm", &program);
+    }
+    match on_path("openshell") {
+        Some(program) => judged("PATH", &program),
+        None => Finding::wrong(
+            "helper",
+            "the plugin finds no helper: no option, no OPENSHELL_BIN, no package, none on PATH",
+            INSTALL,
+        ),
+    }
+}
+
+/// The helper that OpenCode installed beside the plugin, which it names by its
+/// package.
+fn packaged(spec: &str) -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+    let (os, arch) = match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("macos", arch) => ("darwin", arch),
+        other => other,
+    };
+    let cpu = match arch {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let program = format!("node_modules/@openshell/{os}-{cpu}/bin/openshell");
+    let packages = cache.join("opencode/packages");
+    [spec.to_owned(), format!("{spec}@latest")]
+        .into_iter()
+        .map(|dir| packages.join(dir).join(&program))
+        .find(|path| path.is_file())
+}
+
+/// What a program is that `who` names.
+fn judged(who: &str, path: &Path) -> Finding {
+    let program = path.display();
+    let fix = "`openshell install` registers this program; unset OPENSHELL_BIN where it is set.";
+    match doctor_program::kind(path) {
+        Kind::This => Finding::good("helper", program.to_string()),
         Kind::Missing => Finding::wrong(
             "helper",
-            format!("{place} names {program}, which cannot be run"),
+            format!("{who} names {program}, which cannot be run"),
             fix,
         ),
         Kind::Ours(version) if version == env!("CARGO_PKG_VERSION") => {
-            Finding::good("helper", format!("{program}, another copy of this version"))
+            Finding::good("helper", format!("{program}, of the same version as this"))
         }
         Kind::Ours(version) => Finding::wrong(
             "helper",
-            format!("{place} names {program}, which is version {version}"),
+            format!("{who} names {program}, which is version {version}"),
             fix,
         ),
         Kind::Other => Finding::wrong(
             "helper",
-            format!("{place} names {program}, which is another program of the name"),
+            format!("{who} names {program}, which is another program of the name"),
             fix,
         ),
+    }
+}
+
+/// Whether the agent could write the very configuration that holds the entry: the
+/// plugin takes no program from a file in the project.
+fn in_project(entry: &Loaded) -> Option<Finding> {
+    let here = std::env::current_dir().ok()?;
+    let root = here
+        .ancestors()
+        .find(|dir| dir.join(".git").exists())
+        .unwrap_or(&here);
+    let file = entry.file.canonicalize().ok()?;
+    let inside = file.starts_with(root.canonicalize().ok()?);
+    (inside && !entry.options["command"].is_null()).then(|| {
+        Finding::note(
+            "project",
+            format!(
+                "{} lies in the project {}, so its choice of a helper does not count here",
+                entry.file.display(),
+                root.display()
+            ),
+            "Start OpenCode in a directory of the work itself, or set OPENSHELL_BIN.",
+        )
     })
 }
 

@@ -26,7 +26,7 @@ pub(super) const TOOLS: [&str; 8] = [
     "remote_find",
 ];
 /// How long a program may take to introduce itself.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(30);
 /// Most that is read of what a program says, in bytes.
 const MOST: u64 = 4 * 1024 * 1024;
 

@@ -115,7 +115,7 @@ fn plan(
         Some(config) => std::path::absolute(config)?,
         None => default_config(entry.section, previous)?,
     };
-    if let Some(found) = other_entry(&entry, &config, previous) {
+    if let Some(found) = other_entry(&entry, &config, previous)? {
         return Ok(Err(found));
     }
     let old = read(&config)?;
@@ -223,29 +223,37 @@ fn holds(text: &str, section: Section, name: &str) -> bool {
     })
 }
 
-/// An entry for the tools that this verb did not make.
-fn other_entry(entry: &Entry, config: &Path, previous: Option<&Added>) -> Option<String> {
+/// An entry for the tools that this verb did not make. A file that cannot be read
+/// may hold one, so that is an error.
+fn other_entry(
+    entry: &Entry,
+    config: &Path,
+    previous: Option<&Added>,
+) -> Result<Option<String>, CliError> {
     let mut files = global_documents();
     if !files.iter().any(|file| file == config) {
         files.push(config.to_owned());
     }
-    files.into_iter().find_map(|file| {
-        let text = read(&file).ok().flatten()?;
-        let document = value(&text).ok()?;
+    for file in files {
+        let Some(text) = read(&file)? else {
+            continue;
+        };
+        let document = value(&text).map_err(|error| cannot_edit(&file, &error))?;
         let ours =
             |name: &str| previous.is_some_and(|added| added.config == file && added.name == name);
         let found = match entry.section {
             Section::Plugin => plugins(&document)
                 .into_iter()
                 .map(|(spec, _)| spec)
-                .find(|spec| names_adapter(spec, &file) && !ours(spec))?,
-            Section::Mcp => {
-                let same = document["mcp"][&entry.name] == entry.value();
-                (same && !ours(&entry.name)).then(|| entry.name.clone())?
-            }
+                .find(|spec| names_adapter(spec, &file) && !ours(spec)),
+            Section::Mcp => (document["mcp"][&entry.name] == entry.value() && !ours(&entry.name))
+                .then(|| entry.name.clone()),
         };
-        Some(format!("{found} in {}", file.display()))
-    })
+        if let Some(found) = found {
+            return Ok(Some(format!("{found} in {}", file.display())));
+        }
+    }
+    Ok(None)
 }
 
 /// Does it; says what was done.
@@ -362,7 +370,8 @@ fn report(ui: Ui, plan: &Plan, action: &str, backup: Option<&Path>) {
         let backup = escape_text(&backup.display().to_string());
         ui.line(&format!("The file as it was is kept as {backup}."));
     }
-    ui.line("Restart OpenCode to load it. `openshell doctor` checks everything.");
+    ui.line("Restart OpenCode to load it. `openshell server add` registers a server.");
+    ui.line("`openshell doctor` checks everything.");
 }
 
 /// Why a configuration is left alone.

@@ -145,6 +145,7 @@ fn report(ui: Ui, changed: &[PathBuf], missing: &[PathBuf]) {
     if changed.is_empty() && missing.is_empty() {
         ui.line("`openshell install` had added nothing.");
     }
+    ui.line("The program itself stays; remove it the way it was installed.");
 }
 
 /// Names of state in the configuration directory.

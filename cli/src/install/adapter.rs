@@ -15,31 +15,8 @@ use super::receipt::{Receipt, ReceiptError, failed, private_dir};
 /// The adapter's name as an npm package.
 pub(crate) const PACKAGE: &str = "openshell-opencode";
 
-/// A file of the package, by its name there.
-macro_rules! embedded {
-    ($name:literal) => {
-        (
-            $name,
-            include_str!(concat!("../../../plugin/opencode/", $name)),
-        )
-    };
-}
-
-/// The package's files by their names in it.
-const FILES: &[(&str, &str)] = &[
-    embedded!("index.js"),
-    embedded!("lib/ask.js"),
-    embedded!("lib/bridge.js"),
-    embedded!("lib/helper.js"),
-    embedded!("lib/locate.js"),
-    embedded!("lib/question.js"),
-    embedded!("lib/rules.js"),
-    embedded!("lib/sessions.js"),
-    embedded!("lib/trusted.js"),
-    embedded!("package.json"),
-    embedded!("README.md"),
-    embedded!("tools.json"),
-];
+/// The package's files by their names in it; `build.rs` lists them.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/adapter.rs"));
 
 /// The adapter of this version.
 #[derive(Debug, Clone)]

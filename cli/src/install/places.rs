@@ -13,6 +13,12 @@ use super::document::{Section, value};
 const GLOBAL: [&str; 3] = ["config.json", "opencode.json", "opencode.jsonc"];
 /// Names in every other folder.
 const FOLDER: [&str; 2] = ["opencode.json", "opencode.jsonc"];
+/// The folder an administrator writes to.
+const MANAGED: &str = if cfg!(target_os = "macos") {
+    "/Library/Application Support/opencode"
+} else {
+    "/etc/opencode"
+};
 /// The variable that names one more file of the person's.
 const FILE_VARIABLE: &str = "OPENCODE_CONFIG";
 
@@ -69,6 +75,7 @@ pub(crate) fn documents() -> Vec<PathBuf> {
     if let Some(dir) = std::env::var_os("OPENCODE_CONFIG_DIR") {
         files.extend(join(Path::new(&dir), &FOLDER));
     }
+    files.extend(join(Path::new(MANAGED), &FOLDER));
     let mut seen = Vec::new();
     files.retain(|file| {
         let new = !seen.contains(file);

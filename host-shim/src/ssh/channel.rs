@@ -68,6 +68,8 @@ pub(super) struct SessionChannel {
     closed: bool,
     /// Whether the end of the input was sent, be it by the stream.
     ended: Arc<AtomicBool>,
+    /// Whether it is closed without another chance for what is in it, as long as
+    /// nothing was asked to run in it included.
     abandoned: bool,
 }
 
@@ -78,7 +80,7 @@ impl SessionChannel {
             place: Some(Place { seat, _turn: turn }),
             closed: false,
             ended: Arc::default(),
-            abandoned: false,
+            abandoned: true,
         }
     }
 
@@ -113,6 +115,7 @@ impl SessionChannel {
 
     /// Asks the server to run a command line by the login shell.
     pub(super) async fn exec(&mut self, command: &str) -> Result<(), SshError> {
+        self.abandoned = false;
         Ok(self.halves()?.1.exec(true, command).await?)
     }
 
@@ -131,6 +134,7 @@ impl SessionChannel {
 
     /// Asks the server to start a subsystem.
     pub(super) async fn request_subsystem(&mut self, name: &str) -> Result<(), SshError> {
+        self.abandoned = false;
         Ok(self.halves()?.1.request_subsystem(true, name).await?)
     }
 

@@ -36,6 +36,17 @@ pub enum SshError {
         /// The limit.
         after: Duration,
     },
+    /// The host could not be reached several times in a row, and is not tried
+    /// again before a while has passed.
+    #[error("{source}; that was failure number {failures} in a row, so it is not tried again for {} s", again_in.as_millis().div_ceil(1000))]
+    LeftAlone {
+        /// Failures in a row.
+        failures: u32,
+        /// When it is tried again.
+        again_in: Duration,
+        /// The last of them.
+        source: Box<SshError>,
+    },
     /// No `known_hosts` file knows any key of this host.
     #[error("the host key of {host}:{port} is not known; it offers {} {}", offered.key_type(), offered.fingerprint())]
     HostKeyUnknown {

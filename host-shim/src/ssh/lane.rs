@@ -9,7 +9,7 @@
 //! is brought along.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russh::client::Handle;
 use russh::{ChannelOpenFailure, Disconnect};
@@ -21,6 +21,11 @@ use super::error::SshError;
 use super::host_key::HostKey;
 use super::queue::Turn;
 use crate::fault::{self, Point};
+
+/// How long after the end of a session a refusal may be due to it: sshd looks at
+/// a close and the next open at once where they come together, and has the place
+/// free only after that.
+const CLEARING: Duration = Duration::from_millis(500);
 
 /// An authenticated session of the transport.
 pub(super) struct Lane {
@@ -43,6 +48,8 @@ struct Counts {
     cut: bool,
     /// Whether it is known to be gone, though the library has not said so yet.
     gone: bool,
+    /// When the last session on it ended.
+    left_at: Option<Instant>,
 }
 
 /// What became of the wish for a session.
@@ -55,6 +62,12 @@ pub(super) enum Opening {
         reason: String,
         /// Sessions that stand on the lane, where that is the server's limit.
         allowed: Option<usize>,
+        /// Whether one has ended just now, which the server may not have cleared
+        /// away yet.
+        clearing: bool,
+        /// The turn that was brought along, to be kept until there is a new
+        /// place in the queue.
+        turn: Option<Arc<Turn>>,
     },
     /// The server gives none, for another reason.
     Never(String),
@@ -163,6 +176,8 @@ impl Lane {
             reason: text,
             // With others under way nobody can tell which of them will stand.
             allowed: (counts.opening == 1).then_some(counts.open),
+            clearing: counts.left_at.is_some_and(|at| at.elapsed() < CLEARING),
+            turn,
         })
     }
 
@@ -236,6 +251,7 @@ impl Drop for Seat {
         let mut counts = locked(&self.counts);
         if self.open {
             counts.open -= 1;
+            counts.left_at = Some(Instant::now());
         } else {
             counts.opening -= 1;
         }

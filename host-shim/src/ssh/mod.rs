@@ -8,6 +8,7 @@
 
 mod account;
 mod auth;
+mod breaker;
 mod channel;
 mod client;
 mod connection;

@@ -1,16 +1,18 @@
 //! The connections that are open, one per way to reach an account.
 //!
 //! Invariant: callers that want the same connection at the same time share one
-//! dial and its result, and nobody waits for another server's dial. It
-//! deliberately never repeats what a caller did over a connection that was lost.
+//! dial and its result, and nobody waits for another server's dial; a host that
+//! cannot be reached is left alone for a while (`breaker`). It deliberately never
+//! repeats what a caller did over a connection that was lost.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
+use super::breaker::Breaker;
 use super::connection::Connection;
 use super::error::SshError;
 use super::target::{Identity, Target};
@@ -54,6 +56,8 @@ struct Entries {
     sweeping: bool,
     next_dial: u64,
     by_identity: HashMap<Identity, Entry>,
+    /// Those that could not be reached the last time.
+    breakers: HashMap<Identity, Breaker>,
 }
 
 enum Entry {
@@ -110,6 +114,9 @@ impl Pool {
                 Some(Entry::Open(open)) if !open.is_closed() => return Ok(Arc::clone(open)),
                 Some(Entry::Dialling { result, .. }) => result.clone(),
                 _ => {
+                    if let Some(breaker) = entries.breakers.get(&identity) {
+                        breaker.check(Instant::now())?;
+                    }
                     let dial = entries.next_dial;
                     entries.next_dial += 1;
                     let result = self.start(identity.clone(), dial, target.clone());
@@ -223,6 +230,11 @@ impl PoolState {
     /// Records the end of a dial, unless the pool was closed meanwhile.
     fn settle(&self, identity: Identity, dial: u64, result: &Result<Arc<Connection>, SshError>) {
         let mut entries = self.lock();
+        let mut breaker = entries.breakers.remove(&identity).unwrap_or_default();
+        breaker.settle(Instant::now(), result);
+        if !breaker.is_closed() {
+            entries.breakers.insert(identity.clone(), breaker);
+        }
         let current = entries.by_identity.get(&identity);
         if !matches!(current, Some(Entry::Dialling { dial: this, .. }) if *this == dial) {
             return;

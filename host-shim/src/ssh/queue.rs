@@ -63,8 +63,14 @@ impl Queue {
         Ticket(state.next)
     }
 
-    /// Waits until it is a ticket's turn.
-    pub(super) async fn turn(&self, ticket: Ticket) -> Result<Turn, SshError> {
+    /// Waits until it is a ticket's turn. Whoever was sent away brings the turn
+    /// he had: it is given back once he stands in the queue again, so that nobody
+    /// who came later gets it.
+    pub(super) async fn turn(
+        &self,
+        ticket: Ticket,
+        back: Option<Arc<Turn>>,
+    ) -> Result<Turn, SshError> {
         let mut waiting = {
             let mut state = self.lock();
             if state.closed {
@@ -78,6 +84,7 @@ impl Queue {
                 receiver,
             }
         };
+        drop(back);
         self.give();
         // The sender is dropped only by close().
         (&mut waiting.receiver)
@@ -207,7 +214,7 @@ mod tests {
         let tickets: Vec<Ticket> = (0..4).map(|_| queue.ticket()).collect();
         // They come to wait in another order, as after a refusal.
         let mut waiting: Vec<_> = [2, 0, 3, 1]
-            .map(|index| (index, Box::pin(queue.turn(tickets[index]))))
+            .map(|index| (index, Box::pin(queue.turn(tickets[index], None))))
             .into();
         for (_, turn) in &mut waiting {
             assert!(turn.now_or_never().is_none());
@@ -239,7 +246,7 @@ mod tests {
         queue.narrow(5);
         assert_eq!((queue.limit(), queue.free()), (2, 0));
         let ticket = queue.ticket();
-        let mut next = Box::pin(queue.turn(ticket));
+        let mut next = Box::pin(queue.turn(ticket, None));
         assert!((&mut next).now_or_never().is_none());
         held.truncate(2);
         assert!((&mut next).now_or_never().is_none());
@@ -253,8 +260,8 @@ mod tests {
     fn who_gives_up_holds_nobody_up() {
         let queue = Queue::new();
         let held = out_of(&queue);
-        let mut first = Box::pin(queue.turn(queue.ticket()));
-        let mut second = Box::pin(queue.turn(queue.ticket()));
+        let mut first = Box::pin(queue.turn(queue.ticket(), None));
+        let mut second = Box::pin(queue.turn(queue.ticket(), None));
         assert!((&mut first).now_or_never().is_none());
         assert!((&mut second).now_or_never().is_none());
         assert_eq!(queue.waiting(), 2);
@@ -264,7 +271,7 @@ mod tests {
         assert!((&mut second).now_or_never().unwrap().is_ok());
         // Given and not taken is not lost either.
         let held = out_of(&queue);
-        let mut third = Box::pin(queue.turn(queue.ticket()));
+        let mut third = Box::pin(queue.turn(queue.ticket(), None));
         assert!((&mut third).now_or_never().is_none());
         drop(held);
         drop(third);
@@ -272,16 +279,54 @@ mod tests {
     }
 
     #[test]
+    fn who_is_sent_away_keeps_his_place() {
+        let queue = Queue::new();
+        let tickets: Vec<Ticket> = (0..FIRST_LIMIT + 2).map(|_| queue.ticket()).collect();
+        let mut waiting: Vec<_> = tickets
+            .iter()
+            .map(|ticket| Box::pin(queue.turn(*ticket, None)))
+            .collect();
+        let turns: Vec<_> = waiting
+            .iter_mut()
+            .map(|turn| turn.now_or_never().map(Result::unwrap).map(Arc::new))
+            .collect();
+        let later = waiting.split_off(FIRST_LIMIT);
+        assert!(turns[FIRST_LIMIT..].iter().all(Option::is_none));
+        // All but the first are refused, and wait again one by one.
+        let mut refused: Vec<_> = Vec::new();
+        let mut turns = turns.into_iter().flatten();
+        let first = turns.next().unwrap();
+        for (turn, ticket) in turns.zip(&tickets[1..]) {
+            queue.narrow(queue.limit() - 1);
+            let mut again = Box::pin(queue.turn(*ticket, Some(turn)));
+            assert!((&mut again).now_or_never().is_none());
+            refused.push(again);
+        }
+        assert_eq!(queue.limit(), 1);
+        drop(first);
+        assert!((&mut refused[0]).now_or_never().is_some());
+        for mut turn in later {
+            assert!((&mut turn).now_or_never().is_none());
+        }
+    }
+
+    #[test]
     fn a_closed_queue_sends_everyone_away() {
         let queue = Queue::new();
         let held = out_of(&queue);
-        let mut waiting = Box::pin(queue.turn(queue.ticket()));
+        let mut waiting = Box::pin(queue.turn(queue.ticket(), None));
         assert!((&mut waiting).now_or_never().is_none());
         queue.close();
         assert!(waiting.now_or_never().unwrap().is_err());
         drop(held);
         assert!(queue.turn_now().is_none());
-        assert!(queue.turn(queue.ticket()).now_or_never().unwrap().is_err());
+        assert!(
+            queue
+                .turn(queue.ticket(), None)
+                .now_or_never()
+                .unwrap()
+                .is_err()
+        );
     }
 
     #[test]

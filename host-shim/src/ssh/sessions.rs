@@ -19,10 +19,13 @@ use super::error::SshError;
 use super::lane::{Lane, Opening, Seat};
 use super::queue::{Queue, Ticket, Turn};
 
-/// How often a refused only session is tried again, and how long after: the
-/// server may still be clearing away the one before.
-const ONLY_TRIES: u32 = 10;
-const ONLY_PAUSE: Duration = Duration::from_millis(100);
+/// How often a session is asked for again where the server may still be clearing
+/// away the one before, and how long after at first and at most.
+const CLEARING_TRIES: u32 = 10;
+/// Tries of those after which a refusal counts as the server's limit all the same.
+const TRIES_UNTIL_BELIEVED: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Logins beside the first one, at most: one for SFTP, one for a command, and
 /// some for looking after commands that did not end.
@@ -113,9 +116,12 @@ impl Sessions {
         purpose: Purpose,
     ) -> Result<SessionChannel, SshError> {
         let ticket = self.queue.ticket();
-        let mut patience = ONLY_TRIES;
+        let mut patience = CLEARING_TRIES;
+        let mut pause = FIRST_PAUSE;
+        // The turn somebody was sent away with.
+        let mut back = None;
         loop {
-            let (lane, seat, turn) = self.place(connection, purpose, ticket).await?;
+            let (lane, seat, turn) = self.place(connection, purpose, ticket, back.take()).await?;
             let is_main = Arc::ptr_eq(&lane, &self.main);
             if is_main && purpose == Purpose::Files {
                 *self.files() = turn.as_ref().map_or_else(Weak::new, Arc::downgrade);
@@ -137,20 +143,29 @@ impl Sessions {
                     return Ok(channel);
                 }
                 Opening::Never(reason) => return Err(SshError::ChannelRefused { reason }),
-                Opening::TooMany { reason, allowed } => {
+                Opening::TooMany {
+                    reason,
+                    allowed,
+                    clearing,
+                    turn,
+                } => {
+                    back = turn;
                     let before = self.queue.limit();
-                    if is_main && before > 1 {
+                    let tried = CLEARING_TRIES - patience;
+                    let teaches = !clearing || tried >= TRIES_UNTIL_BELIEVED;
+                    if is_main && before > 1 && teaches {
                         self.queue.narrow(allowed.unwrap_or(before - 1));
                         if self.queue.limit() == 1 {
                             self.give_up_the_turn_of_files();
                         }
                         continue;
                     }
-                    patience -= 1;
                     if patience == 0 {
                         return Err(SshError::ChannelRefused { reason });
                     }
-                    tokio::time::sleep(ONLY_PAUSE).await;
+                    patience -= 1;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
@@ -162,6 +177,7 @@ impl Sessions {
         connection: &Connection,
         purpose: Purpose,
         ticket: Ticket,
+        back: Option<Arc<Turn>>,
     ) -> Result<(Arc<Lane>, Seat, Option<Arc<Turn>>), SshError> {
         let alone = self.is_one_each();
         let turn = match purpose {
@@ -176,9 +192,9 @@ impl Sessions {
             },
             Purpose::Files | Purpose::Command => {
                 if self.queue.free() == 0 {
-                    connection.spare().clear();
+                    connection.spare().make_way();
                 }
-                Some(self.queue.turn(ticket).await?)
+                Some(self.queue.turn(ticket, back).await?)
             }
         };
         // It may have been learned while we waited.

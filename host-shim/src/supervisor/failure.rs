@@ -175,7 +175,7 @@ impl From<SshError> for Failure {
                 FailureCode::HostKeyUnknown,
                 "A person must repair that file; no host key is trusted meanwhile.",
             ),
-            SshError::Jump { source, .. } => {
+            SshError::Jump { source, .. } | SshError::LeftAlone { source, .. } => {
                 let mut inner = Failure::from((**source).clone());
                 inner.message = sentence(&error);
                 return inner;

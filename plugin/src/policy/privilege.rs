@@ -14,7 +14,7 @@ use super::types::{Decision, Finding, Sudo};
 const DEPTH: u32 = 4;
 
 /// Programs whose purpose is to run another one as another account.
-const PROGRAMS: &[&str] = &[
+pub(super) const PROGRAMS: &[&str] = &[
     "doas", "dzdo", "ksu", "pbrun", "pfexec", "pkexec", "run0", "runuser", "su", "sudo", "sudoedit",
 ];
 
@@ -58,6 +58,19 @@ const WRAPPERS: &[&str] = &[
 ];
 
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "eval"];
+
+/// What becomes of such commands, for the documentation.
+#[cfg(test)]
+pub(super) const LIST: &[&str] = &[
+    "where the server was registered without `--sudo ask`: refused (`sudo.never`)",
+    "`sudo -n` where it was registered with it: asked about, and the question names the \
+     account (`sudo.ask`); only an operator's rule that begins with `sudo` allows it unasked",
+    "`sudo` without `-n`, which could ask for a password: refused (`sudo.interactive`)",
+    "`sudo -S`, which reads one: refused (`sudo.password`)",
+    "any of the other programs, which could ask for one: refused (`sudo.other`)",
+    "one of them anywhere in the text, as far as it can be made out: in a list, a loop, a \
+     substitution, behind `env`, `timeout`, `xargs`, `find -exec`, `sh -c` and their like",
+];
 
 /// Options of find(1) behind which a command stands.
 const FIND_RUNS: &[&str] = &["-exec", "-execdir", "-ok", "-okdir"];

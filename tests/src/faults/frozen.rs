@@ -12,11 +12,16 @@ use crate::cli::finish;
 const KIND: &str = "frozen with a lock, then killed";
 
 /// Where a process freezes over what, and what another one then tries.
-const FREEZES: [(&str, Operation, Operation); 3] = [
+const FREEZES: [(&str, Operation, Operation); 4] = [
     (
         "journal.sync.before-fsync",
         Operation::Exec,
         Operation::Exec,
+    ),
+    (
+        "journal.lease.claimed",
+        Operation::WriteOld,
+        Operation::WriteNew,
     ),
     (
         "snapshots.commit.blob-written",

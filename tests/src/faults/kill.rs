@@ -25,6 +25,9 @@ const RUNS_PER_RIG: u32 = 60;
 /// Passings of one point that are told apart in a long run.
 const PASSINGS: u64 = 16;
 
+/// Runs after which it is said how many there were.
+const PROGRESS: u64 = 250;
+
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
 pub enum Extent {
@@ -316,6 +319,9 @@ fn work(shared: &Shared) -> Report {
     let mut runs = 0;
     while let Some(target) = shared.next() {
         let number = shared.number.fetch_add(1, Ordering::Relaxed) + 1;
+        if number.is_multiple_of(PROGRESS) {
+            eprintln!("{number} runs");
+        }
         let case = Case::new(target.operation, number);
         if target.operation.is_fresh() {
             hit(

@@ -81,13 +81,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<34} {:>6} {:>5} {:>5} {:>6} {:>8} {:>10} {:>7}",
-            "fault", "runs", "torn", "lost", "twice", "unknown", "recovered", "broken"
+            "{:<34} {:>6} {:>5} {:>5} {:>10} {:>8} {:>10} {:>7}",
+            "fault", "runs", "torn", "lost", "duplicated", "unknown", "recovered", "broken"
         )?;
         for (kind, tally) in &self.tallies {
             writeln!(
                 f,
-                "{kind:<34} {:>6} {:>5} {:>5} {:>6} {:>8} {:>10} {:>7}",
+                "{kind:<34} {:>6} {:>5} {:>5} {:>10} {:>8} {:>10} {:>7}",
                 tally.runs,
                 tally.torn,
                 tally.lost,

@@ -301,6 +301,24 @@ impl OpenCode {
         chosen.map(|event| event["properties"].clone()).collect()
     }
 
+    /// Waits for an event of a type whose properties a test looks for.
+    ///
+    /// # Panics
+    /// When it does not come in time; the message carries OpenCode's log.
+    #[must_use]
+    pub fn wait_event(
+        &self,
+        timeout: Duration,
+        kind: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Value {
+        self.wait_for(timeout, kind, |seen| {
+            let mut of_kind = seen.iter().filter(|event| event["type"] == kind);
+            let event = of_kind.find(|event| is_it(&event["properties"]))?;
+            Some(event["properties"].clone())
+        })
+    }
+
     /// Waits until a session's turn is over.
     ///
     /// # Panics

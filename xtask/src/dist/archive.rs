@@ -87,3 +87,32 @@ pub(super) fn sums(dir: &Path, names: &[String]) -> Result<(), String> {
     let path = dir.join("SHA256SUMS");
     fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two layouts of the same files, made in another order at another time.
+    #[test]
+    fn the_same_files_are_the_same_bytes() {
+        let scratch =
+            std::env::temp_dir().join(format!("openshell-archive-{}", std::process::id()));
+        let mut packed = Vec::new();
+        for (round, order) in [["b/2", "a"], ["a", "b/2"]].iter().enumerate() {
+            let dir = scratch.join(round.to_string());
+            fs::create_dir_all(dir.join("b")).expect("a new directory");
+            for name in order {
+                fs::write(dir.join(name), name).expect("a new file");
+            }
+            let other = std::time::UNIX_EPOCH + std::time::Duration::from_secs(round as u64);
+            let file = File::options().write(true).open(dir.join("a"));
+            file.and_then(|file| file.set_modified(other))
+                .expect("the file is new");
+            let to = scratch.join(format!("{round}.tar.gz"));
+            pack(&dir, "root", &to, 1_000_000_000).expect("gzip is there");
+            packed.push(fs::read(to).expect("it was made"));
+        }
+        let removed = fs::remove_dir_all(&scratch);
+        assert!(removed.is_ok() && packed[0] == packed[1]);
+    }
+}

@@ -24,6 +24,10 @@ use super::{End, ExecOutcome, ExecRequest, script};
 /// still holds it is left behind.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// How long a command runs before the next spare shell is opened beside it: a
+/// server with few processors would otherwise start that instead of the command.
+const SPARE_AFTER: Duration = Duration::from_millis(25);
+
 /// Bytes of output accepted after the command ended. Pipes and windows hold
 /// less; more can only come from something that still runs.
 const AFTERMATH_LIMIT: u64 = 32 << 20;
@@ -85,8 +89,9 @@ pub(in crate::ssh) async fn run(
         }
     }
     fault::reach(Point::CommandSent);
+    let outcome = running.follow(connection, &request, &cancel).await;
     connection.spare().prepare(connection);
-    running.follow(connection, &request, &cancel).await
+    outcome
 }
 
 /// A stream whose first marked line is ours, and whose rest is the command's.
@@ -206,6 +211,9 @@ impl Running {
         cancel: &CancellationToken,
     ) -> Result<ExecOutcome, SshError> {
         let deadline = self.started_at + request.timeout;
+        let beside = sleep_until(self.started_at + SPARE_AFTER);
+        tokio::pin!(beside);
+        let mut prepared = false;
         let cause = loop {
             // Limits come first: a command that prints without pause must not
             // keep them from being looked at.
@@ -213,6 +221,10 @@ impl Running {
                 biased;
                 () = cancel.cancelled() => break Some(Cause::Cancelled),
                 () = sleep_until(deadline) => break Some(Cause::TimedOut),
+                () = &mut beside, if !prepared => {
+                    prepared = true;
+                    connection.spare().prepare(connection);
+                }
                 event = self.advance() => match event {
                     Event::Status | Event::Closed => break None,
                     Event::Output | Event::Other => {}

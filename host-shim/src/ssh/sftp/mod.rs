@@ -8,6 +8,7 @@
 
 mod attrs;
 mod error;
+mod flow;
 mod in_place;
 mod list;
 mod plan;

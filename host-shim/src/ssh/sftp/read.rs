@@ -4,20 +4,31 @@
 //! short reads the server gives; a limit is kept even if the file grows. It
 //! deliberately trusts no size: files under `/proc` say 0 and have content.
 
+use std::time::Instant;
+
 use futures::stream::{FuturesOrdered, StreamExt};
 use russh_sftp::client::error::Error as Raw;
 use russh_sftp::protocol::StatusCode;
 
 use super::attrs::Attrs;
 use super::error::SftpError;
+use super::flow::{Direction, Flow};
 use super::session::{Handle, Sftp};
 use crate::ssh::error::SshError;
 
-/// Bytes per request: what every server is known to answer in one packet.
-const CHUNK: u32 = 32 << 10;
+/// Requests to begin with. A short file should not cost the round trips of a deep
+/// pipeline, and a long one proves itself soon.
+const FIRST_DEPTH: usize = 4;
 
-/// Requests under way at once: 2 MiB, enough for 20 ms at 100 MB/s.
-const DEPTH: usize = 64;
+/// A part of a file as it came.
+struct Piece {
+    bytes: Vec<u8>,
+    /// Whether the file ends here.
+    ended: bool,
+    /// Length of the first answer, if that was not all that was asked for.
+    short: Option<u64>,
+    asked_at: Instant,
+}
 
 impl Sftp {
     /// Reads up to `length` bytes from `offset`; fewer at the end of the file.
@@ -30,10 +41,30 @@ impl Sftp {
         offset: u64,
         length: u64,
     ) -> Result<(Vec<u8>, Attrs), SshError> {
-        let (handle, attrs) = self.open_file(path).await?;
-        let bytes = self.pull(&handle, path, offset, length).await?;
-        handle.close(path).await?;
+        let mut bytes = Vec::new();
+        let attrs = self
+            .read_pieces(path, offset, length, |piece| bytes.extend_from_slice(piece))
+            .await?;
         Ok((bytes, attrs))
+    }
+
+    /// Reads as [`Sftp::read_range`] does and hands every piece over as it comes,
+    /// in order, so that the whole is never held here.
+    ///
+    /// # Errors
+    /// As [`Sftp::read_range`]; what was handed over before stands.
+    pub async fn read_pieces(
+        &self,
+        path: &str,
+        offset: u64,
+        length: u64,
+        take: impl FnMut(&[u8]) + Send,
+    ) -> Result<Attrs, SshError> {
+        let (handle, attrs) = self.open_file(path).await?;
+        self.pull(&handle, path, offset, length, attrs.size, take)
+            .await?;
+        handle.close(path).await?;
+        Ok(attrs)
     }
 
     /// Reads a file of at most `limit` bytes.
@@ -58,7 +89,12 @@ impl Sftp {
         if attrs.size > limit {
             return Err(too_large(attrs.size));
         }
-        let bytes = self.pull(&handle, path, 0, limit.saturating_add(1)).await?;
+        let mut bytes = Vec::new();
+        let length = limit.saturating_add(1);
+        self.pull(&handle, path, 0, length, attrs.size, |piece| {
+            bytes.extend_from_slice(piece);
+        })
+        .await?;
         handle.close(path).await?;
         if bytes.len() as u64 > limit {
             return Err(too_large(bytes.len() as u64));
@@ -66,70 +102,98 @@ impl Sftp {
         Ok((bytes, attrs))
     }
 
-    /// Reads from an open file until `length` bytes or its end.
+    /// Reads from an open file until `length` bytes or its end. Requests are cut
+    /// at the `size` the file is said to have, so that the one that finds its end
+    /// is under way with those that find its content.
     pub(super) async fn pull(
         &self,
         handle: &Handle<'_>,
         path: &str,
         offset: u64,
         length: u64,
-    ) -> Result<Vec<u8>, SftpError> {
+        size: u64,
+        mut take: impl FnMut(&[u8]) + Send,
+    ) -> Result<(), SftpError> {
         let end = offset.saturating_add(length);
-        let mut bytes = Vec::new();
         let mut next = offset;
         let mut pending = FuturesOrdered::new();
-        // A small file should not cost the round trips of a deep pipeline, so
-        // it deepens as the file proves to be long.
-        let mut depth = 2;
+        let mut flow = Flow::new(self.limits(), Direction::Read, FIRST_DEPTH);
         let mut at_end = false;
         loop {
-            while !at_end && pending.len() < depth && next < end {
-                let want = u64::from(CHUNK).min(end - next);
-                pending.push_back(self.pull_chunk(handle, path, next, want));
+            // One request beyond the size finds the end; more are for files that
+            // prove longer than they are said to be.
+            while !at_end && pending.len() < flow.depth() && next < end {
+                let beyond = next >= size;
+                if beyond && pending.len() > 1 {
+                    break;
+                }
+                let stop = if beyond { end } else { end.min(size) };
+                let want = flow.chunk().min(stop - next);
+                pending.push_back(self.pull_piece(handle, path, next, want));
                 next += want;
             }
+            let full = pending.len() >= flow.depth();
             let Some(piece) = pending.next().await else {
-                return Ok(bytes);
+                return Ok(());
             };
-            let (piece, ended) = piece?;
+            let piece = piece?;
             if at_end {
                 // Requests beyond the end: a file that grew meanwhile would
                 // leave a gap.
                 continue;
             }
-            bytes.extend_from_slice(&piece);
-            at_end = ended;
-            depth = (depth * 2).min(DEPTH);
+            match piece.short {
+                // A server that cuts every answer costs a round trip each time.
+                Some(short) if !piece.ended => flow.answers_at_most(short),
+                _ => flow.answered(piece.asked_at.elapsed(), full),
+            }
+            take(&piece.bytes);
+            at_end = piece.ended;
         }
     }
 
-    /// One chunk, asked for again until it is whole or the file ends.
-    async fn pull_chunk(
+    /// One piece, asked for again until it is whole or the file ends.
+    async fn pull_piece(
         &self,
         handle: &Handle<'_>,
         path: &str,
         offset: u64,
         want: u64,
-    ) -> Result<(Vec<u8>, bool), SftpError> {
-        let mut bytes: Vec<u8> = Vec::new();
+    ) -> Result<Piece, SftpError> {
+        let mut piece = Piece {
+            bytes: Vec::new(),
+            ended: false,
+            short: None,
+            asked_at: Instant::now(),
+        };
         loop {
-            let got = bytes.len() as u64;
+            let got = piece.bytes.len() as u64;
             if got >= want {
-                bytes.truncate(usize::try_from(want).unwrap_or(usize::MAX));
-                return Ok((bytes, false));
+                piece
+                    .bytes
+                    .truncate(usize::try_from(want).unwrap_or(usize::MAX));
+                return Ok(piece);
             }
-            let ask = u32::try_from(want - got).unwrap_or(CHUNK);
+            let ask = u32::try_from(want - got).unwrap_or(u32::MAX);
             match self
                 .raw()
                 .read(handle.name.as_str(), offset + got, ask)
                 .await
             {
-                Ok(data) if data.data.is_empty() => return Ok((bytes, true)),
-                Ok(mut data) => bytes.append(&mut data.data),
+                Ok(data) if data.data.is_empty() => piece.ended = true,
+                Ok(mut data) => {
+                    if got == 0 && (data.data.len() as u64) < want {
+                        piece.short = Some(data.data.len() as u64);
+                    }
+                    piece.bytes.append(&mut data.data);
+                }
                 Err(Raw::Status(status)) if status.status_code == StatusCode::Eof => {
-                    return Ok((bytes, true));
+                    piece.ended = true;
                 }
                 Err(error) => return Err(self.fail(error, path)),
+            }
+            if piece.ended {
+                return Ok(piece);
             }
         }
     }

@@ -6,23 +6,23 @@
 //! version 3 has no compare-and-swap, so a change in between cannot be refused;
 //! it is kept and reported. It deliberately changes no directory.
 
+use std::time::Instant;
+
 use futures::stream::{FuturesUnordered, StreamExt};
 use russh_sftp::protocol::{FileAttributes, OpenFlags};
 use sha2::{Digest, Sha256};
 
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
+use super::flow::{Direction, Flow};
 use super::plan::{Expect, POSIX_RENAME, WriteKind, WritePlan, split};
 use super::session::{Handle, Sftp};
 use super::temporary::Temporary;
 use crate::fault::{self, Point};
 use crate::ssh::error::SshError;
 
-/// Bytes per write request.
-const CHUNK: usize = 32 << 10;
-
-/// Write requests under way at once.
-const DEPTH: usize = 64;
+/// Write requests to begin with: short content is all under way at once.
+const FIRST_DEPTH: usize = 16;
 
 /// Largest content written or compared, in bytes; the operator sets a lower limit
 /// for changes.
@@ -208,8 +208,7 @@ impl Sftp {
                 if attrs.size > MAX_CONTENT {
                     return Err(conflict(format!("it has {} bytes now", attrs.size)));
                 }
-                let content = self.pull(&handle, &plan.path, 0, MAX_CONTENT + 1).await?;
-                let found = hex_sha256(&content);
+                let found = self.hash(&handle, &plan.path, attrs.size).await?;
                 if found != *expected {
                     return Err(conflict(format!("its SHA-256 is {found}")));
                 }
@@ -277,11 +276,28 @@ impl Sftp {
         plan: &WritePlan,
         expected: &str,
     ) -> Option<Drift> {
-        match self.pull(old, &plan.path, 0, MAX_CONTENT).await {
-            Ok(content) if hex_sha256(&content) == *expected => None,
-            Ok(content) => Some(Drift::Overwritten(content)),
-            Err(error) => Some(Drift::Unreadable(error.to_string())),
+        let size = plan.content.len() as u64;
+        match self.hash(old, &plan.path, size).await {
+            Ok(found) if found == *expected => return None,
+            Ok(_) => {}
+            Err(error) => return Some(Drift::Unreadable(error.to_string())),
         }
+        let mut content = Vec::new();
+        let take = |piece: &[u8]| content.extend_from_slice(piece);
+        let read = self.pull(old, &plan.path, 0, MAX_CONTENT, size, take).await;
+        Some(match read {
+            Ok(()) => Drift::Overwritten(content),
+            Err(error) => Drift::Unreadable(error.to_string()),
+        })
+    }
+
+    /// SHA-256 of an open file, which is not held for that.
+    async fn hash(&self, handle: &Handle<'_>, path: &str, size: u64) -> Result<String, SftpError> {
+        let mut hash = Sha256::new();
+        let take = |piece: &[u8]| hash.update(piece);
+        self.pull(handle, path, 0, MAX_CONTENT + 1, size, take)
+            .await?;
+        Ok(hex(&hash.finalize()))
     }
 
     /// Writes content from the beginning of an open file.
@@ -291,22 +307,28 @@ impl Sftp {
         path: &str,
         content: &[u8],
     ) -> Result<(), SftpError> {
-        let mut pieces = content.chunks(CHUNK).enumerate();
+        let mut flow = Flow::new(self.limits(), Direction::Write, FIRST_DEPTH);
+        let longest = usize::try_from(flow.chunk()).unwrap_or(usize::MAX);
+        let mut pieces = content.chunks(longest);
+        let mut offset = 0;
         let mut pending = FuturesUnordered::new();
         loop {
-            while pending.len() < DEPTH
-                && let Some((index, piece)) = pieces.next()
+            while pending.len() < flow.depth()
+                && let Some(piece) = pieces.next()
             {
-                let offset = (index * CHUNK) as u64;
-                pending.push(
-                    self.raw()
-                        .write(handle.name.as_str(), offset, piece.to_vec()),
-                );
+                let request = self
+                    .raw()
+                    .write(handle.name.as_str(), offset, piece.to_vec());
+                let asked_at = Instant::now();
+                pending.push(async move { (request.await, asked_at.elapsed()) });
+                offset += piece.len() as u64;
             }
-            match pending.next().await {
-                None => return Ok(()),
-                Some(reply) => reply.map_err(|error| self.fail(error, path))?,
+            let full = pending.len() >= flow.depth();
+            let Some((reply, after)) = pending.next().await else {
+                return Ok(());
             };
+            reply.map_err(|error| self.fail(error, path))?;
+            flow.answered(after, full);
             fault::reach(Point::DataPart);
         }
     }
@@ -340,8 +362,9 @@ pub(super) fn mode_only(mode: u32) -> FileAttributes {
 }
 
 pub(super) fn hex_sha256(content: &[u8]) -> String {
-    Sha256::digest(content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(content))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

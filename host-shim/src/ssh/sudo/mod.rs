@@ -181,19 +181,24 @@ impl RootFiles {
                 };
             }
         };
-        let result = match sftp.stage(staging, &plan.temporary, &plan.content).await {
+        let staged = sftp.stage(staging, &plan.temporary, &plan.content).await;
+        let begins = staged.is_ok();
+        let result = match staged {
             Ok(staged) => self.put_in_place(plan, &staged.file, sha256).await,
             Err(error) => Err(error),
         };
         fault::reach(Point::InstallDone);
-        // Root's script removes its own file where it comes to its end, and where
-        // its answer is lost nobody knows whether it did.
-        let lost = matches!(&result, Err(SshError::Sftp(SftpError::Lost { .. })));
+        // Root's script removes its own file where it comes to its end; where its
+        // answer is lost nobody knows whether it did.
+        let told = matches!(
+            &result,
+            Ok(()) | Err(SshError::Sudo(_) | SshError::Sftp(SftpError::Conflict { .. }))
+        );
         let cleared = sftp.clear_staging(staging, &plan.temporary).await;
         fault::reach(Point::Unstaged);
         Installed {
             result,
-            left_behind: lost || cleared.is_err(),
+            left_behind: (begins && !told) || cleared.is_err(),
         }
     }
 

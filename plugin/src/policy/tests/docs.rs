@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::super::catastrophe;
 use super::super::tables::{Entry, Operands, Tables, Value, tables};
+use super::super::{catastrophe, privilege};
 
 const INTRODUCTION: &str = "\
 # What runs without a question
@@ -59,6 +59,15 @@ fn page(tables: &Tables) -> String {
         writeln!(page, "- `{name}` {}", code(words)).unwrap();
     }
     secrets(&mut page, tables);
+    writeln!(
+        page,
+        "\n## Another account\n\nWhat runs as another account, by {}:\n",
+        code(privilege::PROGRAMS)
+    )
+    .unwrap();
+    for line in privilege::LIST {
+        writeln!(page, "- {line}").unwrap();
+    }
     page.push_str("\n## Never\n\nRefused whoever agrees, unless an operator's rule says `override = true`:\n\n");
     for line in catastrophe::LIST {
         writeln!(page, "- {line}").unwrap();

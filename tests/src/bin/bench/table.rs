@@ -1,0 +1,130 @@
+//! The table: what was measured, beside what, and whether it is what we aim at.
+//!
+//! Invariant: a goal that is not met is shown as not met, with the reason; a line
+//! that could not be measured says why. It deliberately holds no absolute number
+//! as a promise but those the goals name.
+
+use std::fmt::Write as _;
+
+/// What a value should be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) what: String,
+    /// What was measured of us.
+    pub(crate) ours: String,
+    /// What was measured of the other side, and which that is.
+    pub(crate) beside: String,
+    /// The number that counts, with its unit.
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+    pub(crate) goal: Goal,
+    /// Why the goal is out of reach, where it was not met.
+    pub(crate) reason: &'static str,
+}
+
+/// Everything of one run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Row>,
+    skipped: Vec<(String, String)>,
+}
+
+impl Row {
+    pub(crate) fn met(&self) -> bool {
+        self.score() >= 1.0
+    }
+
+    /// How many times better than the goal; below 1 it is not met.
+    pub(crate) fn score(&self) -> f64 {
+        match self.goal {
+            Goal::AtMost(limit) => limit / self.value.max(f64::MIN_POSITIVE),
+            Goal::AtLeast(limit) => self.value / limit,
+        }
+    }
+
+    pub(crate) fn value_shown(&self) -> String {
+        format!("{}{}", crate::measure::digits(self.value), self.unit)
+    }
+
+    pub(crate) fn goal_shown(&self) -> String {
+        let (sign, limit) = match self.goal {
+            Goal::AtMost(limit) => ("<=", limit),
+            Goal::AtLeast(limit) => (">=", limit),
+        };
+        format!("{sign} {limit}{}", self.unit)
+    }
+}
+
+impl Table {
+    /// Adds a line and prints it.
+    pub(crate) fn add(&mut self, row: Row) {
+        let verdict = if row.met() { "met    " } else { "NOT MET" };
+        println!(
+            "{verdict} {:<46} {:>12}  goal {:<12} {} | {}",
+            row.what,
+            row.value_shown(),
+            row.goal_shown(),
+            row.ours,
+            row.beside
+        );
+        if !row.met() {
+            println!("        {}", row.reason);
+        }
+        self.rows.push(row);
+    }
+
+    /// Says that a line could not be measured.
+    pub(crate) fn skip(&mut self, what: &str, why: &str) {
+        println!("skipped {what}: {why}");
+        self.skipped.push((what.to_owned(), why.to_owned()));
+    }
+
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The page, with what the machine was.
+    pub(crate) fn markdown(&self, machine: &str) -> String {
+        let mut page = format!(
+            "# Benchmarks\n\n\
+             Written by `cargo xtask bench`; run it to have your own. Every line is measured in \
+             one run against the same `sshd` on loopback, its sides in turn, as the median with \
+             the middle half. The ratios and slopes are what counts: absolute numbers differ \
+             between machines.\n\n{machine}\n\n![How each line stands to its goal](benchmarks.svg)\n\n\
+             | what | result | goal | | ours | beside |\n|---|---|---|---|---|---|\n"
+        );
+        for row in &self.rows {
+            let _ = writeln!(
+                page,
+                "| {} | {} | {} | {} | {} | {} |",
+                row.what,
+                row.value_shown(),
+                row.goal_shown().replace("<=", "≤").replace(">=", "≥"),
+                if row.met() { "met" } else { "**not met**" },
+                row.ours,
+                row.beside
+            );
+        }
+        let missed: Vec<&Row> = self.rows.iter().filter(|row| !row.met()).collect();
+        if !missed.is_empty() {
+            page.push_str("\n## Not met, and why\n\n");
+            for row in missed {
+                let _ = writeln!(page, "- {}: {}", row.what, row.reason);
+            }
+        }
+        if !self.skipped.is_empty() {
+            page.push_str("\n## Not measured\n\n");
+            for (what, why) in &self.skipped {
+                let _ = writeln!(page, "- {what}: {why}");
+            }
+        }
+        page
+    }
+}
