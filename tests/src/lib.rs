@@ -29,7 +29,7 @@ pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use mcp::{RawMcp, sdk_session};
 pub use model::{ScriptedModel, Step};
 pub use opencode::{
-    Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, adapter_dir,
+    Asked, OPENCODE_VERSION, OpenCode, OpenCodeOptions, Reply, Screen, adapter_dir,
     program as opencode_program,
 };
 pub use peer::Peer;

@@ -399,3 +399,48 @@ fn without_a_person_nothing_is_granted_unless_told_to() {
     );
     assert_eq!(cli.run(["audit", "verify"]).status, 0);
 }
+
+#[test]
+fn a_subagents_command_is_asked_about_and_on_record_as_its_own() {
+    let site = Site::start(OpenCodeOptions {
+        project_config: json!({
+            "permission": {"*": "allow"},
+            "agent": {"worker": {"description": "Works.", "mode": "subagent", "prompt": "Work."}},
+        }),
+        ..OpenCodeOptions::default()
+    });
+    let task = Step::tool(
+        "task",
+        json!({"description": "x", "prompt": "Do it.", "subagent_type": "worker"}),
+    );
+    let session = site.opencode.new_session();
+    let [first, second] = ["first", "second"].map(|name| site.path(name));
+    let steps = vec![
+        task,
+        exec(&format!("touch {first}")),
+        exec(&format!("touch {second}")),
+        Step::text("Tried."),
+        Step::text("Over."),
+    ];
+    site.begin(&session, "build", steps);
+    for (path, reply) in [(&first, Reply::Once), (&second, Reply::Reject)] {
+        let asked = site.opencode.wait_permission(PATIENCE);
+        assert_eq!(asked.patterns, [format!("a: touch {path}")]);
+        site.opencode.reply(&asked, reply, None);
+    }
+    site.opencode.wait_idle(&session, PATIENCE);
+    assert!(site.exists("first") && !site.exists("second"));
+    // The record names the session that made the call, which is not the person's.
+    let records = site.cli.records();
+    let sessions: Vec<_> = records
+        .iter()
+        .filter(|record| record["event"] == "intent")
+        .filter_map(|record| record["session"].as_str())
+        .collect();
+    assert_eq!(sessions.len(), 2, "{records:#?}");
+    assert!(
+        sessions.iter().all(|known| *known != session),
+        "{sessions:?}"
+    );
+    site.verify();
+}

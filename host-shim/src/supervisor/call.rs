@@ -16,6 +16,7 @@ use super::envelope::{Audit, Envelope, Execution, SettledEarlier, SnapshotStatus
 use super::failure::{code_name, failure};
 use super::fanout::Member;
 use super::layers::Layers;
+use super::next;
 use super::permit::Permit;
 use super::progress::Meter;
 use super::replay;
@@ -430,6 +431,7 @@ impl Call {
     /// Says when a change happened that the record does not fully hold, and
     /// removes our own secrets from whatever a server echoed back.
     fn admit(&self, mut envelope: Envelope) -> Envelope {
+        next::say(&mut envelope);
         let facts = self.lock_actions().last().map(Action::facts);
         if let Some(facts) = facts {
             for earlier in &facts.settled {

@@ -118,7 +118,7 @@ function editWording(question) {
     patterns: [visible(subjectOf(question))],
     always: [],
     metadata: {
-      filepath: visible(`${server}:${path}`) + notes(question) + visible(accountAndOrigin(question)),
+      filepath: visible(`${server}:${path}`) + notes(question) + visible(standing(question)),
       diff: created ? unappliable(diff) : diff,
       ...facts(question),
     },
@@ -188,8 +188,12 @@ function notes({ what, summary, notAtomic }) {
 }
 
 // For the diff view, which shows no circumstances.
-function accountAndOrigin({ as, scope }) {
-  const said = [as?.length && `AS ${as.join(", ")}`, scope === "workspace" && "a server of this WORKSPACE"].filter(Boolean)
+function standing({ as, scope, labels }) {
+  const said = [
+    as?.length && `AS ${as.join(", ")}`,
+    scope === "workspace" && "a server of this WORKSPACE",
+    labels?.length && `labels: ${labels.join(", ")}`,
+  ].filter(Boolean)
   return said.length ? ` (${said.join("; ")})` : ""
 }
 

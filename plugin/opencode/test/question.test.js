@@ -52,6 +52,20 @@ test("a write names no local path, and a new file's diff fits no empty file", ()
   assert.match(created.metadata.diff, /@@ -1,1 \+1,3 @@\n \(new file\)\n\+x\n\+y\n/)
 })
 
+test("a label is seen beside the diff, whatever stands in it", () => {
+  const { metadata } = wording({ ...WRITE, labels: ["prod", "eu\u202e"], summary: "1 bytes become 2; mode 0644 becomes 0755" })
+  assert.equal(metadata.filepath, "prod-a:/etc/motd (1 bytes become 2; mode 0644 becomes 0755) (labels: prod, eu\\u{202e})")
+})
+
+test("no question has an empty list of patterns, which OpenCode would allow", () => {
+  for (const segments of [undefined, [], ["touch x"], ["touch x", "rm y"]]) {
+    for (const question of [{ ...EXEC, segments }, WRITE, { ...WRITE, diff: null }, { kind: "read", server: "a", path: "" }]) {
+      assert.ok(wording(question).patterns.length > 0)
+      assert.ok(plainWording(question).patterns.length > 0)
+    }
+  }
+})
+
 test("the plain form carries the change itself", () => {
   const { permission, always } = plainWording(WRITE)
   assert.equal(permission, "remote_write prod-a:/etc/motd\n@@ -1 +1 @@\n-one\n+two")

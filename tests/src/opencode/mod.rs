@@ -12,6 +12,7 @@
 
 mod events;
 mod layout;
+mod screen;
 
 use std::fs;
 use std::net::TcpListener;
@@ -30,6 +31,7 @@ use crate::secrets::{self, Run, Watch};
 use events::Events;
 pub use layout::{OPENCODE_VERSION, OpenCodeOptions, adapter_dir, program};
 use layout::{lay_out, prepared};
+pub use screen::Screen;
 
 /// How long a server may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(60);

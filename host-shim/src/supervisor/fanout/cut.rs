@@ -52,7 +52,15 @@ pub(super) fn cut(data: &mut Value, budget: usize) {
         }
         match data.get_mut(name) {
             Some(Value::String(_)) if name == "content" => shorten_piece(data, share),
-            Some(Value::String(text)) => *text = head_and_tail(text, share),
+            Some(Value::String(text)) => {
+                let (short, head) = head_and_tail(text, share);
+                *text = short;
+                // What is kept elsewhere is read on from where the head ends now.
+                let rest = data.get_mut(&format!("{name}Rest"));
+                if let Some(offset) = rest.and_then(|rest| rest.pointer_mut("/arguments/offset")) {
+                    *offset = json!(head);
+                }
+            }
             Some(Value::Array(items)) => {
                 keep_first(items, share);
                 let kept = items.len();
@@ -64,8 +72,9 @@ pub(super) fn cut(data: &mut Value, budget: usize) {
     }
 }
 
-/// The start and the end of a text, with a note between them.
-fn head_and_tail(text: &str, share: usize) -> String {
+/// The start and the end of a text, with a note between them, and how long the
+/// start is, in bytes.
+fn head_and_tail(text: &str, share: usize) -> (String, usize) {
     // What JSON escapes can be within the share in bytes and still not fit.
     let mut room = share.saturating_sub(60).min(text.len());
     loop {
@@ -78,7 +87,7 @@ fn head_and_tail(text: &str, share: usize) -> String {
         );
         // Characters that JSON escapes take more room than they count for.
         if room == 0 || size(&json!(short)) <= share {
-            return short;
+            return (short, head.len());
         }
         room /= 2;
     }
@@ -151,6 +160,17 @@ mod tests {
         assert!(text.contains(&format!(" of {} bytes left out", printed.len())));
         assert_eq!(data["stderr"], "short");
         assert_eq!(data["exitCode"], 0);
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_goes_on_where_the_start_ends() {
+        let rest = json!({"arguments": {"path": "out-1", "offset": 20_480}});
+        let printed = "0123456789".repeat(3_000);
+        let mut data = json!({"stdout": printed, "stdoutRest": rest});
+        cut(&mut data, 2_000);
+        let start = data["stdout"].as_str().and_then(|text| text.find("\n[..."));
+        assert_eq!(data["stdoutRest"]["arguments"]["offset"], json!(start));
+        assert_eq!(data["stdoutRest"]["arguments"]["path"], "out-1");
     }
 
     #[test]
