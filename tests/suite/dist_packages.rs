@@ -250,6 +250,10 @@ fn the_packages_install_work_and_leave_without_a_trace() {
     fs::create_dir_all(config.parent().expect("it has one")).expect("the home is ours");
     fs::write(&config, &before).expect("the home is ours");
 
+    // There is no keychain here.
+    let key = home.dir.join("master.key").display().to_string();
+    home.openshell(&["key", "init", "--file", &key]);
+
     // The second command.
     assert_eq!(home.openshell(&["install"])["action"], "added");
     home.all_green();

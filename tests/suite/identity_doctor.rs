@@ -175,6 +175,20 @@ fn opencode_and_its_plugin() {
     assert_eq!(first("plugin", 1).0, "wrong");
 }
 
+/// Before there is a registry: what the first server would need.
+#[test]
+fn a_key_that_could_not_be_had() {
+    let mut cli = installation();
+    fs::remove_file(cli.key_file()).expect("it was made");
+    let (status, report) = doctor(&cli, &[]);
+    assert_eq!((status, found(&report, "key")[0].0.as_str()), (1, "wrong"));
+    // No session, so no keychain.
+    cli.unset_env("OPENSHELL_MASTER_KEY_FILE");
+    let (status, report) = doctor(&cli, &[]);
+    assert_eq!((status, found(&report, "key")[0].0.as_str()), (1, "wrong"));
+    assert!(!cli.key_file().exists() && !cli.config_dir().exists());
+}
+
 #[test]
 fn others_are_kept_out_and_the_clock_is_right() {
     let cli = installation();

@@ -127,14 +127,25 @@ fn registry(context: &Context, findings: &mut Vec<Finding>) {
         Err(error) => return findings.push(Finding::failed("key", error.into())),
     };
     if registry.key_id().is_none() {
-        // Looking for the key could make one.
-        findings.push(Finding::good(
-            "key",
-            format!(
-                "it would come from {}; `openshell server add` registers the first server",
-                name(&source)
+        // Taking the key would make one.
+        findings.push(match source.probe() {
+            Ok(()) => Finding::good(
+                "key",
+                format!(
+                    "it would come from {}; `openshell server add` registers the first server",
+                    name(&source)
+                ),
             ),
-        ));
+            Err(error) => {
+                let mut error = CliError::from(error);
+                error.next.get_or_insert_with(|| {
+                    "`openshell key init --file PATH` makes a key file; \
+                     OPENSHELL_MASTER_KEY_FILE names it."
+                        .to_owned()
+                });
+                Finding::failed("key", error)
+            }
+        });
         return;
     }
     let key = context.supervisor().and_then(|supervisor| {

@@ -64,6 +64,18 @@ impl Bare {
         }
     }
 
+    /// Opens a session and closes it.
+    pub(crate) async fn open(&self) -> Fallible<()> {
+        let mut channel = self.session.channel_open_session().await?;
+        channel.close().await?;
+        while let Some(message) = channel.wait().await {
+            if matches!(message, ChannelMsg::Close) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) async fn ping(&self) -> Fallible<()> {
         Ok(self.session.send_ping().await?)
     }

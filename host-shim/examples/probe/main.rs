@@ -3,6 +3,8 @@
 //!
 //! - `bare`: a no-op over a plain channel of a connection that is open, in ms:
 //!   what the call of a tool is compared with;
+//! - `open`: a session of that connection opened and closed, in ms;
+//! - `exec`: a no-op by our own SSH, without policy and records, in ms;
 //! - `ping`: a question to that server and its answer, in ms: the round trip;
 //! - `get PORT PATH`, `put PORT PATH BYTES`: a file over a connection of its own,
 //!   with its login, in ms;
@@ -25,8 +27,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use openshell_host::ssh::{
-    Auth, Expect, Pool, PoolConfig, Target, WriteKind, WritePlan, temporary_name,
+    Auth, ExecRequest, Expect, Pool, PoolConfig, Program, Target, WriteKind, WritePlan,
+    temporary_name,
 };
+use tokio_util::sync::CancellationToken;
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -71,6 +75,23 @@ async fn serve(target: &Target, key: &Path) -> Fallible<()> {
             }
             ["ping"] => {
                 bare.ping().await?;
+                milliseconds(begun)
+            }
+            ["open"] => {
+                bare.open().await?;
+                milliseconds(begun)
+            }
+            ["exec"] => {
+                let connection = pool.connection(target).await?;
+                let request = ExecRequest {
+                    program: Program::Argv(vec!["true".to_owned()]),
+                    cwd: None,
+                    timeout: Duration::from_secs(30),
+                    head_limit: 1 << 16,
+                    tail_limit: 1 << 16,
+                    mark: None,
+                };
+                connection.exec(request, CancellationToken::new()).await?;
                 milliseconds(begun)
             }
             ["get", port, path] => get(target, port.parse()?, path).await?,

@@ -5,7 +5,9 @@
 //! the actions of a dead process. The file also says from which record on an
 //! unfinished action of the process can begin, or that there is none, so that
 //! recovery reads no more than it must. It may lag behind; then recovery only
-//! reads more.
+//! reads more. It never runs ahead of the disk: until an fsync covers its outcome,
+//! an action can be unfinished again after a power cut, and the place of a record
+//! counts only within the run of the system in which it was written.
 //!
 //! Invariant: files are made, examined and removed only while the chain is
 //! held, so nobody mistakes a file that is just being made for a dead one. That
@@ -60,6 +62,8 @@ pub(super) struct Owner {
     floor: Floor,
     idle: bool,
     open: BTreeMap<String, Floor>,
+    /// Where the first of those actions begins whose outcome may not be on disk yet.
+    closed: Option<Floor>,
 }
 
 impl Owner {
@@ -84,6 +88,7 @@ impl Owner {
             floor,
             idle: false,
             open: BTreeMap::new(),
+            closed: None,
         };
         owner.write(floor, false)?;
         fault::reach(Point::OwnerWritten);
@@ -99,6 +104,11 @@ impl Owner {
             self.write(self.floor, false)?;
         }
         Ok(())
+    }
+
+    /// Takes into account that everything noted so far is on disk.
+    pub(super) fn synced(&mut self) {
+        self.closed = None;
     }
 
     /// Takes one of this process's records into account. Without its place it
@@ -117,7 +127,9 @@ impl Owner {
                 self.open.insert(action.to_owned(), here);
             }
             EventKind::Outcome | EventKind::Recovered => {
-                self.open.remove(action);
+                let begun = self.open.remove(action);
+                let first = self.closed.into_iter().chain(begun);
+                self.closed = first.min_by_key(|floor| floor.seq);
             }
             EventKind::Approval
             | EventKind::Attempt
@@ -126,14 +138,12 @@ impl Owner {
             | EventKind::Note => {}
         }
         // A floor that stays too low costs time, not correctness.
-        match self.open.values().min_by_key(|floor| floor.seq).copied() {
-            None => {
-                let _ = self.write(here, true);
-            }
-            Some(floor) if floor.seq > self.floor.seq + LAG => {
-                let _ = self.write(floor, false);
-            }
-            Some(_) => {}
+        let first = self.open.values().chain(&self.closed);
+        let first = first.min_by_key(|floor| floor.seq).copied().unwrap_or(here);
+        if self.open.is_empty() {
+            let _ = self.write(first, true);
+        } else if first.seq > self.floor.seq + LAG {
+            let _ = self.write(first, false);
         }
     }
 
@@ -220,13 +230,13 @@ pub(super) fn dead(dir: &Path) -> io::Result<Vec<Dead>> {
     impl Content {
         fn floor(&self) -> Option<Option<Floor>> {
             let running = self.boot.as_deref().map(str::trim);
-            if self.idle.as_deref() == Some("yes") && running == Some(boot()) && !boot().is_empty()
-            {
+            let same = running == Some(boot()) && !boot().is_empty();
+            if self.idle.as_deref() == Some("yes") && same {
                 return Some(None);
             }
             let number = |text: &Option<String>| text.as_ref()?.parse::<u64>().ok();
             let place = number(&self.segment)
-                .filter(|segment| *segment > 0)
+                .filter(|segment| *segment > 0 && same)
                 .zip(number(&self.offset))
                 .map(|(segment, offset)| Place { segment, offset });
             let seq = self.floor.parse().ok()?;

@@ -236,6 +236,9 @@ impl Writer {
                     }
                     let _ = trace.reply.send(result.map(Receipt::from));
                 }
+                if sync {
+                    self.owner.synced();
+                }
             }
             Err(error) => {
                 for trace in traces {
@@ -279,7 +282,11 @@ impl Writer {
                     self.due = Some(Instant::now() + LINGER);
                     return;
                 }
-                Ok(()) | Err(_) => self.unsynced = false,
+                Ok(()) => {
+                    self.unsynced = false;
+                    self.owner.synced();
+                }
+                Err(_) => self.unsynced = false,
             }
         }
         let _ = self.chain.sync_head();

@@ -137,7 +137,8 @@ impl Judge<'_> {
             }
             Operation::Pack => {
                 let again = rig.run(&case.words(rig), &[]);
-                let sound = rig.run(&["snapshots", "verify"], &[]);
+                // What other cases kept the journal knows of and the store does not is theirs.
+                let sound = rig.run(&["snapshots", "verify", "--no-journal"], &[]);
                 self.expect(again.status == 0, Broken::Other, || {
                     format!("it cannot be packed any more: {again:?}")
                 });

@@ -164,6 +164,31 @@ async fn a_call_works_on_the_server_it_names() {
 }
 
 #[tokio::test]
+async fn a_guest_reaches_no_other_server_of_a_call_on_several() {
+    let bench = Bench::new(Person::Agrees);
+    // Each part's guest opens "other", which only one of them may.
+    let several = json!({"server": ["other", "target"]});
+    let envelope = bench.call("remote_exec", several).await;
+    assert_eq!(
+        envelope.code.as_deref(),
+        Some("PERMIT_MISUSED"),
+        "{envelope:?}"
+    );
+    let data = envelope.data.expect("what became of each");
+    let codes: Vec<(&Value, &Value)> = data["groups"]
+        .as_array()
+        .expect("groups")
+        .iter()
+        .map(|group| (&group["servers"][0], &group["code"]))
+        .collect();
+    let fine = (&json!("other"), &Value::Null);
+    let misused = (&json!("target"), &json!("PERMIT_MISUSED"));
+    assert_eq!(codes, [fine, misused]);
+    assert_eq!(bench.marks(), ["marked"], "only where it was agreed to");
+    assert_eq!(bench.asked(), 1);
+}
+
+#[tokio::test]
 async fn a_guest_that_allows_itself_everything_is_judged_by_the_host() {
     let refused = Bench::new(Person::Refuses);
     let envelope = refused.call("yes-policy", Value::Null).await;

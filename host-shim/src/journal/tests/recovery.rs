@@ -149,3 +149,45 @@ async fn unfinished_actions_are_found_across_segments_and_a_moving_floor() {
     assert_eq!(scratch.open().recovered(), 1);
     assert_eq!(settled(&scratch), [("open".to_owned(), Recovery::Unknown)]);
 }
+
+/// The outcome was in memory only, and so was what the owner said of it; or the whole
+/// action was. Either way the journal opens and says what is true.
+#[tokio::test]
+async fn a_power_cut_takes_an_outcome_and_the_action_is_settled_after_all() {
+    for keeps_the_intent in [true, false] {
+        let scratch = Scratch::new();
+        let dir = scratch.dir();
+        let dying = scratch.open();
+        let files = |dir: &std::path::Path| {
+            let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
+            (read("actions.jsonl"), read("head"))
+        };
+        let append = async |event, durability| dying.append(event, durability).await.unwrap();
+        append(note("first"), Durability::Synced).await;
+        let mut durable = files(&dir);
+        append(intent("a", None), Durability::Synced).await;
+        if keeps_the_intent {
+            durable = files(&dir);
+        }
+        append(outcome("a"), Durability::Buffered).await;
+        let owners = dir.join("owners");
+        let owner = std::fs::read_dir(&owners).unwrap().next().unwrap().unwrap();
+        let said = std::fs::read_to_string(owner.path()).unwrap();
+        assert!(said.contains("\"idle\":\"yes\""), "{said}");
+        drop(dying);
+        // The system comes up again, with what was on disk.
+        let mut said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        said["boot"] = "another".into();
+        std::fs::write(owner.path(), said.to_string()).unwrap();
+        std::fs::write(dir.join("actions.jsonl"), &durable.0).unwrap();
+        std::fs::write(dir.join("head"), &durable.1).unwrap();
+        let next = scratch.open();
+        assert_eq!(next.recovered(), usize::from(keeps_the_intent));
+        if keeps_the_intent {
+            let expected = [("a".to_owned(), Recovery::NotAttempted)];
+            assert_eq!(settled(&scratch), expected);
+        }
+        drop(next);
+        whole(&dir);
+    }
+}

@@ -117,6 +117,25 @@ impl MasterKeySource {
         let document = document::load(paths)?.document;
         env.choose(document.as_ref().map(|document| &document.key))
     }
+
+    /// Whether the source answers at all. Makes no key, and asks nobody for a
+    /// passphrase; a locked keychain may ask to be unlocked.
+    ///
+    /// # Errors
+    /// [`KeyError`] when there is no keychain or it cannot be read, or when the key
+    /// file is not there or not a key.
+    pub fn probe(&self) -> Result<(), KeyError> {
+        match self {
+            Self::Keychain => {
+                let keychain = OsKeychain {
+                    patience: KEYCHAIN_PATIENCE,
+                };
+                keychain.read(FIRST_ENTRY).map(drop)
+            }
+            Self::File(path) => file::read(path).map(drop),
+            Self::Passphrase => Ok(()),
+        }
+    }
 }
 
 impl MasterKey {

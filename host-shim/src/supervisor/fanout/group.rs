@@ -72,6 +72,8 @@ struct State {
     members: Vec<Standing>,
     /// Counts changes that somebody may wait for.
     moves: u64,
+    /// How long servers took to get ready, sorted.
+    took: Vec<Duration>,
     /// Whether a question is being put.
     in_round: bool,
     /// What the first question led to, or why none could be put.
@@ -90,7 +92,8 @@ pub(super) struct Group {
     /// Names the call in the journal.
     pub(super) id: String,
     asker: Arc<dyn Asker>,
-    /// How long a server may take to get ready before the others go on without it.
+    /// How long a server may take at least to get ready before the others go on
+    /// without it.
     ready: Duration,
     slots: Arc<Semaphore>,
     state: Mutex<State>,
@@ -124,6 +127,7 @@ impl Group {
             state: Mutex::new(State {
                 members,
                 moves: 0,
+                took: Vec::new(),
                 in_round: false,
                 resolved: None,
             }),
@@ -330,8 +334,23 @@ impl Group {
 
 impl State {
     fn set(&mut self, member: usize, phase: Phase) {
-        self.members[member].phase = phase;
+        let before = std::mem::replace(&mut self.members[member].phase, phase);
         self.moves += 1;
+        if let Phase::Preparing { since } = before
+            && matches!(phase, Phase::Asking | Phase::Held | Phase::Going)
+        {
+            let took = since.elapsed();
+            let at = self.took.partition_point(|known| *known <= took);
+            self.took.insert(at, took);
+        }
+    }
+
+    /// From when on a server is slow. As long as none is ready, none is: the cause
+    /// may be this machine, and to begin with more servers would make it worse. For
+    /// the same reason it takes several times what others take.
+    fn slow_after(&self, least: Duration) -> Option<Duration> {
+        let median = self.took.get(self.took.len() / 2)?;
+        Some(least.max(*median * 4))
     }
 
     fn resolve(&mut self, answer: Answer) {
@@ -371,19 +390,24 @@ impl State {
     }
 
     fn next(&mut self, now: Instant, ready: Duration) -> Step {
+        let slow_after = self.slow_after(ready);
         let mut soonest: Option<Instant> = None;
         let mut unready = false;
         for member in 0..self.members.len() {
             match self.members[member].phase {
                 Phase::Unjudged | Phase::Queued => unready = true,
-                Phase::Preparing { since } if since + ready <= now => {
-                    self.members[member].slot = None;
-                    self.set(member, Phase::Late);
-                }
                 Phase::Preparing { since } => {
+                    let limit = slow_after.map(|slow_after| since + slow_after);
+                    if limit.is_some_and(|limit| limit <= now) {
+                        self.members[member].slot = None;
+                        self.set(member, Phase::Late);
+                        continue;
+                    }
                     unready = true;
-                    let limit = since + ready;
-                    soonest = Some(soonest.map_or(limit, |soonest| soonest.min(limit)));
+                    soonest = match (soonest, limit) {
+                        (Some(soonest), Some(limit)) => Some(soonest.min(limit)),
+                        (soonest, limit) => soonest.or(limit),
+                    };
                 }
                 Phase::Late | Phase::Asking | Phase::Held | Phase::Going | Phase::Ended => {}
             }

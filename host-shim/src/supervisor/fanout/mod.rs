@@ -41,7 +41,8 @@ use gather::{Outcome, gather};
 use group::Group;
 use member::payload;
 
-/// How long a server may take to get ready before the others go on without it.
+/// How long a server may take at least to get ready before the others go on
+/// without it.
 const READY: Duration = Duration::from_secs(5);
 
 impl Supervisor {

@@ -13,7 +13,7 @@ use crate::{limits, permits, report};
 type Attack = fn(&Arguments) -> Result<(), Failure>;
 
 /// Tool names and what they do.
-const ATTACKS: [(&str, Attack); 24] = [
+const ATTACKS: [(&str, Attack); 25] = [
     ("honest", permits::honest),
     ("forge", permits::forge),
     ("forge-action", permits::forge_action),
@@ -26,6 +26,8 @@ const ATTACKS: [(&str, Attack); 24] = [
     ("late-read", permits::late_read),
     ("many-actions", permits::many_actions),
     ("other-server", permits::other_server),
+    // The host takes calls of this name on several servers.
+    ("remote_exec", permits::other_server),
     ("yes-policy", permits::yes_policy),
     // The policy below misbehaves for calls of these names.
     ("judge-spins", permits::yes_policy),

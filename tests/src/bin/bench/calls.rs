@@ -75,6 +75,17 @@ fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &
                  channel that was opened ahead saves; see profile.md",
     });
 
+    table.part("a small append and its fsync", fsync.shown());
+    for (line, what) in [
+        ("open", "a session opened and closed, nothing run"),
+        ("exec", "a no-op by our SSH alone, shell opened ahead"),
+    ] {
+        let times = in_turn(WARM_UP, CALLS, &mut [&mut || probe.ask(line)]);
+        table.part(what, times.first().map(Times::shown).unwrap_or_default());
+    }
+    table.part("a no-op over a bare channel", bare.shown());
+    table.part("a no-op by remote_exec, over the bridge", ours.shown());
+
     let file = scratch.join("four-kilobytes");
     std::fs::write(&file, vec![b'x'; 4096]).expect("the fixture's own folder");
     let stat = json!({"server": "bench", "path": file});

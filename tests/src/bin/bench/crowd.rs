@@ -7,7 +7,7 @@ use openshell_tests::{Cli, Sshd, SshdOptions};
 use serde_json::{Value, json};
 
 use crate::delay;
-use crate::helper::{Bridge, enrol_at, install, memory};
+use crate::helper::{Bridge, FLEET, enrol_at, install, memory};
 use crate::measure::{Times, digits, quantile, timed};
 use crate::peers::{ansible, clush, installed};
 use crate::table::{Goal, Row, Table};
@@ -44,7 +44,7 @@ fn calls(servers: usize, calls: usize, command: &str) -> Vec<(String, Value)> {
     (0..calls)
         .map(|number| {
             let server = format!("s{}", number % servers);
-            let arguments = json!({"server": server, "command": command});
+            let arguments = json!({"server": server, "command": command, "timeout": 120_000});
             ("remote_exec".to_owned(), arguments)
         })
         .collect()
@@ -140,14 +140,12 @@ fn everywhere(
         let why = "ansible is not installed (Debian: ansible-core)";
         table.skip(&format!("{WHAT}, beside ansible -f 200"), why);
     }
-    let all = calls(SERVERS, SERVERS, "uptime");
+    let all = json!({"server": format!("label:{FLEET}"), "command": "uptime"});
     let (mut ours, mut theirs) = (Times::default(), Times::default());
     for _ in 0..3 {
         // Connections are dialled within the time, as theirs are.
         let mut bridge = Bridge::start(cli);
-        ours.push(timed(|| {
-            bridge.calls(&all, 0, || ());
-        }));
+        ours.push(bridge.call("remote_exec", &all));
         drop(bridge);
         if with_clush {
             theirs.push(clush(sshd, hosts, port, "uptime"));

@@ -11,11 +11,16 @@ use serde_json::{Value, json};
 
 use crate::measure::milliseconds;
 
+/// Label of the servers that stand at addresses of their own.
+pub(crate) const FLEET: &str = "fleet";
+
 /// An installation of the release build with a key.
 pub(crate) fn install(helper: &Path) -> Cli {
     // One for the whole run.
     let helper: &'static Path = Box::leak(helper.to_path_buf().into_boxed_path());
-    let cli = Cli::of(helper);
+    let mut cli = Cli::of(helper);
+    // Hundreds of logins share two processors with everything they log in to.
+    cli.set_env("OPENSHELL_CONNECT_TIMEOUT_MS", "120000");
     let made = cli.run(["key", "init", "--file", &cli.key_file().to_string_lossy()]);
     assert_eq!(made.status, 0, "key init: {made:?}");
     cli
@@ -38,6 +43,8 @@ pub(crate) fn enrol_at(cli: &Cli, server: &Sshd, id: &str, host: &str, port: u16
         &identity.to_string_lossy(),
         "--host-key",
         &server.host_key_line(),
+        "--label",
+        FLEET,
     ]);
     assert_eq!(added.status, 0, "server add: {added:?}");
 }

@@ -34,6 +34,7 @@ pub(crate) struct Row {
 pub(crate) struct Table {
     rows: Vec<Row>,
     skipped: Vec<(String, String)>,
+    profile: Vec<(String, String)>,
 }
 
 impl Row {
@@ -86,6 +87,12 @@ impl Table {
         self.skipped.push((what.to_owned(), why.to_owned()));
     }
 
+    /// Adds a part of the time of a call, and prints it.
+    pub(crate) fn part(&mut self, what: &str, taken: String) {
+        println!("part    {what:<46} {taken}");
+        self.profile.push((what.to_owned(), taken));
+    }
+
     pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -117,6 +124,15 @@ impl Table {
             page.push_str("\n## Not met, and why\n\n");
             for row in missed {
                 let _ = writeln!(page, "- {}: {}", row.what, row.reason);
+            }
+        }
+        if !self.profile.is_empty() {
+            page.push_str(
+                "\n## Where the time of a call goes\n\nWhat each part means is in \
+                 [profile.md](profile.md).\n\n| part | |\n|---|---|\n",
+            );
+            for (what, taken) in &self.profile {
+                let _ = writeln!(page, "| {what} | {taken} |");
             }
         }
         if !self.skipped.is_empty() {
