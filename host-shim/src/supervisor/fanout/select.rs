@@ -90,10 +90,10 @@ fn listed(items: &[Value], layers: &Layers) -> Result<BTreeSet<String>, Failure>
                 shortened(item)
             )));
         };
-        if id.starts_with(LABEL) {
+        if let Some(label) = id.strip_prefix(LABEL) {
             return Err(invalid(format!(
                 "A list in `server` holds ids; the label {:?} has to come alone.",
-                &id[LABEL.len()..]
+                label
             )));
         }
         if !ids.insert(id.clone()) {
