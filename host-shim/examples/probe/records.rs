@@ -27,6 +27,7 @@ fn event(number: u64) -> Event {
             tool: "remote_exec".to_owned(),
             server: Some("prod-a".to_owned()),
             scope: None,
+            fanout: None,
         },
         arguments: json!({"server": "prod-a", "command": "journalctl -u nginx -n 200"}),
         verdict: None,
