@@ -37,8 +37,11 @@ fn the_eight_tools_come_with_schemas() {
         assert_eq!(schema["additionalProperties"], false, "{tool}");
         let properties = schema["properties"].as_object().expect("an object");
         for (name, property) in properties {
+            // `server` is one id or a list of them.
+            let several = property["type"].as_array();
+            let several = several.is_some_and(|types| types.iter().all(Value::is_string));
             assert!(
-                property["type"].is_string() || property["enum"].is_array(),
+                property["type"].is_string() || several || property["enum"].is_array(),
                 "{name} has no type: {tool}"
             );
         }

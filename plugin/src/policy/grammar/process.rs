@@ -105,11 +105,18 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: "scnx",
         values: &[(
             "-o",
-            Kind::Is(|text| text == "%PPID" || at_most(text, u32::MAX)),
+            Kind::Is(|text| {
+                text == "%PPID" || text.trim_start_matches('0') != "" && at_most(text, u32::MAX)
+            }),
         )],
         operands: Operands::Any(Kind::Name),
         allowed: examples!["pidof nginx", "pidof -s sshd", "pidof -x script.sh"],
-        asks: examples!["pidof --list x", "pidof -t x", "pidof -o x y"],
+        asks: examples![
+            "pidof --list x",
+            "pidof -t x",
+            "pidof -o x y",
+            "pidof -o 0 y"
+        ],
         ..Command::BARE
     },
     Command {

@@ -40,6 +40,7 @@ pub(super) const COMMANDS: &[Command] = &[Command {
         "rpm -qa --pipe id",
         "rpm -qp http://x/y.rpm",
         "rpm -qp /etc/shadow",
+        "rpm -q /etc/./shadow",
         "rpm -Vp x.rpm",
         "rpm -Uvh x.rpm",
         "rpm -a",
@@ -87,6 +88,14 @@ const RPM: Command = Command {
 fn rpm_files(words: &[Word]) -> Outcome {
     let (parsed, mut touched) = engine::read(&RPM, words)?;
     if !parsed.has(&["-p", "--package"]) {
+        // Busybox opens what it is named as a package; with `-f` rpm asks who owns it.
+        if !parsed.has(&["-f", "--file"]) {
+            let paths = parsed
+                .operands
+                .iter()
+                .filter(|word| word.text.contains('/'));
+            touched.extend(paths.map(|word| Touch::new(word, Access::Content)));
+        }
         return Ok(touched);
     }
     let package = |word: &&Word| word.is_literal() && word.text.ends_with(".rpm");

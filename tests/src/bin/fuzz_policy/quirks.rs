@@ -129,11 +129,11 @@ const QUIRKS: &[(&str, &str, &str)] = &[
 ];
 
 /// Programs that open secrets without showing more of them than the policy judged:
-/// lines with a word that is not found beside secrets, names of members, and facts
-/// about accounts.
+/// lines with a word that is not found beside secrets, names of members, facts about
+/// accounts, and that a file is no package.
 const READERS: &str = "\
     grep egrep fgrep rg lsattr openssl unzip zipinfo tar chage lslogins visudo crontab lsof findmnt sudo \
-    tune2fs dumpe2fs dpkg-deb df blkid";
+    tune2fs dumpe2fs dpkg-deb df blkid rpm";
 
 /// Programs that talk to this machine or resolve names by design.
 const NETWORK: &str = "\
