@@ -84,9 +84,12 @@ impl SessionChannel {
         }
     }
 
-    /// Closes the channel without another chance for what is left in it.
+    /// Closes the channel without another chance for what is left in it. From now on
+    /// its messages are read and dropped: unread, they would hold up every other
+    /// channel of the connection.
     pub(super) fn abandon(&mut self) {
         self.abandoned = true;
+        self.let_go();
     }
 
     fn halves(&mut self) -> Result<&mut (ChannelReadHalf, ChannelWriteHalf<Msg>), SshError> {
@@ -162,11 +165,18 @@ async fn drain(read: &mut ChannelReadHalf, place: Option<&Place>) {
 
 impl Drop for SessionChannel {
     fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+impl SessionChannel {
+    /// Closes the channel beside everything else, and gives its seat back after that.
+    fn let_go(&mut self) {
         let place = self.place.take();
         let Some((mut read, write)) = self.halves.take() else {
             return;
         };
-        if self.closed {
+        if std::mem::replace(&mut self.closed, true) {
             return;
         }
         // Without a runtime the connection's own task is gone as well.

@@ -25,6 +25,9 @@ const REAP_LIMIT: Duration = Duration::from_secs(4);
 /// How much longer the channel may take once the group is known to be gone.
 const LATE_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long looking for what escaped may take, a login for it included.
+const SURVEY_LIMIT: Duration = Duration::from_secs(20);
+
 /// Why a command is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
@@ -83,10 +86,11 @@ pub(super) async fn left_of(
     group: u32,
 ) -> Vec<LeftProcess> {
     let Some(mark) = mark else { return Vec::new() };
-    connection
-        .survey(mark, Some(group))
-        .await
-        .map_or_else(|_| Vec::new(), |survey| survey.left)
+    let survey = connection.survey(mark, Some(group));
+    match tokio::time::timeout(SURVEY_LIMIT, survey).await {
+        Ok(Ok(survey)) => survey.left,
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
 }
 
 /// Waits for the channel to close, until a moment; says whether it did.

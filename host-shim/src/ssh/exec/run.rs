@@ -28,9 +28,11 @@ const GRACE: Duration = Duration::from_millis(200);
 /// server with few processors would otherwise start that instead of the command.
 const SPARE_AFTER: Duration = Duration::from_millis(25);
 
-/// Bytes of output accepted after the command ended. Pipes and windows hold
-/// less; more can only come from something that still runs.
+/// Bytes of output accepted after the command ended, and for how long. Pipes and
+/// windows hold less; more can only come from something that still runs, or from a
+/// server that makes it up.
 const AFTERMATH_LIMIT: u64 = 32 << 20;
+const AFTERMATH_TIME: Duration = Duration::from_secs(10);
 
 /// How much may come before our own first line on a stream.
 const PREAMBLE_LIMIT: usize = 256 << 10;
@@ -253,8 +255,10 @@ impl Running {
         let most = self.printed() + AFTERMATH_LIMIT;
         while !self.shell.channel.is_closed() {
             let silence = Instant::now() + GRACE;
+            let enough = ended_at + AFTERMATH_TIME;
             tokio::select! {
                 biased;
+                () = sleep_until(enough) => {}
                 event = self.advance() => {
                     if event == Event::Closed || self.printed() <= most {
                         continue;
