@@ -106,7 +106,8 @@ pub(super) const COMMANDS: &[Command] = &[
         values: &[(
             "-o",
             Kind::Is(|text| {
-                text == "%PPID" || text.trim_start_matches('0') != "" && at_most(text, u32::MAX)
+                text == "%PPID"
+                    || text.bytes().any(|digit| digit != b'0') && at_most(text, u32::MAX)
             }),
         )],
         operands: Operands::Any(Kind::Name),
