@@ -115,6 +115,25 @@ fn test(filters: &[String]) -> Result<(), String> {
     tested.and(scanned)
 }
 
+/// The program that looks for secrets. The suites were built with it; asking cargo for
+/// it alone would compile its dependencies anew, with the features that it alone needs.
+fn scanner() -> Command {
+    let built = std::env::current_exe()
+        .ok()
+        .map(|xtask| xtask.with_file_name(format!("scan{}", std::env::consts::EXE_SUFFIX)))
+        .filter(|scanner| scanner.exists());
+    if let Some(built) = built {
+        let mut command = Command::new(built);
+        command.current_dir(workspace());
+        return command;
+    }
+    let mut command = cargo();
+    command
+        .args(["run", "--quiet", "--package", "openshell-tests"])
+        .args(["--bin", "scan", "--"]);
+    command
+}
+
 /// What a run of the suites leaves, to be looked through for its secrets.
 struct Left(PathBuf);
 
@@ -130,11 +149,8 @@ impl Left {
     /// Looks for every secret in every file, and removes the files if there is
     /// none. After a whole run, too few of either is a failure as well.
     fn scan(self, whole: bool) -> Result<(), String> {
-        let mut command = cargo();
-        command
-            .args(["run", "--quiet", "--package", "openshell-tests"])
-            .args(["--bin", "scan", "--"])
-            .arg(&self.0);
+        let mut command = scanner();
+        command.arg(&self.0);
         if whole {
             command.arg("--whole");
         }
