@@ -89,7 +89,12 @@ pub(super) async fn log_in(
         tried += 1;
         let algorithm = identity.public_key().algorithm();
         let offered = format!("{} of the agent {}", describe(&identity), path.display());
-        for hash in rsa_hashes(session, &algorithm).await? {
+        let mut hashes = rsa_hashes(session, &algorithm).await?;
+        if held > 2 {
+            // A second try of each would use up the server's limit before the right key.
+            hashes.truncate(1);
+        }
+        for hash in hashes {
             let answer = match identity.clone() {
                 AgentIdentity::PublicKey { key, .. } => {
                     session
