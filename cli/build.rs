@@ -1,7 +1,8 @@
 //! Lists the files of the OpenCode adapter, which become part of the program.
 //!
 //! Invariant: every module of the adapter is in the list, so that one that is added
-//! there cannot be forgotten here. `src/install/adapter.rs` holds the other end.
+//! there cannot be forgotten here. `src/install/adapter.rs` holds the other end. It
+//! does not look into them.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

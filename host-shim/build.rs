@@ -1,4 +1,8 @@
 //! Builds the component and embeds it, so that `cargo build` is all it takes.
+//!
+//! Invariant: what is embedded was compiled from the source beside it, with the
+//! settings the engine loads it under. How a guest is built is `build/guest.rs`'s
+//! part.
 
 #[path = "build/guest.rs"]
 mod guest;

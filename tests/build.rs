@@ -1,5 +1,8 @@
 //! Builds the hostile guest that the suites run in the real host, and the component
 //! with its steps counted.
+//!
+//! Invariant: both are built with the engine's own settings, so the host under test
+//! loads them like the real one. The ordinary component is not built here.
 
 #[path = "../host-shim/build/guest.rs"]
 mod guest;

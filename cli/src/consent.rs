@@ -2,6 +2,9 @@
 //! put on record.
 //!
 //! An agent has a shell; without this it could say yes for its person.
+//!
+//! Invariant: whatever says yes passes through here first, and the refusal of an
+//! agent is on record where there is a journal. What is agreed to is not looked at.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};

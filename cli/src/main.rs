@@ -2,8 +2,8 @@
 //! and serves agents.
 //!
 //! Every verb is a file below `commands`; this one parses the command line, runs
-//! the verb and turns its end into words and an exit code. It holds no logic of
-//! its own.
+//! the verb and turns its end into words and an exit code. It holds no logic of its
+//! own. Invariant: core dumps are forbidden before any verb runs.
 
 mod asker;
 mod commands;

@@ -1,7 +1,7 @@
 //! Output: data on stdout, everything else on stderr, colour only as decoration.
 //!
-//! Text that came from a server or a file is escaped before it reaches a
-//! terminal; meaning never depends on colour.
+//! Invariant: text that came from a server or a file is escaped before it reaches a
+//! terminal; meaning never depends on colour. It does not decide what is said.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

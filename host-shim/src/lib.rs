@@ -5,6 +5,9 @@
 //! capabilities (registry, ssh, journal, snapshots, approvals) each own one kind
 //! of thing, and the doors let clients in. This crate knows no terminal and no
 //! command line.
+//!
+//! Invariant: no effect that a guest asks for is begun without a permit that the
+//! supervisor minted.
 
 pub mod approvals;
 pub mod doors;

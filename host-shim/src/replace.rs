@@ -1,10 +1,11 @@
 //! Replacing and making a local file in one step, durably.
 //!
-//! Invariant: a reader sees the whole old content or the whole new one, also
-//! after a power cut, and what an interrupted process leaves behind has one known
-//! name beside the file, so that the next use can remove it. For that name to be
-//! nobody else's, writers take turns: whoever replaces a file holds the lock that
-//! all who replace it hold, and making a file locks its directory.
+//! Invariant: a reader sees the whole old content or the whole new one, also after
+//! a power cut, and what an interrupted process leaves behind has one known name
+//! beside the file, so that the next use can remove it. For that name to be nobody
+//! else's, writers take turns: whoever replaces a file holds the lock that all who
+//! replace it hold, and making a file locks its directory. It does not keep the
+//! mode or owner of what it replaces.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

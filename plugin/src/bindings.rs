@@ -2,6 +2,9 @@
 //!
 //! Outside a component the imports have no implementation and panic when called,
 //! which keeps the pure parts testable natively.
+//!
+//! Invariant: the types are those of `wit/` and of nothing else. The policy does
+//! not use them: it has a vocabulary of its own.
 
 #![allow(
     unsafe_code,

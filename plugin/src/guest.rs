@@ -1,7 +1,10 @@
 //! The exports of the component, and the conversions between the contract's
 //! types and the policy's own.
 //!
-//! Conversions only: what a verdict or a tool does is decided elsewhere.
+//! Invariant: conversions only: what a verdict or a tool does is decided elsewhere.
+//!
+//! Each case of a type has exactly one counterpart, so nothing is decided by
+//! leaving one out.
 
 use crate::bindings::exports::openshell::host::policy::Guest as PolicyGuest;
 use crate::bindings::exports::openshell::host::tools::{

@@ -1,8 +1,9 @@
 //! MCP clients that are not ours: raw lines, and the official TypeScript SDKs.
 //!
-//! The raw client sends exactly what a test wants to send. The SDKs are what
-//! other agents are made of; they are installed by `cargo xtask test`, and a test
-//! says aloud that it was skipped where they are not.
+//! The raw client sends exactly what a test wants to send. The SDKs are what other
+//! agents are made of; they are installed by `cargo xtask test`, and a test says
+//! aloud that it was skipped where they are not. Invariant: what a client sent and
+//! got is passed on as it was. Nothing of the answers is judged here.
 
 #![expect(
     clippy::panic,

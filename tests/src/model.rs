@@ -1,8 +1,8 @@
 //! A language model that plays a script.
 //!
 //! It speaks as much of the OpenAI chat completions API (streamed
-//! `chat.completion.chunk` objects) as OpenCode needs, and keeps every request,
-//! so that a test sees exactly what a model would see. It never decides
+//! `chat.completion.chunk` objects) as OpenCode needs, and keeps every request, so
+//! that a test sees exactly what a model would see. Invariant: it never decides
 //! anything: when the script is over it says a closing word.
 
 use std::collections::VecDeque;

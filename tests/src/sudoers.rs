@@ -1,8 +1,8 @@
 //! A rule of sudo(8) for a throw-away account.
 //!
 //! Invariant: the rule stands in a file of its own below `/etc/sudoers.d`, was
-//! found sound by visudo(8) before it counted, speaks of an account a fixture
-//! made, and goes with the value.
+//! found sound by visudo(8) before it counted, speaks of an account a fixture made,
+//! and goes with the value. It makes no account.
 
 #![expect(
     clippy::panic,

@@ -1,8 +1,9 @@
 //! The binary at a terminal, with somebody to type.
 //!
 //! It uses `script(1)` of util-linux, which gives a program a terminal of its own
-//! without a line of unsafe code. Standard output goes to a file, so that a
-//! result can be told from what the terminal shows.
+//! without a line of unsafe code. Standard output goes to a file, so that a result
+//! can be told from what the terminal shows. Invariant: what is typed goes to the
+//! terminal and to nothing else. It does not interpret what is shown.
 
 #![expect(
     clippy::panic,

@@ -3,6 +3,9 @@
 //!
 //! `OPENSHELL_BRIDGE_COMMAND` names another program that serves the bridge; it is
 //! run with the words `bridge` and this suite's environment.
+//!
+//! Invariant: the file is the test, so another adapter can play the same
+//! conversations. What is not in it is not proven here.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,7 +1,8 @@
 //! The story that a newcomer sees first ends well and leaves nothing.
 //!
 //! Invariant: it is the very `openshell demo` that the README names, with its own
-//! server, key and journal.
+//! server, key and journal. What it tells step by step is checked by the story, not
+//! here.
 
 use std::fs;
 

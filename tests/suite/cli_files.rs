@@ -1,4 +1,7 @@
 //! Writing and patching files through the command line.
+//!
+//! They prove that a file is replaced whole, with mode and owner, or left as it
+//! was. Files of root are the subject of `sudo_files`.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};

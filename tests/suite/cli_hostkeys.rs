@@ -1,5 +1,8 @@
 //! Registering servers: whose host key is trusted, and by whom; and the rest of
 //! `openshell server`.
+//!
+//! Invariant under test: no key is trusted that nobody vouched for. The forms of a
+//! `known_hosts` line are in `identity_hosts`.
 
 use std::fs;
 use std::net::TcpListener;

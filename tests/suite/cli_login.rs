@@ -1,4 +1,7 @@
 //! Logging in by each registered way, and the register that holds the logins.
+//!
+//! They prove that exactly the registered way is taken and that a register that was
+//! touched reaches no server. Kinds of keys are tried in `identity_matrix`.
 
 use std::fs;
 

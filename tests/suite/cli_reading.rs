@@ -1,4 +1,7 @@
 //! Reading, listing and finding files through the command line.
+//!
+//! They prove that bytes come as they are, that what was left out is said, and that
+//! secret files are not read unasked. The list of secrets itself is the policy's.
 
 use std::fs;
 use std::os::unix::fs::symlink;

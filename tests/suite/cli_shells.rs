@@ -3,6 +3,8 @@
 //! `ssh_shells` proves that no login shell reads a word of a command; this suite
 //! proves that the policy, the guest and the host keep it so on the whole way
 //! from the command line to the file.
+//!
+//! Which commands are harmless is not its subject.
 
 use std::fs;
 use std::path::Path;

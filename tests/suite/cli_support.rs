@@ -3,6 +3,9 @@
 //!
 //! The server is this machine, so a test looks at its files and processes
 //! directly. It deliberately asserts nothing about openshell itself.
+//!
+//! Invariant of the fixture: a test has a server, an installation and a directory
+//! to itself.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

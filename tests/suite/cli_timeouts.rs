@@ -2,6 +2,9 @@
 //!
 //! A command is known by a number that stands on no other command line. The
 //! limits here are promises to a person who waits, several times what is needed.
+//!
+//! They prove that what was ended is gone, or said to run. Which signal was used
+//! does not matter to them.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,7 @@
 //! The tools as `openshell call` and `openshell tools` offer them.
+//!
+//! They prove that every tool does what its schema says and that an argument it
+//! does not say reaches no server. Single tools have suites of their own.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,9 @@
 //! The component file itself: what it can reach, read from the bytes that are
 //! embedded in the helper.
 //!
-//! Invariant under test: the component is pure. Its only way out are the
-//! interfaces of the contract, at the level of the component and inside it.
+//! Invariant under test: the component is pure. Its only way out are the interfaces
+//! of the contract, at the level of the component and inside it. What the component
+//! does with them is not looked at.
 
 use std::collections::BTreeSet;
 

@@ -4,6 +4,9 @@
 //! A container is a second, differently built server: another distribution,
 //! another libc and mostly busybox. Without an engine the test says that it was
 //! skipped; everything it checks runs against a local sshd in the other suites.
+//!
+//! Invariant of the fixture: keys and password are made for the run, and the
+//! container goes with it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,8 @@
 //! Calls on several servers: who is chosen, what is gathered, what one server that
 //! fails does to the others.
+//!
+//! They prove that a call on several servers is, on each, the call it would be
+//! alone. Consent is the subject of `fanout_questions`.
 
 use std::collections::BTreeSet;
 

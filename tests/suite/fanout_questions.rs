@@ -1,5 +1,8 @@
 //! Consent to a call on several servers: one question, and its answer counts for
 //! all of them or for none.
+//!
+//! Invariant under test: before the answer nothing runs on any of them. How a
+//! question looks in OpenCode is not tried here.
 
 use serde_json::{Value, json};
 

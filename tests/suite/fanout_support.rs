@@ -3,6 +3,9 @@
 //!
 //! The servers are one machine, so what a command did on each is told by the
 //! address the session came in on. It asserts nothing about openshell itself.
+//!
+//! Invariant of the fixture: each address is a server of its own to whoever
+//! connects.
 
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -1,4 +1,7 @@
 //! A sample of kills at fault points; `cargo xtask faults` does all of them.
+//!
+//! They prove that the sample breaks no promise and that the ordinary binary holds
+//! no fault point. A sample does not replace the long run.
 
 use std::path::Path;
 use std::process::Command;

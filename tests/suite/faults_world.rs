@@ -1,5 +1,8 @@
 //! A sample of what the world around the helper does to it: networks, disks,
 //! servers, crowds; `cargo xtask faults` does more of each.
+//!
+//! Each fails if the harness counted anything that must be zero. Places and moments
+//! are few here, and do not cover what the long run does.
 
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
 //! Every kind of line of a `known_hosts` file, against a real sshd, through the
 //! whole product and from the user's own file.
+//!
+//! They prove each line by a connection that it allows or refuses. Enrolling a key
+//! is not their subject.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,7 @@
 //! `server import` from an `ssh_config(5)` file, with real servers behind it.
+//!
+//! They prove that what is registered is what ssh(1) would use, or is left out with
+//! a reason. Parsing has its tables beside the code.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,8 @@
 //! The master key on the command line: rotation, recovery, kill -9 in mid-work,
 //! and a real keychain that is locked and unlocked.
+//!
+//! Invariant under test: at any moment of a kill the register opens with the old or
+//! the new key. The order of the steps inside is tested beside the code.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,7 @@
 //! Every registered way to log in to a real sshd, through the whole product.
+//!
+//! They prove each way by a command that runs and each refusal by its code. Servers
+//! other than OpenSSH are not tried here.
 
 use std::fs;
 

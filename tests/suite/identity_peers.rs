@@ -1,5 +1,8 @@
 //! SSH servers other than OpenSSH, through the whole product: what each supports
 //! works, and what it lacks is said.
+//!
+//! A server that is not installed is skipped aloud, and proves nothing. Invariant
+//! under test: what a server lacks never becomes a silent loss.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -1,5 +1,7 @@
 //! `server test`: every step on the way with what it found, and after a failure
 //! nothing that was not tried is said to be well.
+//!
+//! Whether the times it prints are right is not checked.
 
 use std::fs;
 use std::net::TcpListener;

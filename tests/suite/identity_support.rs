@@ -2,6 +2,9 @@
 //! and one short proof that a server is usable.
 //!
 //! It deliberately asserts nothing about refusals; each matrix says its own.
+//!
+//! Invariant of the fixture: every key is made by `ssh-keygen` for the test and
+//! lies in its own directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! A register that was rotated, every byte of it changed one at a time on disk:
 //! the same content or a clear refusal, never a panic and never a part.
+//!
+//! It does not try to put back a whole older file, which no seal can notice.
 
 use std::fs;
 

@@ -1,5 +1,9 @@
 //! `server trust` after a planned change of host keys, and `server add` as a
 //! conversation: both with a real server and a person at a terminal.
+//!
+//! They prove that a person sees old and new before anything is trusted, and that
+//! nothing else makes a key count. Which lines a file may hold is not their
+//! subject.
 
 use std::fs;
 use std::ops::Deref;

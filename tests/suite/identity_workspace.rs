@@ -1,5 +1,9 @@
 //! What a repository can contain, and what it cannot do with it: each attempt to
 //! get at a server, a credential or a permission is a test.
+//!
+//! Invariant under test: before a person trusted it a repository is read for
+//! nothing but to be shown. Several workspaces at once are in
+//! `identity_workspaces`.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,8 @@
 //! Servers of workspaces, side by side: what a person sees of them, and that what
 //! is kept of one is never taken for another's.
+//!
+//! Whether a list may count at all is the subject of `identity_workspace`, not of
+//! this one.
 
 use std::fs;
 use std::path::{Path, PathBuf};

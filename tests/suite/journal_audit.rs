@@ -1,5 +1,8 @@
 //! The journal taken out and watched: filters, tail, exports; and a journal that
 //! cannot be written.
+//!
+//! They prove that a filter leaves nothing out unsaid and that a full disk refuses
+//! instead of going on. Damage is tried in `cli_audit`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

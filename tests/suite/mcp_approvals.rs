@@ -1,5 +1,8 @@
 //! Questions in an MCP client's own dialogs: what they say, and whose answer
 //! counts.
+//!
+//! They prove that only a person's explicit yes counts, and once. Answers given at
+//! a terminal of their own are in `mcp_pending`.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,8 @@
 //! Tool calls over MCP, as the Rust SDK makes them: results, progress, giving up,
 //! and many of them.
+//!
+//! They prove that each call gets its own answer and that one given up is ended and
+//! recorded. What goes over the wire byte for byte is not looked at.
 
 use std::fs;
 

@@ -1,5 +1,8 @@
 //! OpenCode's own MCP client, without the plugin: nothing there asks, so the
 //! helper itself refuses and a person answers elsewhere.
+//!
+//! It proves that no setting of a project approves anything there. OpenCode with
+//! the plugin has suites of its own.
 
 use openshell_tests::{
     Cli, OpenCode, OpenCodeOptions, ScriptedModel, Sshd, SshdOptions, Step, binary,

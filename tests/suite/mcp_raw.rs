@@ -1,6 +1,9 @@
 //! MCP as it goes over the wire: revisions, sizes, mistakes, the end.
 //!
 //! The client here writes lines, so it can send what no SDK would.
+//!
+//! They prove that a mistake is answered and that what comes after it is served.
+//! Consent is not their subject.
 
 use std::fs;
 use std::time::Duration;

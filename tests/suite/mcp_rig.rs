@@ -3,6 +3,8 @@
 //!
 //! It tests nothing itself. The client is the Rust SDK's; the person is a list of
 //! answers, and remembers what was asked.
+//!
+//! Invariant of the fixture: a dialog without an answer on the list stays open.
 
 use std::collections::VecDeque;
 use std::process::Stdio;

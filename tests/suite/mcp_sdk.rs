@@ -1,4 +1,7 @@
 //! The official TypeScript SDKs as clients, at every stage of the protocol.
+//!
+//! Where they are not installed the tests say that they were skipped. What a server
+//! says to malformed input cannot be tried with them.
 
 use openshell_tests::sdk_session;
 use serde_json::{Value, json};

@@ -1,4 +1,7 @@
 //! What OpenCode offers the model is what the helper offers.
+//!
+//! It proves that the adapter's embedded list is the component's own. What a tool
+//! does is not tried.
 
 use openshell_tests::{Cli, adapter_dir};
 use serde_json::Value;

@@ -1,5 +1,8 @@
 //! Calls that end before their time, with the real helper: interrupted,
 //! orphaned, or never begun because there is no helper.
+//!
+//! They prove that a call that was interrupted leaves nothing running and that a
+//! new helper repeats nothing. Kills at exact points are the fault harness's.
 
 use std::time::Duration;
 

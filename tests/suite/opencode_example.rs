@@ -1,5 +1,8 @@
 //! `examples/opencode-local`, as somebody who follows its README has it: the
 //! server of its script, the commands of its text, the plugin by relative path.
+//!
+//! It proves that each command of the text does what the text says. The words
+//! between them are not read.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

@@ -1,6 +1,9 @@
 //! The adapter and its helper: which program runs, how it ends, what it is told.
 //!
 //! The helper pretends, because a real one cannot be made to die on purpose.
+//!
+//! They prove that one helper serves one OpenCode, and that no project chooses it.
+//! What a command does on a server is not seen here.
 
 use std::fs;
 use std::path::PathBuf;

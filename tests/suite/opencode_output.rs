@@ -1,5 +1,8 @@
 //! A command's output as the person and the model have it: while it runs, when it
 //! is interrupted, and when there is more than fits.
+//!
+//! They prove that nothing of a long output is lost to anybody's cut. How a toast
+//! looks is not checked, only that it is sent.
 
 use std::time::Duration;
 

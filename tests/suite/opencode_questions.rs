@@ -3,6 +3,9 @@
 //! Each test is one of OpenCode's ways of passing a question silently, with the
 //! guard that keeps it from being taken for an answer. The helper pretends; what
 //! reaches a server is tested with the real one.
+//!
+//! Invariant under test: no setting of a project, and no earlier answer, stands for
+//! a person's word.
 
 use openshell_tests::{OpenCodeOptions, Reply, Step};
 use serde_json::{Value, json};

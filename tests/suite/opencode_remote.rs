@@ -3,6 +3,8 @@
 //!
 //! Each way in which OpenCode could answer for the person is a test of
 //! `opencode_questions`; here is what reaches a server.
+//!
+//! Invariant under test: what is on record is what the server shows.
 
 use std::fs;
 

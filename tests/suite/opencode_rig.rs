@@ -2,6 +2,8 @@
 //!
 //! It tests nothing itself. What the helper "ran" is what it wrote down; a
 //! test that wants to see a real server uses the real helper.
+//!
+//! Invariant of the fixture: nothing is run but what the helper wrote down.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! The recorded session in `docs/session.md`: that it has its parts and nothing of
 //! the machine it was made on. `record_session` makes it anew.
+//!
+//! That OpenCode would look the same today is not proven.
 
 use std::path::Path;
 

@@ -2,6 +2,9 @@
 //!
 //! It tests nothing itself. The server is this machine, so a test looks at its
 //! files and processes directly, and at the journal through the command line.
+//!
+//! Invariant of the fixture: the account's own OpenCode and openshell are neither
+//! read nor changed.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,8 @@
 //! What runs as root, through OpenCode: asked each time, by name, and spared the
 //! question only by a rule of the person's that names sudo.
+//!
+//! They prove that "always" never reaches root. Without sudo they say that they
+//! were skipped, and prove nothing.
 
 use openshell_tests::{OpenCodeOptions, Reply, Step, Sudoers};
 use serde_json::json;

@@ -3,6 +3,9 @@
 //! The component is compiled with every WebAssembly instruction counted, so the
 //! result is the same on every machine and in every build. `cargo xtask bench`
 //! prints times.
+//!
+//! Invariant under test: work grows no faster than the text. It does not say how
+//! fast any machine is.
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,9 @@
 //!
 //! `cargo xtask fuzz policy --minutes N` is the same for longer. Without root, or
 //! without the tools for a sandbox, it says so and skips.
+//!
+//! Invariant: a run without a finding counts only beside one with a planted mistake
+//! that was found. It does not look at what single commands print.
 
 use std::process::{Command, Output};
 

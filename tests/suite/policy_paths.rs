@@ -1,4 +1,7 @@
 //! What only the server knows of a path decides with: a pipe looks like a file.
+//!
+//! They prove that a name is judged by where it leads. The list of secrets is not
+//! their subject.
 
 use std::fs;
 use std::os::unix::fs::symlink;

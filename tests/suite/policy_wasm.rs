@@ -2,6 +2,8 @@
 //!
 //! What is tested and fuzzed natively is then what decides: there is one answer to
 //! a request, whichever way the same source was compiled.
+//!
+//! It does not say that the answer is right; the policy's own tests do.
 
 use openshell_host::contract;
 use openshell_host::engine::{Engine, Judge};

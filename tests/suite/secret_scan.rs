@@ -3,6 +3,9 @@
 //!
 //! `cargo xtask test` does the same to everything all suites leave; this is the
 //! part of it that runs by itself, and that proves the search can find.
+//!
+//! Invariant of the fixture: every secret in it is made for the run and noted. What
+//! other suites leave is not looked through here.
 
 use std::fs;
 use std::path::Path;

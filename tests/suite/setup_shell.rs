@@ -1,4 +1,7 @@
 //! Completions in real shells, and the manual.
+//!
+//! They prove that looking makes nothing and that no verb is without a page. How a
+//! shell shows the choices is not checked.
 
 use std::fs;
 use std::process::Command;

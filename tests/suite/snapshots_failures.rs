@@ -1,5 +1,8 @@
 //! A snapshot store that cannot be used: nothing is changed on the server, and
 //! what can mend itself does, without a restart of the helper.
+//!
+//! Invariant under test: no change of a file without its state from before. Loss of
+//! single bits is tried beside the code.
 
 use std::fs;
 use std::process::{Command, Stdio};

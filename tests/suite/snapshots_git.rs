@@ -1,4 +1,7 @@
 //! The history as plain git sees it: cloned, read, pushed, checked, packed.
+//!
+//! They prove that no tool of ours is needed to read it, and that what is secret
+//! leaves it sealed. Undoing from it is not their subject.
 
 use std::fs;
 use std::path::Path;

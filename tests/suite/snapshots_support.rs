@@ -2,6 +2,8 @@
 //! of trees, small file systems.
 //!
 //! It deliberately asserts nothing about openshell itself.
+//!
+//! Invariant of the fixture: `git` runs without any setting of the account.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,7 @@
 //! Commands that are ended early, and what is left of them.
+//!
+//! They prove that what was ended is gone or said to run, also after a kill of this
+//! side. What the journal makes of it is not looked at.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

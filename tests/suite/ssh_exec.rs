@@ -1,4 +1,7 @@
 //! Commands over a real sshd: what reaches the program, what comes back.
+//!
+//! They prove that words and streams arrive as they were given. Whether a command
+//! may run is not asked here.
 
 use std::time::Duration;
 

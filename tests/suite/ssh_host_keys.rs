@@ -1,4 +1,7 @@
 //! Host keys against a real sshd: what is accepted, and what never is.
+//!
+//! They prove that no key counts but one that is on file for that very host.
+//! Enrolment has suites of its own.
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,9 @@
 //! Servers that misbehave, which no real sshd can be made to do.
 //!
-//! The server here is in-process: SSH by the library's server half, files from
-//! a real directory, and one trick at a time.
+//! The server here is in-process: SSH by the library's server half, files from a
+//! real directory, and one trick at a time. Invariant: an honest run of the same
+//! server passes, so a trick is the difference. The whole product against liars is
+//! in `hostile`, not here.
 
 use std::collections::HashMap;
 use std::fs;

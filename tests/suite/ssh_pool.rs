@@ -1,4 +1,7 @@
 //! Sharing connections and their sessions, losing and dialling them again.
+//!
+//! They prove that a login is shared only by those with the same credential, and
+//! that waiting is in order. How long dialling takes is not asserted.
 
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
 //! Files over a real SFTP server.
+//!
+//! They prove that a file is replaced whole or left, and that what changed
+//! meanwhile is a conflict. Asking a person has no part in it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

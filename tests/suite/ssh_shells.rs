@@ -1,4 +1,7 @@
 //! Login shells whose start-up files redefine everything in sight.
+//!
+//! They prove that the right program runs, or none. A shell that is not installed
+//! is not proven.
 
 use openshell_host::ssh::End;
 use openshell_tests::{Sshd, SshdOptions};

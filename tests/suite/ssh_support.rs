@@ -1,6 +1,9 @@
 //! What the SSH suites share: a target for a fixture and short ways to call.
 //!
 //! It deliberately asserts nothing; failing to set up is a panic that says why.
+//!
+//! Invariant of the fixture: a number it gives out stands on no other process's
+//! command line.
 
 use std::sync::Arc;
 use std::time::Duration;

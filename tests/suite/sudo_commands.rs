@@ -1,5 +1,8 @@
 //! Commands behind sudo(8): refused, asked, or spared the question by a rule that
 //! names them.
+//!
+//! They prove that root is named wherever a person is asked and in the record.
+//! Where sudo is missing they say that they were skipped.
 
 use openshell_tests::Terminal;
 use serde_json::json;

@@ -1,4 +1,7 @@
 //! Files that only root can write: staged, compared, put in place, taken back.
+//!
+//! They prove that such a file is replaced whole or left alone and that nothing
+//! staged stays. What root's own commands do is in `sudo_commands`.
 
 use std::fs;
 use std::os::unix::fs::symlink;

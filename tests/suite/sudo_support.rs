@@ -1,5 +1,8 @@
 //! A server where an account that is not root logs in, with or without a rule of
 //! sudo(8), and files that only root can see.
+//!
+//! Invariant of the fixture: account, rule and vault are made for one test and go
+//! with it. It asserts nothing about openshell but that nothing was left.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,5 +1,8 @@
 //! Breaking openshell on purpose: builds a helper with fault points and runs the
 //! harness against it.
+//!
+//! Invariant: the ordinary helper stays as it was; the other one has a name of its
+//! own. What is broken is not known here.
 
 use super::{cargo, run, setup};
 

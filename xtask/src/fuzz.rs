@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: builds a fuzzer and runs it.
 //!
-//! What is fuzzed, and how, is the fuzzers' own business.
+//! What is fuzzed, and how, is the fuzzers' own business. Invariant: a name that is
+//! no fuzzer is an error that lists those there are.
 
 use crate::{cargo, run, setup};
 

@@ -1,6 +1,7 @@
 //! Set-up that tasks need: the wasm target, OpenSSH's server, OpenCode.
 //!
-//! Each step looks first and acts only where something is missing.
+//! Invariant: each step looks first and acts only where something is missing.
+//! Nothing is installed outside the workspace but by package managers.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

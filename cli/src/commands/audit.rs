@@ -1,4 +1,8 @@
 //! `openshell audit`: what was asked, judged, answered and done.
+//!
+//! Invariant: `show` prints every record of an action and writes none. What a
+//! record means is not judged here; each sub-verb with more than a few lines has a
+//! file of its own.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

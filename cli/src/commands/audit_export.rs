@@ -1,4 +1,7 @@
 //! `openshell audit export`: records in a file that can be checked elsewhere.
+//!
+//! Invariant: a file that is there already is never written over, and what is said
+//! of an export is no more than its extent proves. It signs nothing.
 
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};

@@ -1,4 +1,8 @@
 //! `openshell audit list`, and how records are chosen and shown in one line.
+//!
+//! Invariant: a moment that cannot be read is a usage error, never a filter that
+//! lets everything through; what a record quotes is escaped. Whether the chain is
+//! whole is left to `audit verify`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,7 @@
 //! `openshell audit tail`: the record as it grows, until it is interrupted.
+//!
+//! Invariant: no record is shown twice or left out between the first ones and those
+//! that come later. It waits by looking again, and holds no lock while it does.
 
 use std::io::Write;
 use std::process::ExitCode;

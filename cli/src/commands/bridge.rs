@@ -1,4 +1,7 @@
 //! `openshell bridge`: serves a plugin on stdin and stdout.
+//!
+//! Invariant: standard output carries frames and nothing else. The protocol is
+//! `doors::bridge`'s; here is only who may start it and how it ends.
 
 use std::process::ExitCode;
 use std::time::Duration;

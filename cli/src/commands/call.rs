@@ -1,4 +1,8 @@
 //! `openshell call`: one tool call through the component.
+//!
+//! Invariant: exactly one envelope is printed, and the exit code follows from it;
+//! `--yes` is refused where an agent started this. It goes no other way than a
+//! door's calls do, so it can do nothing that they cannot.
 
 use std::io::Read;
 use std::process::ExitCode;

@@ -1,8 +1,8 @@
 //! `openshell completions`: what a shell sources to complete this command.
 //!
-//! The script asks the program itself at every Tab, so it also completes the ids
-//! of registered servers. Those are read from the plain fields of the registry:
-//! nothing is unlocked, nobody is asked, nothing is made.
+//! The script asks the program itself at every Tab, so it also completes the ids of
+//! registered servers. Invariant: those are read from the plain fields of the
+//! registry: nothing is unlocked, nobody is asked, nothing is made.
 
 use std::ffi::OsStr;
 use std::io::Write;

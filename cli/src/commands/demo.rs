@@ -1,4 +1,7 @@
 //! `openshell demo`: the story, told by `crate::demo`.
+//!
+//! Invariant: it takes no path and no server, so it cannot be pointed at anything
+//! real. Nothing is told or checked in this file.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,9 @@
 //! `openshell diff`: a recorded change, the way between two revisions, or from a
 //! revision to what is on the server now.
 //!
-//! What is sealed is opened for a person only: an agent that could have it shown
-//! here would not have to ask for the file.
+//! Invariant: what is sealed is opened for a person only: an agent that could have
+//! it shown here would not have to ask for the file. It compares and never changes
+//! either side.
 
 use std::process::ExitCode;
 use std::sync::Arc;

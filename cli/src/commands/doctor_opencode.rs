@@ -3,6 +3,8 @@
 //! Reads OpenCode's configuration files in the order in which it reads them, looks
 //! at the plugin each entry names, and has OpenCode itself say which tools it has.
 //! It deliberately does not decide what OpenCode would make of permissions there.
+//! Invariant: each check ends within its limit, and no configuration file is
+//! written.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

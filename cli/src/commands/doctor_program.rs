@@ -1,7 +1,8 @@
 //! Which program goes by the name `openshell`: this one, another copy of it, or
 //! something else, such as NVIDIA's OpenShell.
 //!
-//! Other programs are only run, briefly and without input, never read.
+//! Invariant: other programs are only run, briefly and without input, never read.
+//! Which of them somebody ought to use is left to the person.
 
 use std::io::Read;
 use std::path::Path;

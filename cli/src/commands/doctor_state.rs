@@ -1,7 +1,8 @@
 //! Whether other users are kept out of openshell's directories, and whether the
 //! clock can be believed.
 //!
-//! Only names, owners, modes and times are looked at, no content.
+//! Invariant: only names, owners, modes and times are looked at, no content. It
+//! does not change a mode; that is done where files are opened.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

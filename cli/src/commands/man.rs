@@ -1,4 +1,7 @@
 //! `openshell man`: the manual, made from what the program knows of itself.
+//!
+//! Invariant: the pages come from the definitions that parse the command line, so
+//! no verb or flag can be missing. It installs nothing.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -2,6 +2,8 @@
 //!
 //! It starts whoever starts it: what it does unasked is what the policy lets any
 //! agent do. Whether a dialog of the client counts as a person is another matter.
+//! Invariant: standard output carries messages and nothing else. The protocol
+//! itself is no part of this file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,7 @@
 //! `openshell pause` and `resume`: one switch that stops every remote call.
+//!
+//! Invariant: the pause is one file that every call looks for, so it holds for
+//! helpers that already run. A command under way is not ended by it.
 
 use std::process::ExitCode;
 

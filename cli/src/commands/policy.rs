@@ -1,4 +1,8 @@
 //! `openshell policy`: verdicts without doing anything, through the component.
+//!
+//! Invariant: verdicts come from the embedded component with the rules that are in
+//! force here, as a call's do. Nothing is run and no server is asked, so what only
+//! a server knows of a path is not in them.
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;

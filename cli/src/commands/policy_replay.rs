@@ -1,8 +1,9 @@
 //! `openshell policy replay`: past commands under the present component and rules.
 //!
-//! The verdict is a pure function, so a difference comes from the component, the
-//! rules or the server's labels, and from nothing else. Commands of which a part
-//! was redacted cannot be judged again and are counted.
+//! Invariant: the verdict is a pure function, so a difference comes from the
+//! component, the rules or the server's labels, and from nothing else. Commands of
+//! which a part was redacted cannot be judged again and are counted. It runs none
+//! of the commands.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

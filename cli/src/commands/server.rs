@@ -1,4 +1,7 @@
 //! `openshell server`: the registered servers.
+//!
+//! Invariant: no credential is printed, in text or as JSON. What a record may hold
+//! is not checked here but by the register.
 
 use std::process::ExitCode;
 

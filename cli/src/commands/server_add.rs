@@ -1,7 +1,8 @@
 //! `openshell server add`: registers a server and enrols its host key.
 //!
-//! Invariant: no server is registered without a host key that a person, or a
-//! file the person named, vouched for.
+//! Invariant: no server is registered without a host key that a person, or a file
+//! the person named, vouched for. It makes no connection beyond asking for that
+//! key: whether a login works is for `server test`.
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
 //! `openshell server import`: takes servers over from `~/.ssh/config`.
 //!
-//! Invariant: what is going to be registered is shown and agreed to before
-//! anything is; no host key is taken that neither a known_hosts file holds nor a
-//! person compared; every directive that applies and is not honoured is listed.
+//! Invariant: what is going to be registered is shown and agreed to before anything
+//! is; no host key is taken that neither a known_hosts file holds nor a person
+//! compared; every directive that applies and is not honoured is listed. It does
+//! not read the configuration itself.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

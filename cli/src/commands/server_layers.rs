@@ -1,7 +1,8 @@
 //! The servers a person sees from where they stand: the operator's own, and those
 //! of the workspace, also the ones that count for nothing and why.
 //!
-//! It decides nothing: what counts is decided by the host, from the same files.
+//! Invariant: it decides nothing: what counts is decided by the host, from the same
+//! files.
 
 use std::path::PathBuf;
 

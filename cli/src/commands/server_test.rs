@@ -1,7 +1,8 @@
 //! `openshell server test`: connects, and shows each step with its time.
 //!
 //! Invariant: the steps are those of a call, host by host on the way; after a step
-//! that failed the others are said not to have been tried.
+//! that failed the others are said not to have been tried. It enrols no key and
+//! mends nothing on the way.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

@@ -1,4 +1,7 @@
 //! `openshell snapshots`: sharing what is kept, checking it, packing it.
+//!
+//! Invariant: what is readable and is secret by now is not pushed. No state is
+//! removed by any of these; packing only moves them together.
 
 use std::process::ExitCode;
 

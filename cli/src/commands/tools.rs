@@ -1,4 +1,7 @@
 //! `openshell tools`: what an agent gets to see.
+//!
+//! Invariant: what is printed is what the component says of itself, so the
+//! adapter's copy can be held against it. Nothing is added for people.
 
 use std::process::ExitCode;
 

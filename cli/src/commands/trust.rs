@@ -1,7 +1,8 @@
 //! `openshell trust`: lets the servers that a workspace lists count.
 //!
 //! Invariant: what was shown is what is trusted, byte for byte: the hash of the
-//! content that was read once and shown goes on record.
+//! content that was read once and shown goes on record. Trust in a list is not
+//! trust in its hosts: their keys must be known already.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -3,7 +3,9 @@
 //!
 //! Several files are undone one after the other, the one changed last first, each
 //! with its own question; the first refusal ends it. What was undone by then stays
-//! undone, and the same command goes on from there.
+//! undone, and the same command goes on from there. Invariant: each file goes the
+//! way of any change, with permit, question and record. Which state is brought back
+//! is not worked out here.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! The demonstration: a short operator's story on a private server.
 //!
-//! Everything in it is real: the component, the policy, the sealed registry, an
-//! SSH connection over loopback, the journal and the snapshots. Only the person
-//! who answers the questions is played, and the captions say so. Nothing is left
-//! behind, and nothing of the user's own configuration is read.
+//! Everything in it is real: the component, the policy, the sealed registry, an SSH
+//! connection over loopback, the journal and the snapshots. Only the person who
+//! answers the questions is played, and the captions say so. Invariant: nothing is
+//! left behind, and nothing of the user's own configuration is read.
 
 pub(crate) mod server;
 mod story;

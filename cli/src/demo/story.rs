@@ -1,8 +1,9 @@
 //! What the demonstration shows, step by step.
 //!
-//! Each step calls the same supervisor an agent's call goes through and checks
-//! what came back: a demonstration that shows something else than what happened
-//! ends with an error.
+//! Invariant: each step calls the same supervisor an agent's call goes through and
+//! checks what came back: a demonstration that shows something else than what
+//! happened ends with an error. The words are the demo's only; no other verb prints
+//! them.
 
 use std::path::Path;
 use std::process::ExitCode;

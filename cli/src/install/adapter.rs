@@ -2,7 +2,8 @@
 //!
 //! Invariant: what lies at [`Adapter::dir`] after [`Adapter::write`] is exactly
 //! what is embedded, or nothing of it is there. Its directory carries the version,
-//! so that a running OpenCode never sees a mixture.
+//! so that a running OpenCode never sees a mixture. No configuration is touched
+//! here.
 
 use std::fs;
 use std::io;

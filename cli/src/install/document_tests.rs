@@ -1,4 +1,7 @@
 //! Edits in a table: what goes in, and that it comes out again without a trace.
+//!
+//! Invariant under test: the text without the entry is, byte for byte, the text
+//! from before. Files and their replacement are not part of it.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 

@@ -1,7 +1,8 @@
 //! What `install` added to files that are not openshell's own.
 //!
 //! Invariant: an addition is on record before it is made, and forgotten after it
-//! was taken back. A record that cannot be understood whole is refused.
+//! was taken back. A record that cannot be understood whole is refused. It does not
+//! look into the files it has entries about.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};

@@ -1,5 +1,8 @@
 //! Events on disk: through the journal, and as bare lines with the same sharing
 //! of an fsync.
+//!
+//! Invariant: both ways write lines of the same length and share an fsync among as
+//! many callers. Nothing reads the files afterwards.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;

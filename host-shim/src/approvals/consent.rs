@@ -4,6 +4,10 @@
 //! agent that answers for its person loud and hard instead of one flag away.
 //! What it rests on: agents mark the environment of the commands they run, and
 //! they are an ancestor of those commands.
+//!
+//! Invariant: what gave an agent away is named, so that it can be on record; the
+//! search upwards ends at a process that cannot be read. It does not decide what is
+//! refused because of it.
 
 use std::fmt;
 

@@ -1,8 +1,9 @@
 //! The change a write would make, as a person sees it.
 //!
-//! A diff is escaped line by line after it was made, so what is compared is the
-//! real content. Content too large to compare in reasonable time is described by
-//! sizes and hashes instead, and says so.
+//! Invariant: a diff is escaped line by line after it was made, so what is compared
+//! is the real content. Content too large to compare in reasonable time is
+//! described by sizes and hashes instead, and says so. Whether the content may be
+//! shown at all is not asked here.
 
 use super::escape::escape_text;
 

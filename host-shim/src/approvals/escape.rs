@@ -1,7 +1,8 @@
 //! Escaping of untrusted text for display.
 //!
 //! Invariant: injective. What cannot be seen becomes `⟦U+XXXX⟧`, and so does the
-//! opening bracket of that notation itself, so no text can imitate an escape.
+//! opening bracket of that notation itself, so no text can imitate an escape. It
+//! does not shorten, and knows neither colour nor markup.
 
 /// Opens an escape; also escaped, which is what makes the mapping injective.
 const OPEN: char = '⟦';

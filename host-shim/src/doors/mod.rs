@@ -1,7 +1,7 @@
 //! The ways in: each translates a protocol into tool calls and questions.
 //!
-//! A door decides nothing. It carries calls to the supervisor and questions to
-//! whoever can answer them.
+//! Invariant: a door decides nothing. It carries calls to the supervisor and
+//! questions to whoever can answer them.
 
 mod bridge;
 mod mcp;

@@ -1,5 +1,8 @@
 //! Generated bindings of the `plugin` world; nothing is written by hand here but
 //! the list of what the rest of the helper may name.
+//!
+//! Invariant: every name comes from `wit/`, so host and guest cannot disagree about
+//! a type. Conversions do not belong here.
 
 #![allow(
     missing_docs,

@@ -1,8 +1,10 @@
 //! The imports of the component: conversions from the generated traits to the
 //! supervisor, and the table of resources a call holds.
 //!
-//! A mistake of the guest (a failure) is data; a broken contract (a handle it
-//! does not own) is a trap.
+//! A mistake of the guest (a failure) is data; a broken contract (a handle it does
+//! not own) is a trap. Invariant: a permit is taken out of the table before it is
+//! spent, so no handle works twice. What an effect does, it deliberately does not
+//! know.
 
 use std::sync::Arc;
 

@@ -1,5 +1,8 @@
 //! The clock that lets a guest be interrupted: advances the engine's epoch while
 //! at least one guest runs, and sleeps otherwise.
+//!
+//! Invariant: one thread for an engine, which ends with the last handle. It only
+//! lets a guest be interrupted; whether one is, the call's store decides.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};

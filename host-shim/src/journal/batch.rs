@@ -1,4 +1,7 @@
 //! Lines to be written in one go: numbered, timed, chained, sealed.
+//!
+//! Invariant: entries leave it in the order they were added, without a gap, and one
+//! that is too long takes no number. It opens no file and knows no lock.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,7 @@
 //! SHA-256 as the journal writes it: 64 lower-case hexadecimal digits.
+//!
+//! Invariant: one spelling, so that digests can be compared as text. No key is
+//! involved: what must not be guessed is hashed elsewhere.
 
 use std::fmt::Write as _;
 

@@ -2,6 +2,10 @@
 //!
 //! The variants are clonable because one failed write answers every call that
 //! was waiting for it.
+//!
+//! Invariant: each variant names the path, line or number it is about. What a
+//! caller is told to do next is not said here; codes are given out by the
+//! supervisor.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,11 @@
 //! Following the chain: does each line continue the one before it?
 //!
-//! The one reading of the file that writer, recovery and verification share,
-//! so that none of them can accept what another refuses. A stretch of bytes
-//! that is no record is accepted only where the next record says so, with the
-//! number of bytes and their hash: that is what a crash leaves.
+//! The one reading of the file that writer, recovery and verification share, so
+//! that none of them can accept what another refuses. A stretch of bytes that is no
+//! record is accepted only where the next record says so, with the number of bytes
+//! and their hash: that is what a crash leaves. Invariant: a record is accepted
+//! only behind the one whose hash it names. It writes nothing; what has to be
+//! written it says.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,9 @@
 //!
 //! What it deliberately does not do: protect against somebody who rewrites
 //! journal and head together; only a copy on another machine does.
+//!
+//! Invariant: of the two slots one is always whole, and none names a record that no
+//! fsync had covered.
 
 use std::fs::{File, OpenOptions};
 use std::io;

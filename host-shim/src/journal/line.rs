@@ -4,6 +4,9 @@
 //! SHA-256 of every byte before `,"hash":"`, and the bytes from there on are
 //! compared literally, so there is no byte of a line that can change unnoticed
 //! and no canonical form to agree on.
+//!
+//! Invariant: a line that checks is the very line that was sealed. What its members
+//! say, and which line it follows, is not looked at.
 
 use super::digest::{HEX_LEN, sha256_hex};
 

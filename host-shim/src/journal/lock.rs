@@ -3,6 +3,9 @@
 //! A process that is stopped while it holds the lock would otherwise stop all
 //! others without a word. The lock belongs to the open file: two handles of
 //! one process exclude each other exactly as two processes do.
+//!
+//! Invariant: a guard is held or an error says who holds it. It does not protect
+//! against a process that writes without asking.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;

@@ -9,9 +9,10 @@
 //! an action can be unfinished again after a power cut, and the place of a record
 //! counts only within the run of the system in which it was written.
 //!
-//! Invariant: files are made, examined and removed only while the chain is
-//! held, so nobody mistakes a file that is just being made for a dead one. That
-//! there is nothing unfinished is taken back before an action begins.
+//! Invariant: files are made, examined and removed only while the chain is held, so
+//! nobody mistakes a file that is just being made for a dead one. That there is
+//! nothing unfinished is taken back before an action begins. It does not say what
+//! becomes of the dead one's actions.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};

@@ -1,8 +1,9 @@
 //! Settling what a dead process left unfinished.
 //!
-//! An action with no attempt on record did nothing. One with an attempt and no
-//! outcome may have done everything, so its outcome is unknown, unless it was
-//! nothing that can change a server; nothing here ever concludes success.
+//! Invariant: an action with no attempt on record did nothing. One with an attempt
+//! and no outcome may have done everything, so its outcome is unknown, unless it
+//! was nothing that can change a server; nothing here ever concludes success.
+//! Servers are not asked.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;

@@ -2,6 +2,9 @@
 //!
 //! Each error says what happened; [`RegistryError::next`] says what to do. None
 //! can hold a credential: the types that carry one cannot be printed.
+//!
+//! Invariant: an error names the file, server or field it is about. Exit codes and
+//! failure codes are given out elsewhere.
 
 use std::path::PathBuf;
 

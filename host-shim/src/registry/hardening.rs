@@ -2,6 +2,8 @@
 //!
 //! It does not lock pages against swapping and does not defend against a
 //! debugger run by root.
+//!
+//! Invariant: it reports what the kernel refused instead of going on in silence.
 
 #[cfg(target_os = "linux")]
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};

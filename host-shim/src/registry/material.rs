@@ -1,8 +1,8 @@
 //! What it takes to log in.
 //!
-//! Invariant: a credential cannot be printed, compared or serialised through
-//! its type, and its memory is wiped when it is dropped. The bytes made here
-//! exist to be sealed at once.
+//! Invariant: a credential cannot be printed, compared or serialised through its
+//! type, and its memory is wiped when it is dropped. The bytes made here exist to
+//! be sealed at once. Logging in with them is not done here.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

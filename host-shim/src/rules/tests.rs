@@ -1,5 +1,8 @@
 //! Rule files that are taken and files that are refused, judged by the real
 //! component.
+//!
+//! Invariant of the fixture: the judge is the embedded component, loaded once. The
+//! rules' effect on a real server is not part of it.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 

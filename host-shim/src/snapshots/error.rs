@@ -1,4 +1,7 @@
 //! Why a state could not be kept or found.
+//!
+//! Invariant: a variant names the path, commit or object it is about. Whether a
+//! change may go on without its snapshot is not decided by the error.
 
 use std::path::{Path, PathBuf};
 

@@ -13,6 +13,9 @@
 //! The trailers follow git-interpret-trailers. Values are percent-encoded where
 //! they would not fit on a line. For sealed content neither size nor hash is
 //! written: a hash of a short secret can be tried out.
+//!
+//! Invariant: what is composed is read back as it was given. Contents are not
+//! looked at.
 
 use std::fmt::Write as _;
 

@@ -3,6 +3,9 @@
 //! Reversible and readable: a segment stays as it is unless git refuses it.
 //! What git refuses, and the percent sign itself, is percent-encoded; an empty
 //! segment is `%00`, since no path holds a NUL.
+//!
+//! Invariant: two paths never share a name in a tree, and none leaves it. Whether a
+//! path exists is not asked.
 
 use std::fmt::Write as _;
 

@@ -1,10 +1,11 @@
 //! The repository with a guard before every object that is read.
 //!
-//! libgit2 (1.9) does not come back from a loose object whose file ends too
-//! early: it asks zlib for more for ever. A file that a failing disk or a careless
-//! copy cut short must be an error like any other damage, so each is inflated to
-//! its end here before libgit2 sees it. Whether it holds what its name says is
-//! libgit2's own check.
+//! libgit2 (1.9) does not come back from a loose object whose file ends too early:
+//! it asks zlib for more for ever. A file that a failing disk or a careless copy
+//! cut short must be an error like any other damage, so each is inflated to its end
+//! here before libgit2 sees it. Whether it holds what its name says is libgit2's
+//! own check. Invariant: what is handed out lay in a file that was whole when it
+//! was looked at, or in a pack. It deliberately repairs nothing.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

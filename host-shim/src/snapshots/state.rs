@@ -1,4 +1,7 @@
 //! What a file was: content, permission bits, owner, or nothing at all.
+//!
+//! Invariant: the types carry everything a commit needs, so nothing is asked of a
+//! server later. They do no work.
 
 use std::borrow::Cow;
 

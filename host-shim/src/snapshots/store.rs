@@ -1,9 +1,9 @@
 //! The repository as processes share it: opening it, and taking turns.
 //!
-//! Processes take turns under a file lock, which the operating system takes from
-//! a process that dies; threads of one process take turns at the repository
-//! handle. What is read is read without a turn: an object never changes and is
-//! never removed.
+//! Invariant: processes take turns under a file lock, which the operating system
+//! takes from a process that dies; threads of one process take turns at the
+//! repository handle. What is read is read without a turn: an object never changes
+//! and is never removed. What is kept, and when, is not known here.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};

@@ -3,6 +3,9 @@
 //! A tree holds one state at a time. Where a directory takes the place of a
 //! file, or a file that of a directory, the old entry goes; it stays in the
 //! history.
+//!
+//! Invariant: entries beside the path stay as they are. Names come encoded already;
+//! nothing is committed here.
 
 use git2::{ObjectType, Oid, Tree};
 

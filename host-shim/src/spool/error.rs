@@ -1,4 +1,7 @@
 //! Why something is not kept, or cannot be read back.
+//!
+//! Invariant: a text that is no id and an id under which nothing is kept any more
+//! are told apart. What a caller does about it is said elsewhere.
 
 use std::io;
 use std::path::PathBuf;

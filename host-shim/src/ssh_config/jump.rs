@@ -1,4 +1,7 @@
 //! One hop of `ProxyJump`.
+//!
+//! Invariant: a text that is no hop is an error, never a host of that name. The
+//! chain and its order are not its business.
 
 /// One host on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]

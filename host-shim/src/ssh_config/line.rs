@@ -3,6 +3,8 @@
 //! Quoting is that of OpenSSH 8.7 and later (`argv_split`): single and double
 //! quotes, a backslash before a quote, a backslash or (outside quotes) a space,
 //! and a comment after the words.
+//!
+//! Invariant: quotes that do not close are an error. Keywords are not looked up.
 
 /// A line that sets something.
 #[derive(Debug, Clone, PartialEq, Eq)]

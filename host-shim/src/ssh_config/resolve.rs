@@ -2,7 +2,8 @@
 //!
 //! Invariant: a value that makes no sense is an error where the host could not be
 //! reached as meant without it, and said otherwise. Tokens are filled in as
-//! `ssh_config(5)` says, directive by directive.
+//! `ssh_config(5)` says, directive by directive. It does not look whether files or
+//! hosts exist.
 
 use std::path::PathBuf;
 

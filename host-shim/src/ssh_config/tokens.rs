@@ -1,7 +1,7 @@
 //! What stands for something else: `~`, `${NAME}` and `%` tokens.
 //!
-//! Invariant: a token that cannot be filled in is an error and never left in
-//! place, where it would name another file or host.
+//! Invariant: a token that cannot be filled in is an error and never left in place,
+//! where it would name another file or host. It does not look up other accounts.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 //! a person agreed to.
 //!
 //! Invariant: what runs unasked is exactly the words that were judged, after
-//! patterns and links were judged as well; what is asked about can be shown
-//! whole.
+//! patterns and links were judged as well; what is asked about can be shown whole.
+//! It starts none of them.
 
 use std::time::Duration;
 

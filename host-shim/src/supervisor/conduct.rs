@@ -1,9 +1,9 @@
 //! How a guest behaves within one call, and what it may claim at its end.
 //!
-//! Invariant: the first refusal of a call is its result. A guest that was told
-//! no (by the policy, by a person, because it broke the rules of permits, or
-//! because one of these could not speak) gets nothing more in the same call, cannot ask the person again, and cannot
-//! report another ending.
+//! Invariant: the first refusal of a call is its result. A guest that was told no
+//! (by the policy, by a person, because it broke the rules of permits, or because
+//! one of these could not speak) gets nothing more in the same call, cannot ask the
+//! person again, and cannot report another ending. It does not judge operations.
 
 use std::sync::{Mutex, PoisonError};
 

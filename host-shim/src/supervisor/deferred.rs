@@ -1,8 +1,8 @@
 //! Questions for a person who is not at this door: kept, and answered at a
 //! terminal of their own before the same call is made again.
 //!
-//! It decides nothing: what is judged, asked and recorded is the same as with a
-//! person at the door; only the answer was given earlier.
+//! Invariant: it decides nothing: what is judged, asked and recorded is the same as
+//! with a person at the door; only the answer was given earlier.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

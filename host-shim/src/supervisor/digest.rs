@@ -1,6 +1,7 @@
 //! Digests that bind a permit to its operation, and a key to its payload.
 //!
-//! Every part is length-prefixed, so that no two lists of parts hash alike.
+//! Invariant: every part is length-prefixed, so that no two lists of parts hash
+//! alike. They keep no secret: whoever knows the parts can compute them.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -1,8 +1,8 @@
 //! How the errors of the helper's parts become failures of the contract: a code,
 //! what happened, what to do next.
 //!
-//! This is the one place where that translation is made; parts keep their own
-//! typed errors.
+//! Invariant: this is the one place where that translation is made; parts keep
+//! their own typed errors. No failure is retried or put on record here.
 
 use crate::approvals::{Answer, Answerer};
 use crate::engine::JudgeError;

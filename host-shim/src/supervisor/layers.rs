@@ -3,7 +3,7 @@
 //! Invariant: an id the operator registered always stands for the operator's
 //! server, and everything on the way to one is the operator's, too; a workspace's
 //! entry counts only while the file is the one a person trusted. Both are read
-//! once, so that what is judged is what is connected to.
+//! once, so that what is judged is what is connected to. It unlocks no record.
 
 use std::path::Path;
 

@@ -1,10 +1,14 @@
 //! The names in a command that runs unasked: what its patterns stand for, and
 //! where its paths lead.
 //!
-//! The policy judges words; only the server knows which files they name. A
-//! pattern is expanded here and not by a shell, and a path that leads somewhere
-//! else through a symbolic link, or to a pipe or device, is judged by where it leads. Between the look and
-//! the command a link can still change: who can do that has the account already.
+//! The policy judges words; only the server knows which files they name. A pattern
+//! is expanded here and not by a shell, and a path that leads somewhere else
+//! through a symbolic link, or to a pipe or device, is judged by where it leads.
+//! Between the look and the command a link can still change: who can do that has
+//! the account already.
+//!
+//! Invariant: what is put in the place of a word is a name that was judged. It does
+//! not decide on any of them.
 
 use std::sync::Arc;
 

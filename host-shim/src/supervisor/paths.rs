@@ -1,7 +1,7 @@
 //! Permits for looking at paths: content, metadata, names.
 //!
 //! Invariant: a path is judged as it was asked for and as it resolves on the
-//! server, and the effect uses the resolved one.
+//! server, and the effect uses the resolved one. No content is handed out here.
 
 use std::sync::Arc;
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a value that leaves this file has the right type, is within its
 //! bounds and holds no NUL. Every complaint is `INVALID_ARGUMENT` and names the
-//! argument and what was expected, because the caller validates nothing.
+//! argument and what was expected, because the caller validates nothing. What a
+//! value means to a server is not asked.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,7 @@
 //! `remote_exec`: one command on one server.
+//!
+//! Invariant: the command reaches the host as the model wrote it, and at most one
+//! is run in a call. Whether it may run is not looked at.
 
 use serde_json::{Map, Value, json};
 

@@ -2,8 +2,9 @@
 //!
 //! Names come from an SFTP walk and are matched here; content is searched by one
 //! `grep` per batch of literal names, so no shell, pipe or glob is involved and
-//! every name is judged by the policy. Files the policy calls secret are left
-//! out and counted, not asked about one by one.
+//! every name is judged by the policy. Files the policy calls secret are left out
+//! and counted, not asked about one by one. Invariant: every file that is searched
+//! was named one by one to the host. How a directory is walked is not decided here.
 
 use globset::GlobBuilder;
 use serde_json::{Value, json};

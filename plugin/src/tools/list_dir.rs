@@ -1,4 +1,7 @@
 //! `remote_list_dir`: names and metadata of a directory, or of a tree.
+//!
+//! Invariant: what was left out, by a limit or for want of a right, is said in the
+//! result. Content is not read.
 
 use serde_json::{Map, Value, json};
 

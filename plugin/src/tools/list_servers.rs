@@ -1,4 +1,7 @@
 //! `list_servers`: which servers there are. No connection, no credential.
+//!
+//! Invariant: it opens no action, so nothing is asked of anybody. What a model may
+//! see of a server is chosen by the host.
 
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! The eight tools: one file each for its schema, its arguments and its steps.
 //!
-//! Every tool follows the same pipeline: check the arguments, open an action,
-//! ask for a permit, spend it on the effect, report. A tool never judges its own
-//! request and never states what was executed or recorded: the host does both.
+//! Every tool follows the same pipeline: check the arguments, open an action, ask
+//! for a permit, spend it on the effect, report. Invariant: a tool never judges its
+//! own request and never states what was executed or recorded: the host does both.
 
 mod arguments;
 mod exec;

@@ -1,9 +1,12 @@
 //! Unified diffs as models write them, applied exactly or not at all.
 //!
 //! `diffy` finds where a hunk goes; this file makes its input well-formed
-//! (recounted headers, the file's own line ends) and refuses what would succeed
-//! by accident: no hunk at all, several files, a header without line numbers, a
+//! (recounted headers, the file's own line ends) and refuses what would succeed by
+//! accident: no hunk at all, several files, a header without line numbers, a
 //! new-file patch for a file that exists. There is no fuzz: context must match.
+//! Invariant: what comes out is the file with every hunk applied at the place its
+//! context names, or an error that names the first hunk that does not fit. It reads
+//! and writes no file.
 
 use super::report::Report;
 

@@ -1,8 +1,8 @@
 //! `remote_patch_file`: applies a unified diff to a file.
 //!
-//! The patch is applied here, to the content the server returned, and the write
-//! is bound to that content's hash: if the file changes in between, nothing is
-//! written.
+//! Invariant: the patch is applied here, to the content the server returned, and
+//! the write is bound to that content's hash: if the file changes in between,
+//! nothing is written. How a hunk is placed is not decided here.
 
 use serde_json::json;
 

@@ -1,8 +1,9 @@
 //! `remote_read_file`: a piece of a file, or of a command's long output, as text or
 //! as base64.
 //!
-//! Bytes are never mangled: a piece that is not UTF-8 is refused unless base64
-//! was asked for, and a cut never goes through a character.
+//! Invariant: bytes are never mangled: a piece that is not UTF-8 is refused unless
+//! base64 was asked for, and a cut never goes through a character. It does not
+//! follow a file as it grows.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,7 +1,8 @@
 //! What a tool says at the end of a call, and how a failure of the host becomes
 //! part of it.
 //!
-//! Codes come from the contract's closed list; this file only spells them.
+//! Invariant: codes come from the contract's closed list; this file only spells
+//! them. Execution and record are not reported by a tool.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,7 @@
 //! `remote_stat`: metadata of one file, with where its links lead.
+//!
+//! Invariant: one request gives the facts of the name itself and of what it leads
+//! to. No content is read, not even for a hash.
 
 use serde_json::{Value, json};
 

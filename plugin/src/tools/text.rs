@@ -1,8 +1,9 @@
 //! How bytes from a server become text for a model: decoding, cutting at
 //! character boundaries, times and modes.
 //!
-//! Text is never repaired silently: what is not UTF-8 is either refused by the
-//! caller or marked.
+//! Invariant: text is never repaired silently: what is not UTF-8 is either refused
+//! by the caller or marked. Escaping for a terminal is done where something is
+//! shown.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,7 @@
 //! `remote_write_file`: creates or replaces a file.
+//!
+//! Invariant: content is given as text or as base64, and never both ways in one
+//! write. Comparing, asking and keeping the state before are not done by the guest.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

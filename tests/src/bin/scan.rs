@@ -2,6 +2,9 @@
 //!
 //! `scan DIR [--whole]`: with `--whole` the run must have made every kind of
 //! secret and left every kind of file, because a scan of nothing proves nothing.
+//!
+//! Invariant: a secret is named by its kind and place, never printed. The search
+//! itself is `secrets`'s.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

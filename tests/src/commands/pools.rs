@@ -1,8 +1,9 @@
 //! Words to try in the place of a path, a text, a number or a name.
 //!
-//! Invariant: the paths are those of the fuzzer's sandbox, secrets, links, pipes and
-//! devices among them, and some that are nowhere. Each list holds words that are
-//! right and words that some program may take for something else.
+//! Invariant: the paths are those of the fuzzer's sandbox, secrets, links, pipes
+//! and devices among them, and some that are nowhere. Each list holds words that
+//! are right and words that some program may take for something else. They make no
+//! sentence by themselves; `mod` and `writing` do that.
 
 /// Paths.
 pub(super) const PATHS: &[&str] = &[

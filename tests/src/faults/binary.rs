@@ -1,4 +1,7 @@
 //! The build of openshell that has fault points, and the list of them.
+//!
+//! Invariant: the ordinary binary is never taken for it. A build that is older than
+//! the source is not noticed here: the task that runs the harness builds first.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,7 @@
 //! Many at once: callers of one helper, and processes on one journal.
+//!
+//! Invariant: what each caller did is counted on the server afterwards, not in the
+//! answers alone. No fault is injected.
 
 use std::thread;
 use std::time::{Duration, Instant};

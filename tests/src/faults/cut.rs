@@ -2,8 +2,9 @@
 //!
 //! The process is stopped there, the server's side is killed, and the process goes
 //! on: what it does with a dead connection, and what it records of it, is what the
-//! next use has to live with. Unlike after a kill, the helper itself must end in
-//! good order.
+//! next use has to live with. Invariant: unlike after a kill, the helper itself
+//! must end in good order. The network itself is not disturbed; `network` does
+//! that.
 
 use super::binary::fault_points;
 use super::operation::{Case, Operation};

@@ -2,6 +2,8 @@
 //!
 //! A small file system in memory is filled to a few pages, and an operation run on
 //! it: it is done, or it is refused and nothing happened. Then there is room again.
+//! Invariant: no disk of the machine is filled. Media that fail in other ways are
+//! not played.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,9 @@
 //! A process that stands still while it holds a lock others need.
 //!
-//! Others must not wait for ever, and must not go on without the record: they
-//! refuse, and nothing happened. Once the process is dead, everything works.
+//! Invariant: others must not wait for ever, and must not go on without the record:
+//! they refuse, and nothing happened. Once the process is dead, everything works.
+//!
+//! Timing beyond that is not asserted.
 
 use super::operation::{Case, Effect, Operation};
 use super::report::Report;

@@ -4,7 +4,8 @@
 //! point there is must be among them. Then one operation after the other is run
 //! again with one point armed. Two processes of one installation share everything
 //! but the fault, so that a journal with a hundred interruptions is still one
-//! journal.
+//! journal. Invariant: what is left to chance follows from the seed. What a kill
+//! left is judged in `verdict`, not here.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

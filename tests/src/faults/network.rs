@@ -1,5 +1,8 @@
 //! The network between helper and server: dropped, stalled, truncated, reset at a
 //! byte, in either direction, at bytes spread over the whole of an operation.
+//!
+//! Invariant: operation, place and way of a disturbance follow from the seed. It
+//! does not judge what came of one.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,7 @@
 //! What was counted, as a table.
+//!
+//! Invariant: what was found is said at once and stays in the report. It decides
+//! nothing about how a run ends.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,7 @@
 //! The server is killed in mid-transfer and started again; the helper stays.
+//!
+//! Invariant: the server comes back on the port and with the host key it had. The
+//! helper is not restarted; that is the point.
 
 use std::thread;
 use std::time::Duration;

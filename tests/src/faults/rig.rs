@@ -1,4 +1,7 @@
 //! An installation to be broken, with a server of its own.
+//!
+//! Invariant: the fault is armed by the environment of one run and by no file, so
+//! the next run is an ordinary one. It asserts nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! OpenCode's event bus, as a list that grows.
 //!
-//! Invariant: an event is in the list before anybody waiting is woken.
+//! Invariant: an event is in the list before anybody waiting is woken. No event is
+//! left out or interpreted.
 
 use std::io::{BufRead, BufReader};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};

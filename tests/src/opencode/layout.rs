@@ -1,7 +1,8 @@
 //! What stands before OpenCode starts: the program, its environment, the
 //! configuration and the project.
 //!
-//! Invariant: everything but the program lies in the test's own scratch folder.
+//! Invariant: everything but the program lies in the test's own scratch folder. It
+//! starts nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
 //! What is secret in a private key file of OpenSSH.
 //!
-//! The file is base64 over a header, the public key and a private part
-//! (OpenSSH `PROTOCOL.key`). Only numbers that nobody else knows count: the
-//! header is the same everywhere, and the public half is no secret.
+//! The file is base64 over a header, the public key and a private part (OpenSSH
+//! `PROTOCOL.key`). Invariant: only numbers that nobody else knows count: the
+//! header is the same everywhere, and the public half is no secret. It does not
+//! decrypt.
 
 use std::fs;
 use std::path::Path;

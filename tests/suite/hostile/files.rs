@@ -1,4 +1,8 @@
 //! Lies in the answers of SFTP.
+//!
+//! They prove that an answer is bounded and escaped before it is believed, and that
+//! each lie has a code of its own. Honest servers that lack something are in
+//! `identity_peers`.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,7 @@
 //! Lies before and in the key exchange, over plain TCP (RFC 4253 sections 4 to 7).
+//!
+//! They prove that a connection ends with a code within its time, whatever is sent.
+//! Nothing here ever gets as far as a login.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -3,6 +3,10 @@
 //!
 //! `handshake` is plain TCP, `session` is SSH by the library's server half, and
 //! `files` answers SFTP byte by byte.
+//!
+//! Invariant of the fixture: a call that writes an escape to the terminal or takes
+//! more memory than its limit fails the test, whatever its result. Nothing is tried
+//! against a real server.
 
 mod files;
 mod handshake;

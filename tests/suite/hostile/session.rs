@@ -1,4 +1,7 @@
 //! Lies at the login and around commands.
+//!
+//! They prove that a command's end is told as far as it is known and no further.
+//! Lies in files are tried in `files`.
 
 use std::time::Duration;
 

@@ -3,6 +3,9 @@
 //!
 //! The honest part is a tree in which `/`, and every name without a `file` in
 //! it, is an empty directory, and every other name a file of eight bytes.
+//!
+//! Invariant: what no lie answers, the honest part does. It checks nothing of what
+//! a client asks.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 

@@ -2,6 +2,9 @@
 //!
 //! It speaks like a `/bin/sh` that proves itself, so that a call gets as far as
 //! the lie; what comes after that is the test's.
+//!
+//! Invariant: the host key it names is the one it proves, so that a refusal is
+//! about the lie. It judges no answer.
 
 use std::collections::HashMap;
 use std::sync::Arc;

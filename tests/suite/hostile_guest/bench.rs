@@ -1,4 +1,7 @@
 //! A supervisor that runs the hostile guest, and what can be seen from outside.
+//!
+//! Invariant: the marker, the person and the connections are counted outside of the
+//! guest. What a count should be is not said here.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
 //! A hostile policy in the judge: it can say what it likes, and do nothing.
+//!
+//! They prove that the judge's instance reaches nothing and that its failure allows
+//! nothing. A verdict that is merely wrong cannot be noticed by the host.
 
 use openshell_host::contract::{Decision, Request, Rulebook, Subject};
 use openshell_host::engine::{Judge, Limits};

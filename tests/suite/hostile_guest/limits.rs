@@ -1,4 +1,7 @@
 //! The host's time and memory, and calls nobody waits for any more.
+//!
+//! They prove that one guest's hunger ends that guest alone. How long honest calls
+//! take is not measured.
 
 use std::time::Duration;
 

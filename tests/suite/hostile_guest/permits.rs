@@ -1,4 +1,7 @@
 //! Effects without the right to them, and rights used beyond what they are for.
+//!
+//! They prove that a permit is good for its operation, once, and cannot be made up.
+//! What the policy allows is not their subject.
 
 use serde_json::{Value, json};
 

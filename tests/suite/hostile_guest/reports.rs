@@ -1,4 +1,8 @@
 //! Reports that are no reports.
+//!
+//! It proves that a report out of form becomes a failure of the call, is not
+//! repeated in it, and takes nothing from the next call. Honest reports are tried
+//! everywhere else.
 
 use serde_json::Value;
 

@@ -1,8 +1,9 @@
 //! `cargo xtask dist`: everything that is handed to people.
 //!
 //! Makes, for the platform it runs on, the npm packages, an archive with the
-//! binary, completions, manual and licences, and the check sums of all. Given the
-//! same binary and the same commit, it makes the same bytes.
+//! binary, completions, manual and licences, and the check sums of all. Invariant:
+//! given the same binary and the same commit, it makes the same bytes. It publishes
+//! nothing.
 
 mod archive;
 mod notices;

@@ -1,4 +1,7 @@
 //! The licences of everything that is part of the binary, as those ask for.
+//!
+//! Invariant: a crate that is linked in is listed, and one that only builds or
+//! tests is not. Whether a licence suits anybody is for `cargo deny`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

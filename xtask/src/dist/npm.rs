@@ -1,7 +1,8 @@
 //! The npm packages: the adapter, and the helper of one platform.
 //!
-//! Neither runs a script when it is installed: OpenCode installs plugins without
-//! running any, so the right helper is found by `os`, `cpu` and `libc` alone.
+//! Invariant: neither runs a script when it is installed: OpenCode installs plugins
+//! without running any, so the right helper is found by `os`, `cpu` and `libc`
+//! alone. Nothing is sent to npm.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! The platforms there are packages for, as data.
 //!
-//! `cargo xtask dist` builds the package of the platform it runs on. The others
-//! are built by the same command on such a machine; nothing is cross-compiled,
-//! because the keychain and libgit2 need the platform's own libraries.
+//! `cargo xtask dist` builds the package of the platform it runs on. The others are
+//! built by the same command on such a machine; nothing is cross-compiled, because
+//! the keychain and libgit2 need the platform's own libraries. Invariant: a
+//! platform without a package says why.
 
 /// One platform.
 #[derive(Debug)]

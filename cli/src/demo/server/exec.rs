@@ -1,8 +1,9 @@
 //! One command: a real process between the ends of a channel.
 //!
 //! Invariant: the process leads a session of its own, as under sshd(8), and its
-//! whole process group is killed when the channel ends, however it ends, also
-//! when the runtime goes down. Only what left the group by itself can stay.
+//! whole process group is killed when the channel ends, however it ends, also when
+//! the runtime goes down. Only what left the group by itself can stay. The command
+//! line itself is not looked at.
 
 use std::ffi::OsStr;
 use std::io;

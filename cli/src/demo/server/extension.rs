@@ -1,5 +1,8 @@
 //! The two extensions of SFTP version 3 that atomic writing needs, as
 //! OpenSSH's PROTOCOL file, section 4, describes them.
+//!
+//! Invariant: a request is read whole or not at all. Which file it is about is not
+//! judged here: paths are checked where they are used.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,9 @@
 //! Metadata as SFTP sends it, and the `ls -l` line that goes with a name.
 //!
-//! SFTP version 3 has no field for the names of owner and group; clients read
-//! them from this line, so it has the columns OpenSSH gives it.
+//! SFTP version 3 has no field for the names of owner and group; clients read them
+//! from this line, so it has the columns OpenSSH gives it. Invariant: the line says
+//! what the attributes beside it say. No account service is asked, only the two
+//! local files.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

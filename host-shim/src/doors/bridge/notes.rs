@@ -1,7 +1,8 @@
 //! `tools/progress`: what is heard of a call while it runs.
 //!
 //! It deliberately carries numbers only: what a command prints belongs into the
-//! result, where it is bounded, scrubbed and marked as data.
+//! result, where it is bounded, scrubbed and marked as data. Invariant: a note
+//! names the call it is about, and none follows its result.
 
 use std::time::Duration;
 

@@ -2,10 +2,11 @@
 //! questions that are kept for a person's own terminal.
 //!
 //! Invariant: only a form that says `allow once` grants. The question is whole or
-//! it is not put in a dialog; it is made by the host and laid out so that no
-//! client takes a part of it for markup. Up to revision 2025-11-25 of the protocol
-//! the server asks; from 2026-07-28 on it hands the question back as the result of
-//! the call, and the client makes the call again with the answer.
+//! it is not put in a dialog; it is made by the host and laid out so that no client
+//! takes a part of it for markup. Up to revision 2025-11-25 of the protocol the
+//! server asks; from 2026-07-28 on it hands the question back as the result of the
+//! call, and the client makes the call again with the answer. It does not decide
+//! what is asked about.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,8 @@
 //! One `tools/call`: the tool call behind it, its progress, its end.
 //!
-//! Invariant: the tool call runs in a task of its own to its recorded end,
-//! whatever becomes of the request.
+//! Invariant: the tool call runs in a task of its own to its recorded end, whatever
+//! becomes of the request. It does not change the envelope that the supervisor
+//! made.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

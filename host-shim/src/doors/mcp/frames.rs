@@ -1,9 +1,11 @@
 //! Lines in, lines out: the transport under `rmcp`.
 //!
-//! It exists because `rmcp`'s own says nothing to what is no JSON and nothing to
-//! a line that is too long, and because the calls have to know of the input's end
-//! before the service loop does. A task of its own reads, so that being
-//! interrupted in the middle of a line loses nothing.
+//! It exists because `rmcp`'s own says nothing to what is no JSON and nothing to a
+//! line that is too long, and because the calls have to know of the input's end
+//! before the service loop does. A task of its own reads, so that being interrupted
+//! in the middle of a line loses nothing. Invariant: a line that is no message gets
+//! an answer, and the line after it is read as what it is. What a message asks for
+//! is not looked at.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

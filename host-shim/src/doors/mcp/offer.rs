@@ -3,6 +3,8 @@
 //! A listing is part of every prompt, and annotations make it longer, so whatever
 //! says nothing to a model is left out. Nothing gets lost by it: the component
 //! checks the arguments by its whole schema and says what is wrong with them.
+//! Invariant: names and types are the component's own; an annotation never makes a
+//! tool look safer than its definition. Rules are not enforced by annotations.
 
 use std::sync::Arc;
 

@@ -3,6 +3,8 @@
 //! The prefixes are those the issuers publish so that scanners can find leaked
 //! tokens. A form without a prefix (a bare hash, a UUID, 40 characters of
 //! base64) is left alone: most such texts are no secrets.
+//!
+//! Invariant: a place is reported with the whole token and nothing beside it.
 
 use super::spans::Span;
 

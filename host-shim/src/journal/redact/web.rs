@@ -1,4 +1,7 @@
 //! Secrets in what the web is made of: headers, bearer tokens, URLs.
+//!
+//! Invariant: the name of the header, the scheme and the host stay readable.
+//! Whether a URL is valid does not matter.
 
 use super::fields::{closing, name_byte, strong};
 use super::names;

@@ -4,6 +4,8 @@
 //! program would be handed, and tolerates what is no shell at all: a quote
 //! that never ends is taken for an apostrophe. It decides nothing; the policy
 //! has its own, strict scanner.
+//!
+//! Invariant: every byte of a word is traced to the bytes it came from.
 
 /// One word or operator.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,7 @@
 //! Taking records out: filters, following, exports and their check.
+//!
+//! They prove that filters leave out exactly what does not match and that an export
+//! shows every later change of it. The command line is not involved.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,7 @@
 //! Leases: one holder, in order, and the dead are settled before the next one.
+//!
+//! Invariant of the fixture: a process that dies here is a real one, killed with
+//! SIGKILL. What the holder does meanwhile is made up.
 
 use std::io::BufRead as _;
 use std::path::Path;

@@ -1,5 +1,8 @@
 //! The journal as a whole, in scratch directories. A second handle on the same
 //! directory stands for a second process: its locks are its own.
+//!
+//! Invariant of the fixture: a scratch directory belongs to one test and goes with
+//! it. Nothing here asserts what a single suite is about.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 

@@ -2,6 +2,9 @@
 //!
 //! The processes are this test binary again, told by a variable to write until
 //! somebody kills them.
+//!
+//! Invariant: what a child said was durable is looked for in the file, so a lost
+//! record fails the test. A loss of power cannot be played this way.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};

@@ -1,4 +1,7 @@
 //! Recovery: what processes left unfinished when they died.
+//!
+//! They prove that each action is settled once, whoever recovers and however often.
+//! No conclusion is ever a success.
 
 use super::super::{Durability, EventKind, Filter, Journal, Recovery};
 use super::{Scratch, attempt, context, intent, note, outcome, whole};

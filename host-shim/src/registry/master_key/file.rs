@@ -1,7 +1,8 @@
 //! A master key in a file the operator names.
 //!
 //! Invariant: a key file is private to its owner (0600 or tighter) or it is
-//! refused, and none is ever overwritten.
+//! refused, and none is ever overwritten. It does not derive or check a key against
+//! a register.
 
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! The keychain of the operating system.
 //!
-//! Invariant: a call ends within its time-out even while the keychain waits for
-//! a dialog nobody sees, and "there is no entry" is never concluded from a
-//! failure. Error values of the library are turned into text here, as some of
-//! them print the secret they could not decode.
+//! Invariant: a call ends within its time-out even while the keychain waits for a
+//! dialog nobody sees, and "there is no entry" is never concluded from a failure.
+//! Error values of the library are turned into text here, as some of them print the
+//! secret they could not decode. Which entry is the register's is not decided here.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;

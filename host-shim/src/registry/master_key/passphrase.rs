@@ -4,8 +4,9 @@
 //! three passes, four lanes, a 128-bit salt. The parameters stand in the
 //! register, so a later version can raise them for new ones.
 //!
-//! Invariant: parameters read from a register are bounded before they are used,
-//! so an edited file cannot make this process allocate without end.
+//! Invariant: parameters read from a register are bounded before they are used, so
+//! an edited file cannot make this process allocate without end. Asking somebody
+//! for it is not done here.
 
 use std::fmt;
 use std::path::Path;

@@ -1,4 +1,7 @@
 //! Reading and changing the register on real files.
+//!
+//! They prove that a change is whole, private and checked before it is written.
+//! Kills in the middle of one are the subject of the fault harness.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,8 @@
 //! The register as a whole, on real files: what goes in comes out, and what was
 //! tampered with comes out as a refusal.
+//!
+//! Invariant of the fixture: every key and credential in it is made for the test.
+//! It asserts nothing itself.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 

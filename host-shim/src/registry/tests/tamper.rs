@@ -1,4 +1,7 @@
 //! Whatever was tampered with comes out as a refusal.
+//!
+//! Invariant under test: a register gives the data that was sealed, or none.
+//! Putting an old file back whole cannot be noticed and is not tried.
 
 use std::fs;
 

@@ -1,4 +1,8 @@
 //! The file: its format, and what its entries may hold.
+//!
+//! Invariant: an entry that was accepted holds no secret, and its key lies inside
+//! the workspace or is named by an absolute path. Whether the file counts is not
+//! known here.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};

@@ -1,4 +1,7 @@
 //! What a workspace may say, and when it counts.
+//!
+//! They prove that trust is bound to bytes and folder and that a field too many is
+//! a refusal. Connecting to what is listed is left to the suites.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 

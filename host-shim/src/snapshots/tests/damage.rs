@@ -1,4 +1,7 @@
 //! What a crash, a full disk or a stranger leaves behind.
+//!
+//! Invariant under test: damage is an error that names what is damaged, never
+//! another content. Disks that lie about an fsync are not played.
 
 use std::fs;
 use std::path::Path;

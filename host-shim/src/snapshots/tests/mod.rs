@@ -1,4 +1,7 @@
 //! The history against real git, in scratch repositories.
+//!
+//! Invariant of the fixture: each repository is a scratch directory of one test,
+//! read with plain `git` as a stranger would. No server is involved.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 

@@ -3,6 +3,9 @@
 //! It runs the real texts through the real shells, by pipes as sshd gives them,
 //! in process groups of their own. A shell that is not installed is skipped,
 //! and said to be.
+//!
+//! Invariant: the texts are the ones a server is sent, never copies. No SSH is
+//! involved; `ssh_shells` has that part.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 

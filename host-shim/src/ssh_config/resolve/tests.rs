@@ -1,5 +1,8 @@
 //! What a configuration says, in tables; where ssh(1) is installed, it is asked
 //! as well.
+//!
+//! Invariant of the fixture: the home is a scratch directory, so nothing of the
+//! account's own configuration is read. Connecting is not tried.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 

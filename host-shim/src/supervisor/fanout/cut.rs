@@ -3,6 +3,7 @@
 //! Invariant: what is left out is said in its place: printed text keeps its head
 //! and its tail around a note, a piece of a file becomes a shorter piece that says
 //! where it goes on, and a listing keeps its first entries and says that it is cut.
+//! Which outcomes are equal is not decided by what was cut.
 
 use serde_json::{Map, Value, json};
 

@@ -2,7 +2,8 @@
 //! they are of, as `clush -b` shows them.
 //!
 //! Invariant: every server is in exactly one group, and outcomes are put together
-//! only where everything about them is equal before anything is cut.
+//! only where everything about them is equal before anything is cut. It runs
+//! nothing and asks nobody.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! How many servers of one call are worked on at the same time.
 //!
-//! Invariant: a setting that is no number within its bounds is refused.
+//! Invariant: a setting that is no number within its bounds is refused. It does not
+//! count or hold up anything itself.
 
 use std::ops::RangeInclusive;
 

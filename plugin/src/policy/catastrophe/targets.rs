@@ -1,6 +1,7 @@
 //! What must not be destroyed: the system's own directories and the disks.
 //!
-//! Only literal names count: what an expansion would name is left to a person.
+//! Invariant: only literal names count: what an expansion would name is left to a
+//! person. What else a command does is not asked.
 
 use super::super::lex::Word;
 use super::super::types::{Finding, shown};

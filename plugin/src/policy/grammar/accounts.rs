@@ -1,4 +1,7 @@
 //! Commands that show users, accounts and logins.
+//!
+//! Invariant: no option passes that reads a password or its hash, changes an
+//! account or loads a library. Who is asking makes no difference here.
 
 use super::spec::{Command, Kind, Operands, Refusal, examples, is_name, refused};
 

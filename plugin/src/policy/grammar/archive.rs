@@ -2,6 +2,9 @@
 //!
 //! Archivers extract, run programs and reach other hosts by option, so only the
 //! plainest form of a listing is known here.
+//!
+//! Invariant: what passes writes no file and starts no program. The members
+//! themselves are not judged, only the archive's path.
 
 use super::super::lex::Word;
 use super::super::paths::Access;

@@ -1,9 +1,10 @@
 //! `awk`.
 //!
 //! A program of awk can write files, run commands and read other files, so it is
-//! taken apart into tokens, of which only those that compute, compare and print
-//! are known. What every version reads alike is all there is: no loop that could
-//! go on for ever, no redirection, no text that grows with every line.
+//! taken apart into tokens, of which only those that compute, compare and print are
+//! known. Invariant: what every version reads alike is all there is: no loop that
+//! could go on for ever, no redirection, no text that grows with every line. The
+//! files after the program are judged as content, elsewhere.
 
 use super::super::lex::Word;
 use super::script::{files, text_of};

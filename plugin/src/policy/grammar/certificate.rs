@@ -1,5 +1,8 @@
 //! `openssl`, which does a hundred things, where it shows a certificate or its own
 //! version.
+//!
+//! Invariant: no private key is read, made or printed. Connections (`s_client`) are
+//! left to a person.
 
 use super::super::lex::Word;
 use super::super::paths::Access;

@@ -1,9 +1,9 @@
 //! `test` and `[`.
 //!
-//! The words are held to known operators and plain operands: bash and ksh
-//! evaluate some operands as arithmetic or as variable names, in which a
-//! substitution runs although it was quoted. Nothing of a file but its metadata
-//! is seen.
+//! Invariant: the words are held to known operators and plain operands: bash and
+//! ksh evaluate some operands as arithmetic or as variable names, in which a
+//! substitution runs although it was quoted. Nothing of a file but its metadata is
+//! seen. Whether the answer is used for anything is not seen here.
 
 use super::super::lex::Word;
 use super::super::paths::Access;

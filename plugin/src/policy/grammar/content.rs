@@ -1,7 +1,8 @@
 //! Commands that compare, digest, dump or decode the content of files.
 //!
-//! Their file operands are judged as content, a digest included: it would confirm
-//! a guess.
+//! Their file operands are judged as content, a digest included: it would confirm a
+//! guess. Invariant: a second operand that some version takes for an output file is
+//! refused. What the files hold is not known here.
 
 use super::super::lex::Word;
 use super::super::paths::{Access, is_like_directory};

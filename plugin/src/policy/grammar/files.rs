@@ -1,6 +1,7 @@
 //! Commands that look at names, sizes and metadata of files.
 //!
-//! None of these shows content, so their operands are judged as names only.
+//! Invariant: none of these shows content, so their operands are judged as names
+//! only. Following a link is the business of `paths`.
 
 use super::spec::{Command, Kind, Operands, Style, examples, refused};
 

@@ -1,7 +1,8 @@
 //! `find`.
 //!
-//! Every word is a start, a known test with its argument, or a known action
-//! without effect. Content is never seen, so starts are judged as names.
+//! Invariant: every word is a start, a known test with its argument, or a known
+//! action without effect. Content is never seen, so starts are judged as names.
+//! Where a start leads is not known here.
 
 use super::super::lex::Word;
 use super::super::paths::Access;

@@ -1,4 +1,7 @@
 //! Commands that list the rules of a firewall.
+//!
+//! Invariant: only listings pass; a word that could be a chain's new content or a
+//! file to load is refused. Whether the account may list is for the server to say.
 
 use super::spec::{Command, Kind, Operands, Refusal, examples, refused};
 

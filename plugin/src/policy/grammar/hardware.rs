@@ -1,4 +1,8 @@
 //! Commands that describe hardware, disks and what is mounted on them.
+//!
+//! Invariant: an operand is a device to be described and never one to be written;
+//! what sets something is refused. Names of devices are not checked for being
+//! there.
 
 use super::spec::{Command, Kind, Operands, Refusal, Style, examples, refused};
 

@@ -1,4 +1,7 @@
 //! `jq`, without the files and variables its language can reach.
+//!
+//! Invariant: a filter passes only if it ends, loads nothing and shows nothing of
+//! the environment. It does not look whether the filter fits the input.
 
 use super::super::lex::Word;
 use super::engine;

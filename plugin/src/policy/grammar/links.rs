@@ -1,6 +1,8 @@
 //! Commands that show addresses, links, routes and network cards.
 //!
 //! The same programs change all of these; only the requests that show are known.
+//! Invariant: what one version reads as showing and another as setting is refused.
+//! Remote addresses are not resolved.
 
 use super::super::lex::Word;
 use super::spec::{Command, Kind, Operands, Outcome, Refusal, Style, examples, is_name, refused};

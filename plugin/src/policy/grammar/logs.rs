@@ -1,7 +1,8 @@
 //! Commands that show the logs of the system.
 //!
-//! None of these starts a pager: their output is no terminal, and the
-//! environment they run in names none.
+//! None of these starts a pager: their output is no terminal, and the environment
+//! they run in names none. Invariant: no environment of a process is shown and no
+//! other root is looked into. Lines of a log are not searched for secrets.
 
 use super::spec::{Command, Kind, Operands, Refusal, examples, is_name, refused};
 

@@ -1,9 +1,10 @@
 //! What is known of each command, as tables.
 //!
-//! Invariant: a command line passes only if the program is in a table, every
-//! option and operand is one that only looks, and the paths it touches are handed
-//! on to be judged. The program must be given by its bare name or by its full name
-//! in a system directory: a file of the same name elsewhere is another program.
+//! Invariant: a command line passes only if the program is in a table, every option
+//! and operand is one that only looks, and the paths it touches are handed on to be
+//! judged. The program must be given by its bare name or by its full name in a
+//! system directory: a file of the same name elsewhere is another program. What the
+//! paths hold is not known at this place.
 
 mod accounts;
 mod archive;

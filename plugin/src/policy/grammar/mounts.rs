@@ -1,4 +1,7 @@
 //! Commands that show file systems, where they are mounted, and their quotas.
+//!
+//! Invariant: the forms that mount, switch on or set up a device are refused,
+//! whatever their operand is called. Nothing is said of what lies below a mount.
 
 use super::spec::{Command, Kind, Operands, examples, refused};
 

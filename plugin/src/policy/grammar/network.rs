@@ -1,7 +1,9 @@
 //! Commands that show the state of the network.
 //!
 //! Talking to other machines is left to a person, with one exception: a bounded
-//! `ping`, which everyone who looks after servers needs.
+//! `ping`, which everyone who looks after servers needs. Invariant: apart from it,
+//! and from names that are resolved on the way, nothing passes that talks to
+//! another machine. Which hosts are pinged is not restricted.
 
 use super::spec::{Command, Kind, Operands, Refusal, at_most, examples, is_name, refused};
 

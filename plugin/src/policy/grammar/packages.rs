@@ -1,7 +1,8 @@
 //! Commands that show what is installed.
 //!
-//! Package tools take configuration by option, and configuration can name
-//! programs to run; no such option is known here.
+//! Package tools take configuration by option, and configuration can name programs
+//! to run; no such option is known here. Invariant: nothing is fetched, installed
+//! or evaluated. Other kinds of software have their tables in `software`.
 
 use super::spec::{Command, Kind, Operands, Refusal, Style, examples, is_name, refused};
 

@@ -1,4 +1,7 @@
 //! Commands that list processes and what they have open.
+//!
+//! Invariant: environments and memory are not shown, and what repeats itself has a
+//! count. Signals are no part of the table.
 
 use super::super::types::shown;
 use super::spec::{Command, Kind, Operands, Refusal, Style, at_most, examples, refused};

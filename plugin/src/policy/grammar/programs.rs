@@ -1,8 +1,9 @@
 //! Programs that are named here for the sake of a good reason, or for their version.
 //!
-//! Nothing here widens what is allowed but [`VERSIONS`]: a program and one word
-//! that makes it print its version and end. Everything else is asked about in any
-//! case; the tables say why in words a person understands.
+//! Invariant: nothing here widens what is allowed but [`VERSIONS`]: a program and
+//! one word that makes it print its version and end. Everything else is asked about
+//! in any case; the tables say why in words a person understands. What such a
+//! program would do is not worked out.
 
 /// Programs with the words that make them show their version, or as little. Left out
 /// are those that look into the working directory first and may run, or fetch, what

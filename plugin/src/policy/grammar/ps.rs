@@ -2,7 +2,8 @@
 //!
 //! It reads the same letters in three styles, and in one of them `e` shows the
 //! environment of every process: what could be read in more than one style is not
-//! known here.
+//! known here. Invariant: no line passes that any style reads as asking for
+//! environments. Whose processes are shown does not matter.
 
 use super::super::lex::Word;
 use super::spec::{Outcome, Refusal, is_name};

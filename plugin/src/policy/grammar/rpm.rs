@@ -1,7 +1,9 @@
 //! `rpm`, where it shows installed packages and package files.
 //!
-//! Its macros run programs and its letters mean something else in every mode, so the
-//! query comes first and no option that defines or evaluates is known.
+//! Its macros run programs and its letters mean something else in every mode, so
+//! the query comes first and no option that defines or evaluates is known.
+//! Invariant: the query stands first, and what is no package file by its name is
+//! not opened as one. Signatures are not checked.
 
 use super::super::lex::Word;
 use super::super::paths::Access;

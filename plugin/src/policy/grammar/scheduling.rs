@@ -2,6 +2,8 @@
 //! show those of a process.
 //!
 //! Each runs its words as a program, or sets something, in every other form.
+//! Invariant: what passes is one option and one process number, or no word at all.
+//! Whether that process is there is not asked.
 
 use super::super::lex::Word;
 use super::spec::{Command, Outcome, Refusal, Style, examples};

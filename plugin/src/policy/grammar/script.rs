@@ -3,6 +3,8 @@
 //!
 //! `sed` can write files and run programs from within its scripts, so a script is
 //! held to a form in which no such command fits; everything else is asked about.
+//! Invariant: a script that passes ends with its input and names no file. Whether
+//! it is right is not looked at.
 
 use super::super::lex::Word;
 use super::super::paths::Access;

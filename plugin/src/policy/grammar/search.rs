@@ -1,7 +1,9 @@
 //! Commands that search in the content of files.
 //!
-//! A recursive search reads every file below, so its operands are judged as
-//! trees; `--include` limits which names count.
+//! A recursive search reads every file below, so its operands are judged as trees;
+//! `--include` limits which names count. Invariant: a pattern is never taken for a
+//! path, nor a path for a pattern. Which of the files below are secret is left to
+//! `paths`.
 
 use super::super::lex::Word;
 use super::super::paths::{Access, Shown, Tree};

@@ -1,7 +1,8 @@
 //! Commands that show services and what systemd knows of them.
 //!
-//! None of these starts a pager: their output is no terminal, and the
-//! environment they run in names none.
+//! None of these starts a pager: their output is no terminal, and the environment
+//! they run in names none. Invariant: no verb that starts, stops or reloads passes,
+//! nor one that prints a service's environment. Units are not looked up.
 
 use super::spec::{Command, Kind, Operands, Parsed, Refusal, at_most, examples, is_name, refused};
 

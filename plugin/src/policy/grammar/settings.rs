@@ -1,7 +1,8 @@
 //! Commands that show settings of the system, sessions and the clock.
 //!
-//! Most of these programs also change what they show. Only the verbs that show
-//! are known.
+//! Most of these programs also change what they show. Only the verbs that show are
+//! known. Invariant: an operand that could be a new value is refused. The values
+//! shown are not judged.
 
 use super::spec::{Command, Kind, Operands, Parsed, Refusal, examples, refused};
 

@@ -1,5 +1,8 @@
 //! Commands that show software other than the system's packages, and choices
 //! between versions of it.
+//!
+//! Invariant: nothing is fetched, built or selected. What a manager's configuration
+//! says is not read.
 
 use super::spec::{Command, Kind, Operands, Refusal, examples, refused};
 

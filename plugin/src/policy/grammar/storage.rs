@@ -1,7 +1,9 @@
 //! Commands that describe disks, volumes and file systems.
 //!
 //! Most of these programs also change what they show. Only the verbs and options
-//! that show are known, and none that runs a script for every line.
+//! that show are known, and none that runs a script for every line. Invariant: no
+//! key of an encrypted volume is printed, and an interval passes only with a count.
+//! Whether a device exists is not asked.
 
 use super::spec::{Command, Kind, Operands, Parsed, Refusal, Style, bounded, examples, refused};
 

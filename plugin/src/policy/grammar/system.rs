@@ -1,4 +1,7 @@
 //! Commands that show the state of the machine.
+//!
+//! Invariant: an operand that would be the new name, time or setting is refused,
+//! and so is a setting that holds a key. What the machine answers is not looked at.
 
 use super::spec::{
     Command, Kind, Operands, Refusal, Style, at_most, bounded, bounded_repeat, examples, is_name,

@@ -1,7 +1,9 @@
 //! Commands that print the content of files.
 //!
-//! Their file operands are judged as content. Options that name an output file,
-//! a program to run or a list of further files are left out.
+//! Their file operands are judged as content. Options that name an output file, a
+//! program to run or a list of further files are left out. Invariant: what passes
+//! ends by itself; following a growing file is refused. What is in the files is
+//! judged by their names, elsewhere.
 
 use super::super::lex::Word;
 use super::super::types::shown;

@@ -1,7 +1,8 @@
 //! Quotes, backslashes and `$`.
 //!
 //! Invariant: a quoted character is never special again, and whatever a shell would
-//! replace is reported (POSIX.1-2024, XCU sections 2.2 and 2.6).
+//! replace is reported (POSIX.1-2024, XCU sections 2.2 and 2.6). Where a word ends
+//! is not decided here.
 
 use super::Lexer;
 

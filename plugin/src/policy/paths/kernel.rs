@@ -1,10 +1,11 @@
 //! Files that the kernel makes up, `/proc`, `/dev` and `/sys`, and names that are no
 //! files: pipes, and hosts of an automounter.
 //!
-//! Invariant: below `/proc/<pid>` and in `/dev` only what is listed as harmless
-//! may be read, because a new kernel adds files. The content of a device may
-//! block, never end, or be a disk. Names and metadata of all of them are free,
-//! except through the links that lead into the file system of a process.
+//! Invariant: below `/proc/<pid>` and in `/dev` only what is listed as harmless may
+//! be read, because a new kernel adds files. The content of a device may block,
+//! never end, or be a disk. Names and metadata of all of them are free, except
+//! through the links that lead into the file system of a process. Ordinary files
+//! are not its business.
 
 use super::super::types::Finding;
 use super::pattern::Component;

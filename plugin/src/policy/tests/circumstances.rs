@@ -1,4 +1,7 @@
 //! Rules, circumstances, paths of the file tools, and what the host must expand.
+//!
+//! They prove that everything beside the text can tighten, and loosens only where
+//! an operator wrote so. The grammar's own tables are tried in `corpus`.
 
 use super::super::types::{Decision, Request, Rule, RuleOrigin, Rulebook, Subject};
 use super::super::verdict::{classify, rule_matches};

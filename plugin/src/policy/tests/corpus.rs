@@ -1,4 +1,7 @@
 //! The examples of the tables, the public corpus and two lists of our own.
+//!
+//! Invariant of the lists: what is harmful is never allowed, and what is everyday
+//! is never asked about. No command is run; the fuzzer does that.
 
 use super::super::tables::tables;
 use super::super::types::Decision;

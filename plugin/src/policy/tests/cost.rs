@@ -3,6 +3,8 @@
 //! hold to.
 //!
 //! `cargo test --release -p openshell-plugin --lib cost -- --ignored --nocapture`
+//!
+//! Invariant under test: the longest texts get a verdict at all.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,7 @@
 //! What verdicts say of themselves: derivations, reasons, and the parts of a text.
+//!
+//! They prove that a reason names its cause and that a derivation leaves out no
+//! word. How a question looks to a person is not tried here.
 
 use super::super::types::{Decision::ApprovalRequired, Rulebook};
 use super::super::verdict::explain;

@@ -1,4 +1,7 @@
 //! What the lexer decodes, what it reports, and what it leaves to the host.
+//!
+//! They prove which words count as literal; whether real shells agree is put to
+//! those in `shells`, and nothing is decided on a command.
 
 use super::super::lex::{Token, lex};
 

@@ -1,4 +1,7 @@
 //! Tests of the policy as a whole.
+//!
+//! Invariant of the fixture: the subject has no server, labels or directory, so
+//! that a test names what it depends on. It asserts nothing.
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 
 mod circumstances;

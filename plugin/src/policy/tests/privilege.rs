@@ -1,4 +1,7 @@
 //! What a registration says of sudo, and what rules can say of it.
+//!
+//! They prove that a registration without sudo rejects and that one with it asks.
+//! Whether an account may use sudo is for the server, and not tried.
 
 use super::super::types::{Decision, Rule, RuleOrigin, Rulebook, Subject, Sudo};
 use super::super::verdict::classify;

@@ -1,4 +1,7 @@
 //! What holds for every text, request and rule.
+//!
+//! Invariant of the generators: every case of a request, a rule and a circumstance
+//! can come. They hold no expectation of a single command.
 
 use proptest::prelude::*;
 

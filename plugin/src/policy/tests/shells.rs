@@ -1,4 +1,7 @@
 //! The shells' own word on what is literal.
+//!
+//! They prove the scanner against whichever shells are installed; one that is
+//! missing is named and left out. What the words would do is never run.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

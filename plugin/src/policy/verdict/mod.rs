@@ -3,7 +3,8 @@
 //! Invariant: the verdict is the strictest of the findings; of equally strict ones
 //! the first stands. An operator's rule takes the place of the grammar's finding
 //! for literal words and of nothing else. The derivation is written down by the
-//! same code that decides, so that `explain` cannot say anything else.
+//! same code that decides, so that `explain` cannot say anything else. It does not
+//! put questions or enforce anything.
 
 mod derivation;
 mod touched;

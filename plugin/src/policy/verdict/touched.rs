@@ -1,7 +1,8 @@
 //! The paths of a request: those a command touches, and those of the file tools.
 //!
-//! Invariant: a request of a file tool is judged by the requested and by the resolved
-//! name; a write is never less than a question.
+//! Invariant: a request of a file tool is judged by the requested and by the
+//! resolved name; a write is never less than a question. Which names are secret is
+//! not known here.
 
 use super::super::catastrophe;
 use super::super::grammar;

@@ -1,4 +1,7 @@
 //! The list of attacks, and what each is given to work with.
+//!
+//! Invariant: a name stands for one attack, and every name is offered as a tool.
+//! Whether an attack got through is not judged in here.
 
 use serde_json::Value;
 

@@ -1,4 +1,7 @@
 //! Generated bindings of the `plugin` world; nothing is written by hand here.
+//!
+//! Invariant: the world is the real component's, so an attack has no more to work
+//! with than that has. No type is added.
 
 #![allow(
     unsafe_code,

@@ -1,6 +1,9 @@
 //! A policy that allows everything, or attacks whoever asks it.
 //!
 //! The name of the tool in the subject picks what it does.
+//!
+//! Invariant: no verdict depends on the command. It does not play the policy that
+//! the host embeds.
 
 use crate::Rogue;
 use crate::bindings::exports::openshell::host::policy::Guest;

@@ -1,4 +1,7 @@
 //! Attacks on the host's time and memory.
+//!
+//! Invariant: none of these ends by itself; a suite that sees one end saw the host
+//! end it. Effects are not tried but to be left unfinished.
 
 use std::hint::black_box;
 

@@ -1,4 +1,7 @@
 //! Attacks on permits and actions: the right to act, without having it.
+//!
+//! Invariant: what was forged shows in the marker, so an attack that worked leaves
+//! a line. The guest does not hide what it tried.
 
 use crate::attacks::{Arguments, command, harmless, spend};
 use crate::bindings::openshell::host::effects::{self, Action, Operation, Permit, ReadSpec};

@@ -1,4 +1,7 @@
 //! What the guest says about its calls: success, or nonsense.
+//!
+//! Invariant: no report says that an attack failed. What the host adds to it cannot
+//! be written here.
 
 use crate::bindings::exports::openshell::host::tools::Report;
 use crate::bindings::openshell::host::types::Failure;

@@ -2,6 +2,8 @@
 //!
 //! It deliberately is plain SVG without a style sheet, so that it looks the same
 //! wherever it is shown.
+//!
+//! Invariant: to the right is better, whatever a line measures.
 
 use std::fmt::Write as _;
 

@@ -2,6 +2,8 @@
 //!
 //! Two sides of a line take turns call by call, so that a slow moment of the
 //! machine hits both.
+//!
+//! Invariant: rounds of warming up never count. No time is left out for being odd.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,7 @@
 //! What people use instead, and the probe that measures from inside.
+//!
+//! Invariant: the programs run with the fixture's key and none of the account's
+//! settings. What they could do under other settings is not measured.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 //! Invariant: it does what the host does before a command runs unasked: patterns
 //! become names, paths are followed, and the policy judges the results again. Only
 //! what is still allowed then is run, with this machine's programs and busybox's.
+//! Whether what happened is a finding is not decided here.
 
 use std::io;
 use std::time::Duration;

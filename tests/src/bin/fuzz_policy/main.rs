@@ -4,7 +4,9 @@
 //! exactly as the product would, and looks for anything an inspection does not do:
 //! a changed file, a process left behind, a started program, a call that sets
 //! something, a secret shown, a command that does not end. The seed and a number
-//! decide each command, so a finding can be had again.
+//! decide each command, so a finding can be had again. Invariant: a finding makes
+//! it fail, and where it cannot run at all it says what is missing. It deliberately
+//! knows no command by name.
 
 mod attempt;
 mod deeds;

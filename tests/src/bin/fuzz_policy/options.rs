@@ -1,6 +1,7 @@
 //! The words after the fuzzer's name.
 //!
-//! Invariant: a word that is not known is an error that names it.
+//! Invariant: a word that is not known is an error that names it. It does not check
+//! whether a program of a given name is there.
 
 use std::path::PathBuf;
 use std::time::Duration;

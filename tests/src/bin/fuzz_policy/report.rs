@@ -1,7 +1,7 @@
 //! Counts what was tried and says what was found, with how to have it again.
 //!
 //! Invariant: the last line of a run has all counts, the seed and the number of
-//! findings, which decides how the run ends.
+//! findings, which decides how the run ends. What a finding is was decided before.
 
 use std::collections::{BTreeMap, BTreeSet};
 

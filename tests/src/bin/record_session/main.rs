@@ -6,7 +6,8 @@
 //! would be (paths, ports, the account) is replaced by something of the same width.
 //!
 //! `cargo build -p openshell && cargo run -p openshell-tests --bin record_session`;
-//! it needs tmux and OpenCode in `.cache`.
+//! it needs tmux and OpenCode in `.cache`. It does not check the page; a suite
+//! does.
 
 use std::fs;
 use std::path::{Path, PathBuf};

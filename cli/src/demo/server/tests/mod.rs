@@ -1,4 +1,8 @@
 //! The server against OpenSSH's own clients, and against one that misbehaves.
+//!
+//! Invariant of the fixture: the client's key is made for the test and the root is
+//! a scratch directory. What openshell itself makes of the server is the demo's own
+//! test.
 
 #![expect(
     clippy::unwrap_used,

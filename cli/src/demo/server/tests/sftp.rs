@@ -1,4 +1,8 @@
 //! Files over SFTP, with OpenSSH's client, and attempts to leave the root.
+//!
+//! They prove that nothing outside the root is read, listed or written by any name.
+//! Races between check and use are not tried: the server does not claim to win
+//! them.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};

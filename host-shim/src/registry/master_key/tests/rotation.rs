@@ -1,4 +1,7 @@
 //! Rotations, whole and cut off at every step, between all homes of a key.
+//!
+//! They prove that no step, cut off, leaves a register nobody can open. Loss of
+//! power between two writes of one step is not played here.
 
 use std::fs;
 use std::path::Path;

@@ -2,6 +2,10 @@
 //!
 //! The keychain and the session bus are chosen by the environment of a process,
 //! so each test starts this test binary again for the part that needs them.
+//!
+//! Invariant of the fixture: the bus and the keyring are made for the test and end
+//! with it. Where the programs for that are missing, the test says so and proves
+//! nothing.
 
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! Holds values and operands against what an entry says they must be.
 //!
 //! Invariant: a word that may be a path is noted to be judged, and any other has to
-//! be literal and of its kind.
+//! be literal and of its kind. Whether a path may be read is not decided here.
 
 use super::super::super::lex::Word;
 use super::super::super::paths::Access;
