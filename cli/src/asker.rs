@@ -1,7 +1,8 @@
 //! Questions on the command line: at the terminal, or answered by a flag.
 //!
-//! Typed-ahead input is thrown away before a question is read, so nothing that
-//! was in the buffer can answer it.
+//! Invariant: typed-ahead input is thrown away before a question is read, so
+//! nothing that was in the buffer can answer it. What a question says, and what an
+//! answer permits, is not decided here.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
@@ -61,6 +62,14 @@ impl Asker for TerminalAsker {
     }
 
     async fn prove_presence(&self, key: &MasterKey) -> Answer {
+        if !key.has_passphrase() {
+            return Answer::Unanswered(
+                "the operator wants the registry's passphrase for this server, and the \
+                 registry's key was made without one: `openshell key rotate --passphrase` \
+                 gives it one."
+                    .to_owned(),
+            );
+        }
         let typed = tokio::task::spawn_blocking(|| {
             rpassword::prompt_password("Registry passphrase, to show that you are there: ")
         });

@@ -1,6 +1,7 @@
 //! What verbs share: paths, the async runtime, the supervisor.
 //!
-//! Everything is made on first use, so that `openshell --help` touches nothing.
+//! Invariant: everything is made on first use, so that `openshell --help` touches
+//! nothing. It does not know which verb runs.
 
 use std::cell::OnceCell;
 use std::io::IsTerminal;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use openshell_host::engine::Engine;
 use openshell_host::registry::{MasterKey, Paths};
 use openshell_host::ssh::Patience;
-use openshell_host::supervisor::{FanoutLimit, Resources, Supervisor};
+use openshell_host::supervisor::{FanoutLimit, Predial, Resources, Supervisor};
 use tokio::runtime::Runtime;
 
 use crate::error::CliError;
@@ -58,7 +59,8 @@ impl Context {
             });
             let resources = Resources::new(self.paths.clone(), prompt)
                 .with_patience(Patience::from_env()?)
-                .with_fanout(FanoutLimit::from_env()?);
+                .with_fanout(FanoutLimit::from_env()?)
+                .with_predial(Predial::from_env()?);
             let supervisor = Supervisor::new(Engine::embedded()?, resources)?;
             let _ = self.supervisor.set(supervisor);
         }

@@ -1,7 +1,7 @@
 //! What can end a verb early, and the exit code each kind has.
 //!
-//! Errors of the library are classified here, once; no other file chooses an
-//! exit code.
+//! Invariant: errors of the library are classified here, once; no other file
+//! chooses an exit code. It prints nothing: `ui` does.
 
 use std::fmt::Display;
 
@@ -130,6 +130,12 @@ impl From<openshell_host::registry::PathsError> for CliError {
 impl From<openshell_host::ssh::InvalidPatience> for CliError {
     fn from(error: openshell_host::ssh::InvalidPatience) -> Self {
         Self::failed(error.to_string()).next(format!("Correct or unset {}.", error.variable))
+    }
+}
+
+impl From<openshell_host::supervisor::InvalidPredial> for CliError {
+    fn from(error: openshell_host::supervisor::InvalidPredial) -> Self {
+        Self::failed(error.to_string()).next("Correct or unset it.")
     }
 }
 

@@ -1,10 +1,12 @@
 //! What keeping a state costs with 10, 10,000 and 100,000 states kept already,
 //! beside `git add` and `git commit` of the same file: `cargo xtask bench
-//! snapshots`; `--json` prints the lines for programs.
+//! snapshots`; `--json` prints the lines for programs, `--rounds N` measures each
+//! so often.
 //!
-//! The sizes take turns call by call, so that a slow moment of the machine hits
-//! all of them. The histories are made by `git fast-import` from the messages of
-//! real commits and packed, as a store that was tidied is.
+//! The sizes take turns call by call, so that a slow moment of the machine hits all
+//! of them. The histories are made by `git fast-import` from the messages of real
+//! commits and packed, as a store that was tidied is. Invariant: every size does
+//! the same changes. It asserts nothing about the times.
 
 #![expect(
     clippy::unwrap_used,
@@ -191,6 +193,11 @@ impl Line {
 }
 
 fn main() {
+    let mut words = std::env::args().skip_while(|word| word != "--rounds");
+    let rounds = match (words.next(), words.next()) {
+        (None, _) => ROUNDS,
+        (_, number) => number.unwrap().parse().unwrap(),
+    };
     let dir = tempfile::tempdir().unwrap();
     let mut stores = Vec::new();
     for size in SIZES {
@@ -212,11 +219,11 @@ fn main() {
         );
         stores.push((size, snapshots));
     }
-    measure(&stores);
-    beside_git(dir.path());
+    measure(&stores, rounds);
+    beside_git(dir.path(), rounds);
 }
 
-fn measure(stores: &[(usize, Snapshots)]) {
+fn measure(stores: &[(usize, Snapshots)], rounds: usize) {
     let line = |what: &str, size: usize| Line::new(format!("{what}, {size} states"));
     let mut lines: Vec<[Line; 3]> = stores
         .iter()
@@ -228,7 +235,7 @@ fn measure(stores: &[(usize, Snapshots)]) {
             ]
         })
         .collect();
-    for round in 0..WARM_UP + ROUNDS {
+    for round in 0..WARM_UP + rounds {
         for ((size, snapshots), lines) in stores.iter().zip(&mut lines) {
             // Files all over the history, the oldest ones included.
             let file = round * 7919 % FILES.min(*size);
@@ -256,7 +263,7 @@ fn measure(stores: &[(usize, Snapshots)]) {
 }
 
 /// What plain git takes for the same, in a work tree of as many files.
-fn beside_git(dir: &Path) {
+fn beside_git(dir: &Path, rounds: usize) {
     let work = dir.join("work");
     let bare = dir.join(format!("{}.git", SIZES[1]));
     let cloned = Command::new("git")
@@ -269,7 +276,7 @@ fn beside_git(dir: &Path) {
         ("git add, git commit, fsync", "core.fsync=committed,index"),
     ]
     .map(|(name, setting)| (Line::new(name), setting));
-    for round in 0..WARM_UP + ROUNDS / 2 {
+    for round in 0..WARM_UP + rounds.div_ceil(2) {
         for (which, (line, setting)) in lines.iter_mut().enumerate() {
             let file = round * 7919 % FILES;
             let path = path(file);

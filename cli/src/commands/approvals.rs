@@ -3,7 +3,8 @@
 //!
 //! Invariant: an answer is on record, durably, before it counts; it is for the
 //! question as it was shown. Everything here is refused to an agent, showing
-//! included: a diff can hold what the agent may not read.
+//! included: a diff can hold what the agent may not read. It carries nothing out:
+//! the call that asked has to be made again.
 
 use std::process::ExitCode;
 
@@ -116,6 +117,11 @@ impl Desk<'_> {
                 .collect();
             self.ui
                 .table(["id", "state", "expires", "question", ""], rows);
+            let waits = |ask: &PendingAsk| ask.state == PendingState::Waiting;
+            if kept.iter().any(waits) {
+                self.ui
+                    .note("`openshell approvals` puts them one by one, in a terminal.");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,8 +1,9 @@
 //! `openshell audit unknown` and `settle`: changes of which nobody knows whether
 //! they happened, and what a person found out about them.
 //!
-//! Settling decides what a later repetition of the call is told, so it is for a
-//! person, and who it was is on record.
+//! Invariant: settling decides what a later repetition of the call is told, so it
+//! is for a person, and who it was is on record. No server is asked: what a person
+//! found out is taken as they say it.
 
 use std::process::ExitCode;
 
@@ -54,7 +55,7 @@ impl As {
 
 #[derive(Debug, Args)]
 pub(crate) struct SettleArgs {
-    /// Action id, as `audit unknown` shows it
+    /// Action id, as `audit unknown` or `audit list --outcome unknown` shows it
     id: String,
     /// What became of it
     #[arg(long = "as", value_name = "FINDING", value_enum)]
@@ -126,16 +127,21 @@ pub(crate) fn list(context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
 pub(crate) fn settle(args: SettleArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     require_person(context, "audit settle")?;
     let (journal, unknown) = unknown(context)?;
-    let account = unknown
+    let listed = unknown
         .into_iter()
-        .find(|account| account.context.action == args.id)
-        .ok_or_else(|| {
-            CliError::failed(format!(
-                "{:?} is no action whose outcome is unknown",
-                args.id
-            ))
-            .next("`openshell audit unknown` lists them; `openshell audit show` shows an action.")
-        })?;
+        .find(|account| account.context.action == args.id);
+    let account = match listed {
+        Some(account) => Some(account),
+        // Only the latest are listed; what is older is found in its own records.
+        None => Journal::unsettled(journal.dir(), &args.id)?,
+    };
+    let account = account.ok_or_else(|| {
+        CliError::failed(format!(
+            "{:?} is no action whose outcome is unknown",
+            args.id
+        ))
+        .next("`openshell audit unknown` lists them; `openshell audit show` shows an action.")
+    })?;
     let is_file = account.operation.kind == "write";
     if is_file != args.finding.is_about_files() {
         let words = if is_file {

@@ -1,4 +1,7 @@
 //! `openshell audit verify`: the journal, or what was exported from it.
+//!
+//! Invariant: exit code 0 means that every byte was as it was written; the first
+//! fault is named by file and line. It repairs nothing.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -56,6 +59,7 @@ pub(crate) fn journal(context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
             "records": verified.records,
             "segments": verified.segments,
             "torn": verified.torn,
+            "tornEnd": verified.torn_end,
             "lastSeq": verified.last_seq,
             "lastHash": verified.last_hash,
             "broken": broken.map(|broken| json!({
@@ -85,6 +89,12 @@ pub(crate) fn journal(context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
                 "{} torn lines are accounted for: a process died while it wrote them.",
                 verified.torn
             ));
+        }
+        if verified.torn_end {
+            ui.note(
+                "The end is torn: a process died while it wrote there. Nothing that was \
+                 acknowledged is missing, and the next call accounts for it.",
+            );
         }
         ui.note(&format!(
             "The last record is {} {}.",

@@ -4,7 +4,8 @@
 //! Invariant: it changes nothing but permissions that are too wide, which every
 //! verb puts right, and it makes no key and no register; OpenCode, which it has
 //! load the plugin, starts the helper, and that opens the journal as always. Each
-//! check stands for itself: one that fails hides no other.
+//! check stands for itself: one that fails hides no other. How each part is put
+//! right stays with the verb it names.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use clap::Args;
 use openshell_host::approvals::{agent_in_charge, escape_line};
 use openshell_host::journal::Journal;
 use openshell_host::registry::{KeyEnv, MasterKeySource, Registry, WorkspaceServers, is_trusted};
+use openshell_host::rules::{Access, Confirm};
 use serde_json::json;
 
 use super::key::name;
@@ -138,11 +140,11 @@ fn registry(context: &Context, findings: &mut Vec<Finding>) {
             ),
             Err(error) => {
                 let mut error = CliError::from(error);
-                error.next.get_or_insert_with(|| {
-                    "`openshell key init --file PATH` makes a key file; \
-                     OPENSHELL_MASTER_KEY_FILE names it."
-                        .to_owned()
-                });
+                if let MasterKeySource::File(path) = &source {
+                    error.next.get_or_insert_with(|| {
+                        format!("Run `openshell key init --file {}`.", path.display())
+                    });
+                }
                 Finding::failed("key", error)
             }
         });
@@ -192,7 +194,14 @@ fn journal(context: &Context, findings: &mut Vec<Finding>) {
         Ok(verified) => match verified.broken {
             None => findings.push(Finding::good(
                 "journal",
-                format!("{} records, unbroken", verified.records),
+                if verified.torn_end {
+                    format!(
+                        "{} records, unbroken; the end is torn, and the next call accounts for it",
+                        verified.records
+                    )
+                } else {
+                    format!("{} records, unbroken", verified.records)
+                },
             )),
             Some(broken) => findings.push(Finding::wrong(
                 "journal",
@@ -230,12 +239,28 @@ fn policy(context: &Context, findings: &mut Vec<Finding>) {
         Ok(resources.rules(workspace.as_deref(), supervisor.judge())?)
     });
     findings.push(match rules {
+        Ok(rules) if asks_for_nothing(context, &rules.access) => Finding::wrong(
+            "policy",
+            "it takes the registry's passphrase to grant anything on some servers, and the \
+             registry's key was made without one",
+            "Run `openshell key rotate --passphrase`.",
+        ),
         Ok(rules) => Finding::good(
             "policy",
             format!("{} rules, examples hold", rules.rulebook.rules.len()),
         ),
         Err(error) => Finding::failed("policy", error),
     });
+}
+
+/// Whether a passphrase is demanded where there is none.
+fn asks_for_nothing(context: &Context, access: &[Access]) -> bool {
+    let demanded = access
+        .iter()
+        .any(|access| access.confirm == Confirm::Presence);
+    let has_one = MasterKeySource::of(context.paths(), &KeyEnv::from_process())
+        .is_ok_and(|source| source == MasterKeySource::Passphrase);
+    demanded && !has_one
 }
 
 fn workspace(context: &Context, findings: &mut Vec<Finding>) {

@@ -3,7 +3,8 @@
 //! Invariant: comments, order and formatting of the configuration stay; doing it
 //! again changes nothing; what was added is on record for `uninstall` before it is
 //! there. A configuration that cannot be read is never written. An agent may look
-//! (`--dry-run`) and may not act.
+//! (`--dry-run`) and may not act. What OpenCode makes of the entry is left to
+//! `doctor`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use openshell_host::approvals::escape_text;
 use serde_json::{Value, json};
 
 use super::doctor::on_path;
+use super::install_key::Key;
 use crate::consent::require_person;
 use crate::context::Context;
 use crate::error::CliError;
@@ -44,6 +46,9 @@ pub(crate) struct InstallArgs {
     /// The configuration file to change, instead of the one OpenCode reads for you everywhere
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Make a master key in a file as well, where there is no keychain to keep one
+    #[arg(long)]
+    key_file: bool,
 }
 
 /// What is to be done.
@@ -98,7 +103,8 @@ pub(crate) fn run(args: &InstallArgs, context: &Context, ui: Ui) -> Result<ExitC
         receipt.remove()?;
     }
     let action = outcome?;
-    report(ui, &plan, action, backup.as_deref());
+    let key = Key::look(context, args.key_file)?;
+    report(ui, &plan, action, backup.as_deref(), &key);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -344,7 +350,7 @@ fn by_hand(ui: Ui, found: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn report(ui: Ui, plan: &Plan, action: &str, backup: Option<&Path>) {
+fn report(ui: Ui, plan: &Plan, action: &str, backup: Option<&Path>, key: &Key) {
     if ui.json {
         let entry: Value = plan.entry.value();
         ui.value(&json!({
@@ -354,6 +360,7 @@ fn report(ui: Ui, plan: &Plan, action: &str, backup: Option<&Path>) {
             "section": plan.entry.section,
             "entry": entry,
             "backup": backup,
+            "key": key.value(),
         }));
         return;
     }
@@ -363,6 +370,7 @@ fn report(ui: Ui, plan: &Plan, action: &str, backup: Option<&Path>) {
         "repaired" => format!("Registered already in {config}; the plugin's files were renewed."),
         _ => format!("Registered in {config}."),
     });
+    key.say(ui);
     if action == "unchanged" {
         return;
     }

@@ -1,8 +1,12 @@
 //! `openshell key`: the master key the registry is sealed with.
+//!
+//! Invariant: a register that has a key is never given a second one beside it, and
+//! no key reaches a terminal or an argument. How keys are made, kept and replaced
+//! is not known here, only where.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -34,9 +38,10 @@ pub(crate) enum KeyCommand {
 /// Where a new key goes.
 #[derive(Debug, Args)]
 pub(crate) struct HomeArgs {
-    /// Put it into a new file, for machines without a keychain
-    #[arg(long, value_name = "PATH", group = "home")]
-    pub(super) file: Option<PathBuf>,
+    /// Put it into a new file, for machines without a keychain; without a PATH into
+    /// openshell's own configuration directory, where it is found by itself
+    #[arg(long, value_name = "PATH", num_args = 0..=1, group = "home")]
+    file: Option<Option<PathBuf>>,
     /// Put it into the system's keychain
     #[arg(long, group = "home")]
     pub(super) keychain: bool,
@@ -46,6 +51,17 @@ pub(crate) struct HomeArgs {
     /// Take the new passphrase from this file of mode 0600
     #[arg(long, value_name = "PATH", requires = "passphrase")]
     pub(super) passphrase_file: Option<PathBuf>,
+}
+
+impl HomeArgs {
+    /// The file the key goes to, where that was asked for.
+    pub(super) fn file(&self, context: &Context) -> std::io::Result<Option<PathBuf>> {
+        match &self.file {
+            None => Ok(None),
+            Some(None) => Ok(Some(context.paths().key_file())),
+            Some(Some(path)) => std::path::absolute(path).map(Some),
+        }
+    }
 }
 
 pub(crate) fn run(command: KeyCommand, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
@@ -60,8 +76,13 @@ pub(crate) fn run(command: KeyCommand, context: &Context, ui: Ui) -> Result<Exit
 
 fn init(args: HomeArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     require_person(context, "key init")?;
-    if let Some(file) = args.file {
-        return init_file(file, ui);
+    if let Some(file) = args.file(context)? {
+        if file == context.paths().key_file() {
+            refuse_second(context)?;
+        }
+        make_key_file(context, &file)?;
+        report_file(context, &file, ui);
+        return Ok(ExitCode::SUCCESS);
     }
     if args.passphrase {
         refuse_second(context)?;
@@ -90,26 +111,40 @@ fn init(args: HomeArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError>
     status(context, ui)
 }
 
-fn init_file(file: PathBuf, ui: Ui) -> Result<ExitCode, CliError> {
-    let file = std::path::absolute(&file)?;
-    if let Some(folder) = file.parent() {
+/// Makes a key file, and the folder it is in.
+pub(super) fn make_key_file(context: &Context, file: &Path) -> Result<(), CliError> {
+    if file == context.paths().key_file() {
+        context
+            .paths()
+            .ensure_config_dir()
+            .map_err(|error| CliError::failed(error.to_string()))?;
+    } else if let Some(folder) = file.parent() {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)?;
     }
-    create_key_file(&file)?;
+    Ok(create_key_file(file)?)
+}
+
+fn report_file(context: &Context, file: &Path, ui: Ui) {
     if ui.json {
         ui.value(&json!({"status": "ok", "source": "file", "path": file}));
-    } else {
-        ui.line(&format!("A new master key is in {}.", file.display()));
-        ui.note("Keep a copy in a safe place: without it the registry cannot be opened.");
+        return;
+    }
+    ui.line(&format!("A new master key is in {}.", file.display()));
+    ui.note("Keep a copy in a safe place: without it the registry cannot be opened.");
+    name_file(context, file, ui);
+}
+
+/// Says how a key file is named, where it has to be.
+pub(super) fn name_file(context: &Context, file: &Path, ui: Ui) {
+    if file != context.paths().key_file() {
         ui.note(&format!(
             "Use it with: export OPENSHELL_MASTER_KEY_FILE='{}'",
             file.display()
         ));
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// A register has one key; another one takes over by rotation.

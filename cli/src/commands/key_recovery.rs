@@ -1,4 +1,7 @@
 //! `openshell key export-recovery` and `import`: the master key as a document.
+//!
+//! Invariant: the key is written down only wrapped by a passphrase, and to a new
+//! file or standard output. Servers and credentials are no part of the document.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +12,7 @@ use openshell_host::registry::{KeyHome, Recovery, bring_back, read_passphrase_fi
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::key::new_passphrase;
+use super::key::{name_file, new_passphrase};
 use crate::consent::{record, require_person, require_terminal};
 use crate::context::Context;
 use crate::error::CliError;
@@ -32,14 +35,16 @@ pub(crate) struct ExportArgs {
 pub(crate) struct ImportArgs {
     /// The document; `-` reads it from stdin
     document: PathBuf,
-    /// Put the key into this new file
+    /// Put the key into this new file; without a PATH into openshell's own
+    /// configuration directory, where it is found by itself
     #[arg(
         long,
         value_name = "PATH",
+        num_args = 0..=1,
         group = "to",
         required_unless_present = "keychain"
     )]
-    file: Option<PathBuf>,
+    file: Option<Option<PathBuf>>,
     /// Put the key into the system's keychain
     #[arg(long, group = "to")]
     keychain: bool,
@@ -95,7 +100,8 @@ pub(crate) fn import(args: &ImportArgs, context: &Context, ui: Ui) -> Result<Exi
     };
     let key = document.open(&passphrase)?;
     let home = match &args.file {
-        Some(file) => KeyHome::File(std::path::absolute(file)?),
+        Some(Some(file)) => KeyHome::File(std::path::absolute(file)?),
+        Some(None) => KeyHome::File(context.paths().key_file()),
         None => KeyHome::Keychain,
     };
     record(
@@ -109,10 +115,7 @@ pub(crate) fn import(args: &ImportArgs, context: &Context, ui: Ui) -> Result<Exi
     }
     ui.line(&format!("The master key {} is back.", key.id()));
     if let KeyHome::File(path) = &home {
-        ui.note(&format!(
-            "Use it with: export OPENSHELL_MASTER_KEY_FILE='{}'",
-            path.display()
-        ));
+        name_file(context, path, ui);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,15 @@
 //! `openshell key rotate`: a new master key, in the same kind of place or another.
+//!
+//! Invariant: it is for a person, and what it says was done is what the register
+//! reports. The order of steps that makes a cut-off harmless is
+//! `master_key::rotation`'s.
 
 use std::process::ExitCode;
 
 use openshell_host::registry::{KeyEnv, KeyHome, MasterKeySource, rotate};
 use serde_json::json;
 
-use super::key::{HomeArgs, name, new_passphrase, word};
+use super::key::{HomeArgs, name, name_file, new_passphrase, word};
 use crate::consent::{record, require_person};
 use crate::context::Context;
 use crate::error::CliError;
@@ -15,9 +19,10 @@ pub(crate) fn run(args: HomeArgs, context: &Context, ui: Ui) -> Result<ExitCode,
     require_person(context, "key rotate")?;
     let env = KeyEnv::from_process();
     let present = MasterKeySource::of(context.paths(), &env)?;
-    let moves = args.file.is_some() || args.keychain || args.passphrase;
-    let home = if let Some(file) = args.file {
-        KeyHome::File(std::path::absolute(file)?)
+    let file = args.file(context)?;
+    let moves = file.is_some() || args.keychain || args.passphrase;
+    let home = if let Some(file) = file {
+        KeyHome::File(file)
     } else if args.keychain {
         KeyHome::Keychain
     } else if args.passphrase || present == MasterKeySource::Passphrase {
@@ -66,11 +71,11 @@ pub(crate) fn run(args: HomeArgs, context: &Context, ui: Ui) -> Result<ExitCode,
         name(&source)
     ));
     match (&present, &source) {
-        (_, MasterKeySource::File(path)) if moves => ui.note(&format!(
-            "Use it with: export OPENSHELL_MASTER_KEY_FILE='{}'",
-            path.display()
-        )),
-        (MasterKeySource::File(_), MasterKeySource::Keychain | MasterKeySource::Passphrase) => {
+        (_, MasterKeySource::File(path)) if moves => name_file(context, path, ui),
+        (
+            MasterKeySource::File(former),
+            MasterKeySource::Keychain | MasterKeySource::Passphrase,
+        ) if *former != context.paths().key_file() => {
             ui.note("Unset OPENSHELL_MASTER_KEY_FILE: it names the key that was given up.");
         }
         _ => {}

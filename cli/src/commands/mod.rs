@@ -1,4 +1,7 @@
 //! The verbs, one file each.
+//!
+//! Invariant: a verb is declared once, in `Command`, which help, completions and
+//! manual are made of. What a verb does stands in its file and not here.
 
 mod approvals;
 mod audit;
@@ -18,6 +21,7 @@ mod doctor_program;
 mod doctor_state;
 mod history;
 mod install;
+mod install_key;
 mod key;
 mod key_recovery;
 mod key_rotate;

@@ -241,6 +241,8 @@ fn state(paths: &Paths) -> (Vec<PathBuf>, Vec<PathBuf>) {
         state.extend(more);
         others.extend(strange);
     }
+    // Nor is the key removed: what was sealed with it may be kept elsewhere.
+    others.retain(|path| *path != paths.key_file());
     (state, others)
 }
 

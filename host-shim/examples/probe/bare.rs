@@ -1,4 +1,8 @@
 //! A connection by the library alone: no policy, no record, no shell of ours.
+//!
+//! Invariant: cipher and server are those of the other side of the comparison, so
+//! the difference is ours. It does not look at host keys and is good for measuring
+//! alone.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -62,18 +66,6 @@ impl Bare {
             Some(0) => Ok(()),
             other => Err(format!("{command} ended with {other:?}").into()),
         }
-    }
-
-    /// Opens a session and closes it.
-    pub(crate) async fn open(&self) -> Fallible<()> {
-        let mut channel = self.session.channel_open_session().await?;
-        channel.close().await?;
-        while let Some(message) = channel.wait().await {
-            if matches!(message, ChannelMsg::Close) {
-                break;
-            }
-        }
-        Ok(())
     }
 
     pub(crate) async fn ping(&self) -> Fallible<()> {

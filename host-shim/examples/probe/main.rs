@@ -3,7 +3,6 @@
 //!
 //! - `bare`: a no-op over a plain channel of a connection that is open, in ms:
 //!   what the call of a tool is compared with;
-//! - `open`: a session of that connection opened and closed, in ms;
 //! - `exec`: a no-op by our own SSH, without policy and records, in ms;
 //! - `ping`: a question to that server and its answer, in ms: the round trip;
 //! - `get PORT PATH`, `put PORT PATH BYTES`: a file over a connection of its own,
@@ -13,6 +12,9 @@
 //!
 //! Started as `probe HOST PORT USER KEY KNOWN_HOSTS`. It trusts the host key that
 //! the bare connection meets, and nothing else does.
+//!
+//! Invariant: one line of answer for one line of request, in order. It judges no
+//! number.
 
 #![expect(
     clippy::panic,
@@ -75,10 +77,6 @@ async fn serve(target: &Target, key: &Path) -> Fallible<()> {
             }
             ["ping"] => {
                 bare.ping().await?;
-                milliseconds(begun)
-            }
-            ["open"] => {
-                bare.open().await?;
                 milliseconds(begun)
             }
             ["exec"] => {

@@ -2,9 +2,10 @@
 //!
 //! Invariant: no server is left out and none is hidden behind another. Ids are
 //! folded as ClusterShell folds node sets (`web-[1-3,7]`), which is exact, because
-//! no id can hold a bracket or a comma.
+//! no id can hold a bracket or a comma. Which servers may share a question is not
+//! decided here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::escape_line;
 
@@ -29,12 +30,30 @@ pub struct Place {
 }
 
 impl Place {
+    /// What can be said of several servers together: their ids, folded, the labels of
+    /// any, and `workspace` if one is of the workspace. Host, port and user say nothing.
+    #[must_use]
+    pub fn of_all(places: &[Self]) -> Self {
+        let labels: BTreeSet<&String> = places.iter().flat_map(|place| &place.labels).collect();
+        let foreign = places.iter().find(|place| place.scope != "global");
+        Self {
+            server: fold(places.iter().map(|place| place.server.as_str())),
+            host: String::new(),
+            port: 0,
+            user: String::new(),
+            labels: labels.into_iter().cloned().collect(),
+            scope: foreign.map_or("global", |place| place.scope),
+        }
+    }
+
+    /// What the id stands for, as a login is written: `user@host:port`.
+    pub(super) fn address(&self) -> String {
+        format!("{}@{}:{}", self.user, self.host, self.port)
+    }
+
     /// The server in a line of a question.
     pub(super) fn line(&self) -> String {
-        let mut line = format!(
-            "  {} ({}@{}:{})",
-            self.server, self.user, self.host, self.port
-        );
+        let mut line = format!("  {} ({})", self.server, self.address());
         if self.scope != "global" {
             line.push_str(&format!("  from the {}", self.scope));
         }

@@ -85,18 +85,8 @@ pub enum Matter {
 pub struct Question {
     /// Tool the call came through.
     pub tool: String,
-    /// Logical server id; of a question about several, their ids, folded.
-    pub server: String,
-    /// Host name or address the id stands for.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Login name.
-    pub user: String,
-    /// Labels of the server.
-    pub labels: Vec<String>,
-    /// Where the entry comes from: `global` or `workspace`.
-    pub scope: &'static str,
+    /// The server. Of a question about several, [`Place::of_all`] of them.
+    pub place: Place,
     /// The accounts it would be done as, where they are not the login's.
     pub run_as: Vec<String>,
     /// What is to be done.
@@ -112,8 +102,7 @@ pub struct Question {
     /// Whether a grant also takes the registry's passphrase, typed at a terminal.
     pub presence: bool,
     /// The servers of a question about several, in order of their ids; empty where
-    /// it is about one. Host, port and user above say nothing then, the labels are
-    /// those of any, and the scope is `workspace` if that of one is.
+    /// it is about one.
     pub fleet: Vec<Place>,
     /// Servers on which the same call goes ahead with a yes although nobody has to
     /// agree to it there, in order of their ids.

@@ -76,12 +76,11 @@ impl Shown {
         };
         let count = question.fleet.len();
         let (server, address) = if count == 0 {
-            let address = format!("{}@{}:{}", question.user, question.host, question.port);
-            (question.server.clone(), address)
+            (question.place.server.clone(), question.place.address())
         } else {
             lines.push(format!("on {count} servers:"));
             lines.extend(question.fleet.iter().map(Place::line));
-            (format!("{count} servers"), question.server.clone())
+            (format!("{count} servers"), question.place.server.clone())
         };
         if !question.besides.is_empty() {
             lines.push(format!(
@@ -97,8 +96,8 @@ impl Shown {
                 .then(|| escape_line(&question.run_as.join(", "))),
             server,
             address,
-            scope: (question.scope != "global").then(|| question.scope.to_owned()),
-            labels: question.labels.clone(),
+            scope: (question.place.scope != "global").then(|| question.place.scope.to_owned()),
+            labels: question.place.labels.clone(),
             lines,
             diff,
             reason: escape_line(&question.reason),
@@ -147,12 +146,14 @@ pub(crate) mod tests {
     pub(crate) fn question(matter: Matter) -> Question {
         Question {
             tool: "remote_exec".to_owned(),
-            server: "web-1".to_owned(),
-            host: "web-1.example.org".to_owned(),
-            port: 22,
-            user: "deploy".to_owned(),
-            labels: vec!["staging".to_owned()],
-            scope: "global",
+            place: Place {
+                server: "web-1".to_owned(),
+                host: "web-1.example.org".to_owned(),
+                port: 22,
+                user: "deploy".to_owned(),
+                labels: vec!["staging".to_owned()],
+                scope: "global",
+            },
             run_as: Vec::new(),
             matter,
             reason: "it writes".to_owned(),
@@ -189,7 +190,7 @@ pub(crate) mod tests {
             change: describe_change("web-1:/f", None, Some((b"a\n", 0o644))),
             not_atomic: true,
         });
-        write.scope = "workspace";
+        write.place.scope = "workspace";
         write.run_as = vec!["root".to_owned()];
         let text = Shown::of(&write).to_string();
         for part in [
@@ -214,8 +215,8 @@ pub(crate) mod tests {
             scope: "global",
         };
         let mut asked = command("touch /x");
-        asked.server = "web-[1-2]".to_owned();
-        asked.labels = vec!["prod".to_owned()];
+        asked.place.server = "web-[1-2]".to_owned();
+        asked.place.labels = vec!["prod".to_owned()];
         asked.fleet = vec![place("web-1", &["prod"]), place("web-2", &[])];
         asked.besides = vec!["ci-1".to_owned(), "ci-2".to_owned()];
         assert_eq!(

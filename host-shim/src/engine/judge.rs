@@ -78,7 +78,7 @@ impl Judge {
     /// Returns the verdict with its derivation.
     ///
     /// # Errors
-    /// As [`Judge::classify`].
+    /// [`JudgeError`] as of [`Judge::classify`]; nothing is explained then.
     pub fn explain(
         &self,
         subject: &Subject,
@@ -91,7 +91,8 @@ impl Judge {
     /// Tells whether a rule's words match a command.
     ///
     /// # Errors
-    /// As [`Judge::classify`].
+    /// [`JudgeError`] as of [`Judge::classify`]; whether the rule matches is not
+    /// known then.
     pub fn rule_matches(&self, rule: &Rule, command: &str) -> Result<bool, JudgeError> {
         let (answer,): (bool,) = self.ask("rule-matches", (rule, command))?;
         Ok(answer)

@@ -2,7 +2,9 @@
 //! too much.
 //!
 //! Time spent in the host (waiting for a server or a person) is not the guest's;
-//! how the two are told apart is the business of the call's store.
+//! how the two are told apart is the business of the call's store. Invariant: a
+//! guest that is stopped is stopped with the limit's name. Instructions are not
+//! counted, only epochs.
 
 use std::time::Duration;
 
@@ -20,9 +22,9 @@ pub(super) const TRANSFER_MAX: usize = 128 * 1024 * 1024;
 pub struct Limits {
     /// Memory, in bytes.
     pub memory: usize,
-    /// How long it may compute in all.
+    /// How long it may compute in all; waiting in the host does not count.
     pub compute: Duration,
-    /// How often it may call the host.
+    /// How many times it may call the host in all.
     pub host_calls: u32,
 }
 

@@ -6,8 +6,9 @@
 //! `enospc` (the system call fails). `OPENSHELL_FAULT=list` has every point
 //! listed. `OPENSHELL_FAULT_TRACE=FILE` appends the name of each point passed.
 //!
-//! Invariant: a setting that cannot be understood ends the process; a run that
-//! was meant to break must not pass for one that held.
+//! Invariant: a setting that cannot be understood ends the process; a run that was
+//! meant to break must not pass for one that held. An ordinary build does not
+//! contain this file.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
+use signal_hook::consts::SIGSTOP;
 
 use super::point::Point;
 
@@ -114,11 +116,11 @@ pub(crate) fn check(point: Point) -> io::Result<()> {
     match armed.action {
         Action::Fail(errno) => Err(errno.into()),
         Action::Stop => {
-            send(Signal::STOP);
+            stop();
             Ok(())
         }
         Action::Kill => {
-            send(Signal::KILL);
+            kill();
             // The signal ends every thread before this one runs on.
             loop {
                 std::thread::park();
@@ -127,9 +129,17 @@ pub(crate) fn check(point: Point) -> io::Result<()> {
     }
 }
 
-fn send(signal: Signal) {
-    if let Err(error) = kill_process(getpid(), signal) {
-        misused(&format!("no signal can be sent: {error}"));
+/// Sends the signal to this very thread: one sent to the process may be taken by
+/// another thread while this one runs on past the point, and drops its locks.
+fn stop() {
+    if let Err(error) = signal_hook::low_level::raise(SIGSTOP) {
+        misused(&format!("it cannot be stopped: {error}"));
+    }
+}
+
+fn kill() {
+    if let Err(error) = kill_process(getpid(), Signal::KILL) {
+        misused(&format!("it cannot be killed: {error}"));
     }
 }
 

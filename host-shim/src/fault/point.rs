@@ -1,8 +1,8 @@
 //! The points, each with its name and with whether the system can fail there.
 //!
-//! Invariant: the list is complete by construction, because a point that is not
-//! in it cannot be written down; the harness reads it from the binary and fails
-//! when one of them was never reached.
+//! Invariant: the list is complete by construction, because a point that is not in
+//! it cannot be written down; the harness reads it from the binary and fails when
+//! one of them was never reached. What happens at a point is not said here.
 
 /// Defines the points; their names are compiled only where something reads them.
 macro_rules! points {
@@ -166,6 +166,7 @@ points! {
     KeptAfter = "supervisor.snapshot.after-kept";
     OutcomeBefore = "supervisor.outcome.before";
     OutcomeDone = "supervisor.outcome.recorded";
+    SettleKeeping = "supervisor.settle.before-kept";
     SettleBefore = "supervisor.settle.before-record";
     SettleDone = "supervisor.settle.recorded";
     LeftoverFound = "supervisor.leftover.found";

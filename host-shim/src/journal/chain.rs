@@ -1,11 +1,13 @@
 //! Writing the chain: one process at a time adds whole lines at the end.
 //!
-//! Every operation takes the file lock, follows what other processes added
-//! since (and thereby checks it), and only then writes. The head moves only
+//! Invariant: every operation takes the file lock, follows what other processes
+//! added since (and thereby checks it), and only then writes. The head moves only
 //! after an fsync, so it never vouches for what the disk may not have.
 //!
 //! After a failed fsync nothing more is written: the kernel may have dropped
 //! the pages and would report success the next time.
+//!
+//! What an event means, and who waits for it, is not known here.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -29,6 +31,7 @@ use super::lock::FileLock;
 use super::opening::{
     Current, open_current, open_head, prepare, previous_segment, refusal, trusted_position,
 };
+use super::owed::{Owed, Paid};
 use super::segments;
 use crate::fault::{self, Point};
 
@@ -57,9 +60,13 @@ pub(super) struct Chain {
     begun: Option<(u64, Timestamp)>,
     owner: String,
     index: Option<Index>,
+    owed: Owed,
     stopped: Option<String>,
     #[cfg(test)]
     pub(super) fail_next_sync: bool,
+    /// So many bytes of the next text reach the file before writing fails.
+    #[cfg(test)]
+    pub(super) fail_next_write: Option<usize>,
 }
 
 impl Chain {
@@ -89,9 +96,12 @@ impl Chain {
             begun: None,
             owner,
             index: None,
+            owed: Owed::default(),
             stopped: None,
             #[cfg(test)]
             fail_next_sync: false,
+            #[cfg(test)]
+            fail_next_write: None,
         };
         chain.catch_up()?;
         chain.sync_locked()?;
@@ -148,6 +158,12 @@ impl Chain {
     ) -> Result<Vec<Result<Placed, JournalError>>, JournalError> {
         self.catch_up()?;
         self.rotate_if_due()?;
+        // A key is looked up in what is on record so far: an index that were made
+        // halfway through the batch would never learn of the first half.
+        let keyed = |entry: &Entry| entry.event == EventKind::Intent && entry.key.is_some();
+        if entries.iter().any(keyed) {
+            self.index()?;
+        }
         // Torn bytes stay where they are; the new text goes after them.
         let kept = match &self.repair {
             Repair::Torn { newline, torn } => torn.bytes - u64::from(*newline),
@@ -180,6 +196,12 @@ impl Chain {
             };
             batch.add(checkpoint, &self.owner)?;
         }
+        let mut late = Vec::new();
+        for entry in self.owed.entries() {
+            // What is too long now will be so the next time.
+            let placed = self.place(entry, &mut batch).ok();
+            late.push(placed.map(|placed| (placed.seq, placed.place)));
+        }
         let mut results = Vec::with_capacity(entries.len());
         for entry in entries {
             results.push(self.place(entry, &mut batch));
@@ -189,15 +211,34 @@ impl Chain {
         self.at.seq = batch.seq;
         self.at.last = batch.last;
         self.repair = Repair::None;
+        self.owed.written(late);
         if sync {
             self.sync_locked()?;
         }
         Ok(results)
     }
 
+    /// Keeps the outcomes among entries whose append failed; they come before
+    /// whatever is appended next.
+    pub(super) fn owe(&mut self, entries: Vec<Entry>) {
+        self.owed.keep(entries);
+    }
+
+    /// Whether outcomes are waiting to be written.
+    pub(super) fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// The owed outcomes that were put on record since the last time.
+    pub(super) fn paid(&mut self) -> Vec<Paid> {
+        self.owed.paid()
+    }
+
     fn place(&mut self, entry: Entry, batch: &mut Batch) -> Result<Placed, JournalError> {
         if let (EventKind::Intent, Some(key)) = (entry.event, &entry.key)
-            && let Some(state) = self.look_up(key, batch)?.filter(KeyState::is_taken)
+            && let Some(state) = self
+                .look_up(key, batch)?
+                .filter(|state| state.keeps_out(entry.payload.as_deref()))
         {
             return Err(JournalError::Duplicate(Box::new(state)));
         }
@@ -311,6 +352,12 @@ impl Chain {
     }
 
     fn write_text(&mut self, text: &str) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(bytes) = self.fail_next_write.take() {
+            let bytes = bytes.min(text.len());
+            self.current.file.write_all(&text.as_bytes()[..bytes])?;
+            return Err(io::Error::other("an injected fault"));
+        }
         fault::check(Point::AppendBefore)?;
         let (first, rest) = fault::parts(text.as_bytes());
         self.current.file.write_all(first)?;
@@ -341,8 +388,9 @@ impl Chain {
         }
         let mut follower = Follower::after(self.at.clone());
         let begun = self.at.segment;
-        let index = &mut self.index;
+        let (index, owed) = (&mut self.index, &mut self.owed);
         walk(&self.dir, &mut follower, None, &mut |entry, place| {
+            owed.found(&entry, place);
             if let Some(index) = index.as_mut().filter(|_| place.segment == begun) {
                 index.note(&entry, place.offset);
             }

@@ -1,7 +1,7 @@
 //! The form an event has on disk: one flat object a line.
 //!
-//! Serialising is a promise: a field is added, never given another meaning,
-//! and `v` rises when an old reader would misunderstand.
+//! Invariant: serialising is a promise: a field is added, never given another
+//! meaning, and `v` rises when an old reader would misunderstand.
 //!
 //! What it deliberately does not do: hash, number or time an entry; that
 //! happens when the entry's turn comes.
@@ -20,7 +20,7 @@ pub(super) const FORMAT: u32 = 1;
 /// One line of the journal, without its hash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Version of the format.
+    /// Version of the line format; it rises when an old reader would misunderstand.
     pub v: u32,
     /// Sequence number; the first record is 1.
     pub seq: u64,
@@ -31,7 +31,7 @@ pub struct Entry {
     /// Identifier of the action, a ULID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// The client's session.
+    /// The client's session, by the name the client gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// Where the call came in.
@@ -40,7 +40,7 @@ pub struct Entry {
     /// Name of the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// Logical server id.
+    /// Logical server id, where the tool works on one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// Where the server's id comes from, if not from the operator's register.
@@ -49,16 +49,16 @@ pub struct Entry {
     /// Shared by the actions of one call on several servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fanout: Option<String>,
-    /// Arguments, redacted.
+    /// The call's arguments as they came, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Value>,
     /// What the policy said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Decided>,
-    /// Who agreed.
+    /// Who answered the question, and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Answer>,
-    /// What is done.
+    /// What is asked about or attempted; in an outcome, where that adds to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
     /// What came of it.
@@ -82,7 +82,7 @@ pub struct Entry {
     /// Digest of the component that judged, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
-    /// Idempotency key.
+    /// Idempotency key of the call, where the client gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Digest of tool name and arguments, in hex.
@@ -128,6 +128,16 @@ impl Entry {
             pid: 0,
             prev: String::new(),
         }
+    }
+
+    /// Number of the record in a line, with nothing else of it read.
+    pub(super) fn seq_of(line: &[u8]) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Numbered {
+            seq: u64,
+        }
+        let numbered = serde_json::from_slice::<Numbered>(line);
+        numbered.ok().map(|numbered| numbered.seq)
     }
 
     /// The call an entry belongs to, where it names one.

@@ -1,6 +1,7 @@
 //! The record's vocabulary: what can be recorded.
 //!
-//! Serialising is a promise: a field is added, never given another meaning.
+//! Invariant: serialising is a promise: a field is added, never given another
+//! meaning. No field is redacted or numbered here.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -147,7 +148,7 @@ pub struct Conclusion {
     /// Upper-case code, for anything but success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// One sentence.
+    /// What happened, in one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Exit status of a command.
@@ -176,7 +177,15 @@ pub struct Conclusion {
     pub note: Option<String>,
 }
 
-/// What recovery concluded.
+impl Conclusion {
+    /// Whether the effect came about, whatever else did not.
+    #[must_use]
+    pub fn happened(&self) -> bool {
+        matches!(self.status.as_str(), "ok" | "partial_failure")
+    }
+}
+
+/// What recovery concluded of an action whose process died; never a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recovery {
@@ -203,7 +212,7 @@ impl Recovery {
 /// How an unfinished action was settled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovered {
-    /// The conclusion.
+    /// What can be said of the action.
     pub result: Recovery,
     /// The process that began the action, by its owner id.
     pub owner: String,
@@ -234,7 +243,7 @@ pub struct Segment {
 /// A change of which nobody knows whether it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsettled {
-    /// Which call.
+    /// The call whose change this is.
     pub context: Context,
     /// Sequence number of its attempt.
     pub attempt: u64,
@@ -297,7 +306,7 @@ impl Finding {
 pub struct Settled {
     /// What was found.
     pub finding: Finding,
-    /// `reconciliation` or `person`.
+    /// Who found out: `reconciliation`, in a later call about it, or `person`.
     pub by: String,
     /// Account name of the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -316,7 +325,7 @@ pub struct Settled {
 /// A tool call arrived.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
-    /// Which call.
+    /// The call that arrived.
     pub context: Context,
     /// The arguments as they came; redaction happens on the way to the record.
     pub arguments: Value,
@@ -324,7 +333,7 @@ pub struct Intent {
     pub verdict: Option<Decided>,
     /// Digest of the component that judged, in hex.
     pub component: Option<String>,
-    /// Idempotency key.
+    /// Idempotency key, where the client gave one.
     pub key: Option<String>,
     /// Digest of tool name and arguments, in hex, to tell a repetition from a
     /// reused key.
@@ -334,7 +343,7 @@ pub struct Intent {
 /// A question was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
-    /// Which call.
+    /// The call that had to be asked about.
     pub context: Context,
     /// What made the question necessary.
     pub verdict: Option<Decided>,
@@ -347,7 +356,7 @@ pub struct Approval {
 /// An effect is about to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which call.
+    /// The call whose effect starts.
     pub context: Context,
     /// What let it pass.
     pub verdict: Option<Decided>,
@@ -358,7 +367,7 @@ pub struct Attempt {
 /// An action ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Which call.
+    /// The call that ended.
     pub context: Context,
     /// What came of it.
     pub outcome: Conclusion,

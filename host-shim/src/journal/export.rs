@@ -8,6 +8,8 @@
 //! What it deliberately does not do: sign. Whoever makes a file can make all of
 //! it; the hash of the last record, kept elsewhere or compared with the journal,
 //! is what ties it down.
+//!
+//! Invariant: a changed, missing or added byte of an export is found by its check.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -40,7 +42,7 @@ struct Header {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extent {
-    /// Number of records.
+    /// How many records it holds; header and trailer are none.
     pub records: u64,
     /// Sequence number of the first record; 0 where there is none.
     pub first_seq: u64,
@@ -61,7 +63,8 @@ pub struct Extent {
 pub struct ExportCheck {
     /// What it says of itself, where that was reached and holds.
     pub extent: Option<Extent>,
-    /// Line and fault; none where everything is as it was exported.
+    /// Number of the first faulty line, counted from 1, and what is wrong with it;
+    /// none where everything is as it was exported.
     pub broken: Option<(u64, String)>,
 }
 

@@ -5,6 +5,9 @@
 //! does not take its record back.
 //!
 //! What it deliberately does not do: decide which events belong to a call.
+//!
+//! Invariant: whatever goes through the handle is redacted before the writer gets
+//! it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,6 +26,7 @@ use super::error::JournalError;
 use super::event::{Event, Unsettled};
 use super::export::{self, ExportCheck, Extent};
 use super::keys::KeyState;
+use super::ledger::Ledger;
 use super::leftovers::{self, Leftover};
 use super::reader::{self, Filter, Record, Records};
 use super::redact::Redactor;
@@ -42,7 +46,7 @@ pub enum Durability {
 /// Where a record stands in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Sequence number.
+    /// Sequence number; the first record of a journal is 1.
     pub seq: u64,
     /// Hash of the record, in hex.
     pub hash: String,
@@ -146,7 +150,8 @@ impl Journal {
     /// What is on record under an idempotency key, by any process.
     ///
     /// # Errors
-    /// As [`Journal::append`].
+    /// [`JournalError`] where the record cannot be read or the writer has stopped;
+    /// whether the key is taken is not known then.
     pub async fn find_key(&self, key: &str) -> Result<Option<KeyState>, JournalError> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Find {
@@ -160,7 +165,8 @@ impl Journal {
     /// about, by any process, oldest first.
     ///
     /// # Errors
-    /// As [`Journal::append`].
+    /// [`JournalError`] where the writer has stopped; that the list would be empty
+    /// must not be concluded.
     pub async fn unknown(&self) -> Result<Vec<Unsettled>, JournalError> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Unknown { reply })?;
@@ -171,7 +177,8 @@ impl Journal {
     /// durably; returns how many.
     ///
     /// # Errors
-    /// As [`Journal::append`].
+    /// [`JournalError`] where the record cannot be read or written; whoever opens
+    /// the journal next settles what is left.
     pub async fn recover(&self) -> Result<usize, JournalError> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Recover { reply })?;
@@ -237,6 +244,20 @@ impl Journal {
             ..Filter::default()
         };
         reader::read(dir, filter)?.collect()
+    }
+
+    /// The change of an action whose outcome is unknown, from every record of it,
+    /// however long ago; none where it is known what became of it, or no such
+    /// action changed anything.
+    ///
+    /// # Errors
+    /// As [`Journal::show`].
+    pub fn unsettled(dir: &Path, action: &str) -> Result<Option<Unsettled>, JournalError> {
+        let mut ledger = Ledger::default();
+        for record in Self::show(dir, action)? {
+            ledger.note(&record.entry);
+        }
+        Ok(ledger.unknown().pop())
     }
 
     /// Checks every byte of the journal in a directory and changes nothing.

@@ -5,6 +5,9 @@
 //! its cost does not grow with the journal; kept up to date record by record,
 //! and dropped rather than corrected when in doubt. The segment is looked
 //! through for the few lines that matter before any of them is parsed.
+//!
+//! Invariant: the tables of finished segments can be lost or damaged without an
+//! answer changing. It deliberately keeps no payloads, only places.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -43,25 +46,26 @@ impl Index {
             tables: Vec::new(),
             ledger: Ledger::default(),
         };
-        for first in segments::firsts(dir)?.into_iter().rev() {
-            if first >= at.segment {
-                continue;
-            }
+        let finished = segments::chained(dir, 1, Some(at.segment))?;
+        for &first in finished.iter().rev() {
             let table = match Table::load(dir, first) {
                 Some(table) => table,
                 None => make_table(dir, first)?,
             };
             index.tables.push(table);
         }
+        let mut bytes = Vec::new();
         match File::open(segments::current(dir)) {
             Ok(file) => {
-                let mut bytes = Vec::new();
                 file.take(at.end).read_to_end(&mut bytes)?;
-                look_through(&bytes, &mut index.keys, Some(&mut index.ledger));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
+        if !carries_over(&bytes) {
+            index.ledger = ledger_of(dir, &finished)?;
+        }
+        look_through(&bytes, &mut index.keys, Some(&mut index.ledger));
         Ok(index)
     }
 
@@ -114,6 +118,36 @@ impl Index {
         self.tables.insert(0, table);
         self.segment = next;
     }
+}
+
+/// The ledger at the end of the finished segments. A segment that was begun by a
+/// process that was interrupted can lack the record that carries the accounts
+/// over, so they are taken from the last one that has it, or the first of all.
+fn ledger_of(dir: &Path, finished: &[u64]) -> io::Result<Ledger> {
+    let mut from = finished.len();
+    while from > 0 {
+        from -= 1;
+        if carries_over(&std::fs::read(segments::finished(dir, finished[from]))?) {
+            break;
+        }
+    }
+    let mut ledger = Ledger::default();
+    for &first in &finished[from..] {
+        let bytes = std::fs::read(segments::finished(dir, first))?;
+        look_through(&bytes, &mut HashMap::new(), Some(&mut ledger));
+    }
+    Ok(ledger)
+}
+
+/// Whether a segment begins with the unsettled changes of those before it. Only
+/// a note about torn bytes can precede that record.
+fn carries_over(bytes: &[u8]) -> bool {
+    let mut lines = bytes
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
+    lines
+        .find(|entry| entry.torn.is_none())
+        .is_some_and(|entry| entry.event == EventKind::Checkpoint)
 }
 
 /// Makes the table of a finished segment that has none.

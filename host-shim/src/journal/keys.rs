@@ -4,6 +4,9 @@
 //! from the record itself, so the tables can be dropped and built anew at any
 //! time. A finished segment never changes, so its table is kept in a file
 //! beside it, and a repetition is recognised however long ago the call was.
+//!
+//! Invariant: a key leads to one intent that counts, whichever process wrote it. It
+//! does not decide whether a repetition is answered or refused.
 
 use std::fs;
 use std::io;
@@ -51,9 +54,10 @@ pub struct KeyState {
 }
 
 impl KeyState {
-    /// Whether the key keeps another action from beginning.
-    pub(super) fn is_taken(&self) -> bool {
-        self.stage != KeyStage::NotAttempted
+    /// Whether the key keeps an action with this payload from beginning: one that
+    /// was not attempted may be made again, but it may not become another.
+    pub(super) fn keeps_out(&self, payload: Option<&str>) -> bool {
+        self.stage != KeyStage::NotAttempted || self.payload.as_deref() != payload
     }
 
     fn begin(intent: Entry) -> Option<Self> {

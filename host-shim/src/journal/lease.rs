@@ -8,6 +8,8 @@
 //!
 //! What it deliberately does not do: know what the thing is, or end a holder
 //! that is merely slow.
+//!
+//! Invariant: at no time do two living processes hold the lease of one thing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -150,7 +152,9 @@ impl Journal {
     /// names the thing, `action` the caller.
     ///
     /// # Errors
-    /// [`LeaseError`]; nothing may be changed then.
+    /// [`LeaseError::Held`] where somebody living kept it for all of `patience`,
+    /// [`LeaseError::Journal`] where the tickets cannot be written or read. Nothing
+    /// may be changed then.
     pub async fn lease(
         &self,
         subject: &str,

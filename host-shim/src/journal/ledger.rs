@@ -6,6 +6,8 @@
 //! the accounts over, so that only one segment has to be read to know them.
 //!
 //! What it deliberately does not do: look at servers; it knows what is on record.
+//!
+//! Invariant: an account is closed by a record and by nothing else.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +15,8 @@ use super::entry::Entry;
 use super::event::{EventKind, Recovery, Segment, Unsettled};
 
 /// Most accounts of either kind that are carried into a new segment, the latest
-/// ones; what is older stays in the record and has to be settled by hand.
+/// ones; what is older stays in the record and has to be settled by hand
+/// ([`super::Journal::unsettled`] finds it there).
 const CARRIED: usize = 2_000;
 
 /// Changes without a known outcome.

@@ -31,6 +31,7 @@ mod leftovers;
 mod line;
 mod lock;
 mod opening;
+mod owed;
 mod owner;
 mod parallel;
 mod reader;

@@ -1,4 +1,7 @@
 //! Opening the files of a chain, and refusing what is not ours.
+//!
+//! Invariant: nothing is created where something may have been lost: a journal
+//! without its head is refused. Lines are not followed here.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -144,11 +147,12 @@ pub(super) fn refusal(dir: &Path, known: u64, stray: Stray) -> JournalError {
 
 /// File name of the finished segment before the one that starts at `first`.
 pub(super) fn previous_segment(dir: &Path, first: u64) -> String {
-    segments::list(dir)
+    segments::chained(dir, 1, Some(first))
         .unwrap_or_default()
-        .iter()
-        .rfind(|path| **path != segments::current(dir) && **path < segments::finished(dir, first))
-        .and_then(|path| path.file_name())
+        .last()
+        .map(|before| segments::finished(dir, *before))
+        .as_deref()
+        .and_then(Path::file_name)
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
 }

@@ -1,8 +1,9 @@
 //! Reading the record: for a person, for replays, for other tools.
 //!
-//! Every record handed out matches its own hash; whether the chain is whole is
-//! the business of verification. Torn bytes that a later record accounts for
-//! are skipped, everything else that is no record is an error in its place.
+//! Invariant: every record handed out matches its own hash; whether the chain is
+//! whole is the business of verification. Torn bytes that a later record accounts
+//! for are skipped, and reading stops before those at the end that the next record
+//! will account for; everything else that is no record is an error in its place.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::Entry;
 use super::error::JournalError;
 use super::event::EventKind;
+use super::head::{HEAD, HeadFile};
 use super::line;
 use super::segments::{self, Lines, RawLine};
 
@@ -24,7 +26,7 @@ use super::segments::{self, Lines, RawLine};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
-    /// Logical server id.
+    /// Only records of this server, by its logical id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// Name of the tool.
@@ -33,13 +35,13 @@ pub struct Filter {
     /// Identifier of the action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// The client's session.
+    /// Only records of this session of a client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// What the actions of one call on several servers share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fanout: Option<String>,
-    /// Kind of event.
+    /// Only records of this kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<EventKind>,
     /// How it ended: the status or code of an outcome, what recovery concluded,
@@ -49,10 +51,10 @@ pub struct Filter {
     /// Not before this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// Before this moment.
+    /// Only what was written before this moment, itself excluded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Lowest sequence number.
+    /// Lowest sequence number that is read; 0 reads from the first record.
     #[serde(skip_serializing_if = "is_zero")]
     pub from_seq: u64,
     /// Only so many, the latest ones.
@@ -116,7 +118,7 @@ pub struct Record {
     pub raw: String,
     /// Its hash, in hex.
     pub hash: String,
-    /// What it says.
+    /// The same line, parsed.
     pub entry: Entry,
 }
 
@@ -126,9 +128,22 @@ pub struct Records {
     filter: Filter,
     segments: VecDeque<(PathBuf, Option<u64>)>,
     open: Option<(PathBuf, Lines)>,
+    /// Where the next line begins in the open segment.
+    offset: u64,
+    /// The segment being written, and from where on the head does not vouch for it.
+    loose: Option<(PathBuf, u64)>,
     /// A line that is no record, until the next record explains it.
-    unexplained: Option<JournalError>,
+    unexplained: Option<Unexplained>,
     ready: VecDeque<Result<Record, JournalError>>,
+}
+
+/// A line that is no record.
+#[derive(Debug)]
+struct Unexplained {
+    error: JournalError,
+    /// Whether it is what an interrupted writer leaves at the end, unless another
+    /// record follows: the next one that is written accounts for it.
+    torn_end: bool,
 }
 
 /// Reads the records that match. A journal that does not exist has none.
@@ -142,6 +157,8 @@ pub(super) fn read(dir: &Path, filter: Filter) -> Result<Records, JournalError> 
         _ => worth_reading(dir, &filter).map_err(|error| JournalError::io(dir, &error))?,
     };
     let current = segments::current(dir);
+    // Before the length: what is vouched for then is within it.
+    let loose = vouched(dir).map(|vouched| (current.clone(), vouched));
     let length = fs::metadata(&current).ok().map(|meta| meta.size());
     let segments = paths
         .into_iter()
@@ -154,6 +171,8 @@ pub(super) fn read(dir: &Path, filter: Filter) -> Result<Records, JournalError> 
         filter,
         segments,
         open: None,
+        offset: 0,
+        loose,
         unexplained: None,
         ready: VecDeque::new(),
     };
@@ -161,6 +180,15 @@ pub(super) fn read(dir: &Path, filter: Filter) -> Result<Records, JournalError> 
         records.keep_latest(latest);
     }
     Ok(records)
+}
+
+/// How many bytes of the segment being written the head vouches for; none where
+/// the head cannot be read.
+fn vouched(dir: &Path) -> Option<u64> {
+    let head = HeadFile::open_read_only(&dir.join(HEAD)).ok()?;
+    let at = head.furthest().ok()??;
+    let finished = segments::finished(dir, at.segment).exists();
+    Some(if finished { 0 } else { at.end })
 }
 
 /// The segments in which records can match.
@@ -205,8 +233,10 @@ impl Records {
             }
             if self.open.is_none() {
                 let Some((path, until)) = self.segments.pop_front() else {
-                    return self.unexplained.take().map(Err);
+                    let left = self.unexplained.take().filter(|left| !left.torn_end);
+                    return left.map(|left| Err(left.error));
                 };
+                self.offset = 0;
                 match Lines::open(&path, 0, until) {
                     Ok(lines) => self.open = Some((path, lines)),
                     Err(error) => return Some(Err(JournalError::io(&path, &error))),
@@ -221,13 +251,15 @@ impl Records {
                     return Some(Err(JournalError::io(&path, &error)));
                 }
                 Some(Ok(line)) => {
+                    let begins = self.offset;
+                    self.offset += line.length();
                     // What does not speak of the action need not be looked at.
                     if let Some(action) = &self.filter.action
                         && memmem::find(&line.bytes, action.as_bytes()).is_none()
                     {
                         continue;
                     }
-                    if let Some(item) = self.judge(path, line) {
+                    if let Some(item) = self.judge(path, line, begins) {
                         return Some(item);
                     }
                 }
@@ -235,11 +267,19 @@ impl Records {
         }
     }
 
-    fn judge(&mut self, path: PathBuf, line: RawLine) -> Option<Result<Record, JournalError>> {
+    fn judge(
+        &mut self,
+        path: PathBuf,
+        line: RawLine,
+        begins: u64,
+    ) -> Option<Result<Record, JournalError>> {
+        let loose = self.loose.as_ref();
+        let torn_end = loose.is_some_and(|(file, from)| path == *file && begins >= *from);
         let record = match parse(path, line) {
             Ok(record) => record,
             Err(error) => {
-                self.unexplained.get_or_insert(error);
+                self.unexplained
+                    .get_or_insert(Unexplained { error, torn_end });
                 return None;
             }
         };
@@ -249,9 +289,9 @@ impl Records {
             .accepts(&record.entry)
             .then_some(Ok(record.clone()));
         match fault {
-            Some(error) if record.entry.torn.is_none() => {
+            Some(fault) if record.entry.torn.is_none() => {
                 self.ready.extend(item);
-                Some(Err(error))
+                Some(Err(fault.error))
             }
             _ => item,
         }

@@ -1,8 +1,10 @@
 //! The files a chain is kept in: their names, their order, their lines.
 //!
-//! `actions.jsonl` is the segment being written. A full one is renamed to
-//! `actions-<first sequence number, 20 digits>.jsonl` and never touched again.
-//! A segment is therefore known by the number of its first record.
+//! `actions.jsonl` is the segment being written. Invariant: a full one is renamed
+//! to `actions-<first sequence number, 20 digits>.jsonl` and never touched again. A
+//! segment is therefore known by the number of its first record.
+//!
+//! Hashes and links are not checked at this level.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -50,7 +52,75 @@ pub(super) fn firsts(dir: &Path) -> io::Result<Vec<u64>> {
     Ok(firsts)
 }
 
-/// Every segment there is, in order; the one being written comes last.
+/// The finished segments of the chain from the one that begins with record `start`
+/// on, by the numbers of their first records, in order. `open` is the first record
+/// of the segment being written, where the caller knows it.
+///
+/// Each is named after the record that follows the last one of the segment before,
+/// so a file that was put among them is not taken for one. Where one is missing
+/// the next there is counts: what is left of the record is not forgotten.
+pub(super) fn chained(dir: &Path, start: u64, open: Option<u64>) -> io::Result<Vec<u64>> {
+    let current = current(dir);
+    // Looked at before the names, so that one that is renamed meanwhile is among them.
+    let begins = match open {
+        Some(open) => Some(open),
+        None => first_seq(&current)?,
+    };
+    let firsts = firsts(dir)?;
+    let mut chained: Vec<u64> = Vec::new();
+    let mut next = start;
+    loop {
+        let first = match firsts.binary_search(&next) {
+            Ok(_) => next,
+            Err(at) => match firsts.get(at) {
+                Some(first) if begins.is_some_and(|begins| next < begins && *first < begins) => {
+                    *first
+                }
+                Some(first) if begins.is_none() && chained.is_empty() => *first,
+                _ => return Ok(chained),
+            },
+        };
+        let is_open = begins.is_some_and(|begins| first >= begins)
+            && (open.is_some() || first_seq(&current)? == Some(first));
+        if is_open {
+            return Ok(chained);
+        }
+        chained.push(first);
+        next = last_seq(&finished(dir, first))?.unwrap_or(first).max(first) + 1;
+    }
+}
+
+/// Number of the first record in a segment; none where it has none.
+fn first_seq(path: &Path) -> io::Result<Option<u64>> {
+    let lines = match Lines::open(path, 0, None) {
+        Ok(lines) => lines,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    for line in lines {
+        if let Some(entry) = line?.entry() {
+            return Ok(Some(entry.seq));
+        }
+    }
+    Ok(None)
+}
+
+/// Number of the last record in a finished segment; none where it has none.
+fn last_seq(path: &Path) -> io::Result<Option<u64>> {
+    let end = fs::metadata(path)?.len();
+    let last = line_ending_at(path, end)?.and_then(|line| Entry::seq_of(&line));
+    if last.is_some() {
+        return Ok(last);
+    }
+    let mut last = None;
+    for line in Lines::open(path, 0, None)? {
+        last = line?.entry().map(|entry| entry.seq).or(last);
+    }
+    Ok(last)
+}
+
+/// Every file that has the name of a segment, in order; the one being written
+/// comes last.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths: Vec<PathBuf> = firsts(dir)?
         .into_iter()
@@ -64,11 +134,11 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The segments that can hold records from a sequence number on, in order.
 pub(super) fn since(dir: &Path, seq: u64) -> io::Result<Vec<PathBuf>> {
-    let firsts = firsts(dir)?;
+    let chained = chained(dir, 1, None)?;
     // The segment the record is in is the last one that does not begin after it.
-    let skip = firsts.partition_point(|first| *first <= seq);
+    let skip = chained.partition_point(|first| *first <= seq);
     let current = current(dir);
-    let mut paths: Vec<PathBuf> = firsts
+    let mut paths: Vec<PathBuf> = chained
         .into_iter()
         .skip(skip.saturating_sub(1))
         .map(|first| finished(dir, first))
@@ -81,11 +151,14 @@ pub(super) fn since(dir: &Path, seq: u64) -> io::Result<Vec<PathBuf>> {
 
 /// A segment, by the number of its first record, and those after it.
 pub(super) fn from(dir: &Path, segment: u64) -> io::Result<Vec<PathBuf>> {
-    let start = locate(dir, segment);
-    Ok(list(dir)?
+    let mut paths: Vec<PathBuf> = chained(dir, segment, None)?
         .into_iter()
-        .skip_while(|path| *path != start)
-        .collect())
+        .map(|first| finished(dir, first))
+        .collect();
+    if current(dir).exists() {
+        paths.push(current(dir));
+    }
+    Ok(paths)
 }
 
 /// The last sequence number any line claims, for an error that says what is

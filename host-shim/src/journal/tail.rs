@@ -1,8 +1,9 @@
 //! Following the record as it grows.
 //!
-//! Invariant: records are handed out once, whole and in order, across the ends
-//! of segments. A line that is still being written waits for its newline; bytes
-//! that are no record wait for the record that accounts for them.
+//! Invariant: records are handed out once, whole and in order, across the ends of
+//! segments. A line that is still being written waits for its newline; bytes that
+//! are no record wait for the record that accounts for them. It does not wait by
+//! itself, and holds up no writer.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ pub struct Tail {
 impl Tail {
     /// Starts after a record; 0 is before the first.
     pub(super) fn after(dir: &Path, seq: u64, filter: Filter) -> Result<Self, JournalError> {
-        let firsts = segments::firsts(dir).map_err(|error| JournalError::io(dir, &error))?;
+        let firsts =
+            segments::chained(dir, 1, None).map_err(|error| JournalError::io(dir, &error))?;
         let current = segments::current(dir);
         // The segment being written is known by its first record, once it has one.
         let begins = match Lines::open(&current, 0, None) {

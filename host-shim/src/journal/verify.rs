@@ -3,7 +3,11 @@
 //! Follows the whole chain, on all cores where nothing is wrong, otherwise from
 //! its first record through all segments, and compares its end with the head
 //! file. It names the first line that is wrong and changes nothing.
+//!
+//! Invariant: two runs over the same files find the same first fault. It does not
+//! settle, repair or wait for anybody's actions.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -35,6 +39,9 @@ pub struct Verification {
     pub records: u64,
     /// Stretches of torn bytes that a later record accounts for.
     pub torn: u64,
+    /// Whether the end is torn: a process died while it wrote there, nothing that
+    /// was acknowledged is missing, and the next record accounts for it.
+    pub torn_end: bool,
     /// Files the record is kept in.
     pub segments: u64,
     /// Sequence number of the last good record.
@@ -48,6 +55,8 @@ pub struct Verification {
 /// What the files were at one moment, with nobody writing.
 struct Snapshot {
     stop: Option<Stop>,
+    /// The finished segments, by the numbers of their first records.
+    finished: Vec<u64>,
     slots: [Option<Position>; 2],
     beyond: u64,
     head_missing: bool,
@@ -80,6 +89,7 @@ pub(super) fn verify(dir: &Path) -> Result<Verification, JournalError> {
         return Ok(Verification {
             records: whole.records,
             torn: whole.torn,
+            torn_end: false,
             segments: count,
             last_seq: whole.end.seq,
             last_hash: whole.end.last,
@@ -96,11 +106,11 @@ pub(super) fn verify(dir: &Path) -> Result<Verification, JournalError> {
         }
     };
     check(0, &Position::start().last);
-    let mut seen = 0;
-    let walked = walk(dir, &mut follower, snapshot.stop, &mut |entry, _| {
+    let mut visited = HashSet::new();
+    let walked = walk(dir, &mut follower, snapshot.stop, &mut |entry, place| {
         // The hash of a record is what the next one names.
         check(entry.seq - 1, &entry.prev);
-        seen = entry.seq;
+        visited.insert(place.segment);
     });
     let end = follower.at.clone();
     check(end.seq, &end.last);
@@ -114,20 +124,45 @@ pub(super) fn verify(dir: &Path) -> Result<Verification, JournalError> {
         }),
         Ok(()) => None,
     };
+    let loose = follower.loose_end();
+    let torn_end = broken.is_none() && loose.is_some() && snapshot.is_beyond(&end);
     let broken = broken
         .or_else(|| {
-            let (line, what) = follower.loose_end()?;
+            let (line, what) = loose.filter(|_| !torn_end)?;
             let file = segments::locate(dir, end.segment);
             Some(Broken { file, line, what })
         })
+        .or_else(|| {
+            // What no record leads to could be taken for a part of the record.
+            let stray = snapshot.finished.iter().find(|it| !visited.contains(*it))?;
+            Some(Broken {
+                file: segments::finished(dir, *stray),
+                line: 1,
+                what: "it is no part of the chain: no record leads to it".to_owned(),
+            })
+        })
         .or_else(|| faulty_head(dir, &snapshot, &end, matched));
-    Ok(report(count, &follower, broken))
+    Ok(Verification {
+        torn_end: torn_end && broken.is_none(),
+        ..report(count, &follower, broken)
+    })
+}
+
+impl Snapshot {
+    /// Whether a place is not before the one the head vouches for.
+    fn is_beyond(&self, at: &Position) -> bool {
+        let slots = self.slots.iter().flatten();
+        slots.max_by_key(|slot| slot.seq).is_some_and(|head| {
+            at.seq >= head.seq && (at.segment != head.segment || at.end >= head.end)
+        })
+    }
 }
 
 fn report(segments: u64, follower: &Follower, broken: Option<Broken>) -> Verification {
     Verification {
         records: follower.records,
         torn: follower.torn,
+        torn_end: false,
         segments,
         last_seq: follower.at.seq,
         last_hash: follower.at.last.clone(),
@@ -156,16 +191,19 @@ fn snapshot(dir: &Path) -> Result<Snapshot, JournalError> {
         identity: (meta.dev(), meta.ino()),
         length: meta.len(),
     });
+    let finished = segments::firsts(dir).map_err(|error| JournalError::io(dir, &error))?;
     let path = dir.join(HEAD);
     match HeadFile::open_read_only(&path).and_then(|head| head.slots()) {
         Ok((slots, beyond)) => Ok(Snapshot {
             stop,
+            finished,
             slots,
             beyond,
             head_missing: false,
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Snapshot {
             stop,
+            finished,
             slots: [None, None],
             beyond: 0,
             head_missing: true,

@@ -1,8 +1,12 @@
 //! The thread that writes: takes everything that is waiting, writes it at once
 //! and, where one of the callers needs it, makes it durable with a single fsync
-//! (group commit).
+//! (group commit). An outcome that could not be written is tried again, since what
+//! is known of an effect must not become unknown over a full disk.
 //!
 //! What it deliberately does not do: redact, or number and hash records.
+//!
+//! Invariant: a caller who asked for a durable record is answered after the fsync
+//! that covers it; after a failed fsync every caller is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +30,10 @@ use crate::fault::{self, Point};
 
 /// How long a buffered record may stay off the disk.
 const LINGER: Duration = Duration::from_millis(50);
+
+/// How long outcomes that could not be written wait before they are tried again
+/// on their own; whatever is written in between takes them along.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Most records written at once.
 const BATCH: usize = 512;
@@ -254,11 +262,65 @@ impl Writer {
                     }
                     let _ = trace.reply.send(Err(error.clone()));
                 }
+                if self.chain.owes() && !matches!(error, JournalError::Stopped { .. }) {
+                    self.due.get_or_insert_with(|| Instant::now() + RETRY);
+                }
             }
         }
     }
 
+    /// Appends; what cannot be written and is known already is kept for the next
+    /// time.
     fn append(
+        &mut self,
+        entries: Vec<Entry>,
+        traces: &[Trace],
+        sync: bool,
+    ) -> Result<Vec<Result<Placed, JournalError>>, JournalError> {
+        let outcomes: Vec<Entry> = entries
+            .iter()
+            .filter(|entry| entry.event == EventKind::Outcome)
+            .cloned()
+            .collect();
+        let appended = self.try_append(entries, traces, sync);
+        if appended.is_err() {
+            self.chain.owe(outcomes);
+        }
+        self.note_paid();
+        appended
+    }
+
+    /// Tells the owner file of outcomes that were written later than they were
+    /// handed over.
+    fn note_paid(&mut self) {
+        for paid in self.chain.paid() {
+            let action = Some(paid.action.as_str());
+            self.owner
+                .note(EventKind::Outcome, action, paid.seq, Some(paid.place));
+        }
+    }
+
+    /// Writes the outcomes that could not be written before. Whether the chain can
+    /// be used for anything else now.
+    fn pay(&mut self) -> bool {
+        let paid = self.chain.append(Vec::new(), true);
+        self.note_paid();
+        match paid {
+            Ok(_) => {
+                self.unsynced = false;
+                self.owner.synced();
+                true
+            }
+            // Nothing is written after a failed fsync.
+            Err(JournalError::Stopped { .. }) => true,
+            Err(error) => {
+                self.due = Some(Instant::now() + RETRY);
+                !matches!(error, JournalError::Busy { .. })
+            }
+        }
+    }
+
+    fn try_append(
         &mut self,
         entries: Vec<Entry>,
         traces: &[Trace],
@@ -276,6 +338,9 @@ impl Writer {
     /// caller is told.
     fn settle(&mut self) {
         self.due = None;
+        if self.chain.owes() && !self.pay() {
+            return;
+        }
         if self.unsynced {
             match self.chain.sync() {
                 Err(JournalError::Busy { .. }) => {

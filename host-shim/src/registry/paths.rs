@@ -115,7 +115,14 @@ impl Paths {
         self.config_dir.join("known_hosts")
     }
 
-    /// The operator's rules.
+    /// The master key of a machine without a keychain, where a person had it made here
+    /// and not elsewhere. It counts without being named.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.config_dir.join("master.key")
+    }
+
+    /// The operator's rules, a file that may be missing.
     #[must_use]
     pub fn policy_file(&self) -> PathBuf {
         self.config_dir.join("policy.toml")
@@ -127,7 +134,7 @@ impl Paths {
         self.config_dir.join("paused")
     }
 
-    /// The journal.
+    /// The directory of the journal: its segments, its head, its locks.
     #[must_use]
     pub fn audit_dir(&self) -> PathBuf {
         self.data_dir.join("audit")

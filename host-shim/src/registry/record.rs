@@ -115,7 +115,7 @@ pub struct Record {
     pub user: String,
     /// Words that policy rules refer to.
     pub labels: Vec<String>,
-    /// Kind of login.
+    /// How the helper logs in, by kind alone.
     pub auth: AuthKind,
     /// Server to connect through, itself registered.
     pub jump: Option<ServerId>,

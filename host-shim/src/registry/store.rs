@@ -1,8 +1,9 @@
 //! The register as the rest of the program uses it.
 //!
-//! Invariant: a change happens under a lock shared by all processes, starts
-//! from what is on disk at that moment, and lands whole or not at all. Reading
-//! takes no lock: the file is only ever replaced in one step.
+//! Invariant: a change happens under a lock shared by all processes, starts from
+//! what is on disk at that moment, and lands whole or not at all. Reading takes no
+//! lock: the file is only ever replaced in one step. It connects to nothing, and
+//! does not ask whether a host exists.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Most servers a connection goes through on its way.
 const MAX_JUMPS: usize = 8;
 
-/// What [`Registry::add`] did.
+/// Whether [`Registry::add`] made a record or replaced one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     /// The id is new.
@@ -119,7 +120,7 @@ impl Registry {
     /// One record. Its plain fields are proven by [`Registry::unlock`] only.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`].
+    /// [`RegistryError::NotFound`] when no record has this id.
     pub fn get(&self, id: &ServerId) -> Result<&Record, RegistryError> {
         find(self.records(), id)
     }

@@ -1,7 +1,7 @@
 //! How far a server is open at all: `mode` and `confirm` per server or label.
 //!
-//! These are not verdicts on commands, so the host enforces them by itself, on
-//! top of whatever the policy says. Several entries add up to the strictest.
+//! These are not verdicts on commands, so the host enforces them by itself, on top
+//! of whatever the policy says. Invariant: several entries add up to the strictest.
 
 use globset::GlobMatcher;
 use serde::Deserialize;
@@ -30,12 +30,12 @@ pub enum Confirm {
     Presence,
 }
 
-/// One entry.
+/// One `[[access]]` entry of a rule file.
 #[derive(Debug, Clone)]
 pub struct Access {
     pub(super) servers: Vec<GlobMatcher>,
     pub(super) labels: Vec<String>,
-    /// What may be asked.
+    /// How far the servers it covers are open.
     pub mode: Mode,
     /// What it takes to agree.
     pub confirm: Confirm,

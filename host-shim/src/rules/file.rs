@@ -1,4 +1,8 @@
 //! The form of a rule file, and the check of its examples.
+//!
+//! Invariant: a file is taken whole or refused with the place of the first mistake;
+//! an unknown field is a mistake. What a rule means for a command is the policy's
+//! to say.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -112,11 +116,11 @@ pub(super) struct Parsed {
 pub struct ExampleResult {
     /// Id of the rule.
     pub rule: String,
-    /// The command.
+    /// The command line of the example.
     pub command: String,
     /// Whether the rule says it matches.
     pub wanted: bool,
-    /// Whether it does.
+    /// Whether it does, as the policy says.
     pub matches: bool,
 }
 

@@ -1,7 +1,8 @@
 //! Sizes and ages as an operator writes them, and the limits of the journal.
 //!
 //! Invariant: what cannot be understood is refused with the words that would be.
-//! Only whole numbers count, so that nothing has to be rounded.
+//! Only whole numbers count, so that nothing has to be rounded. It does not set a
+//! default where nothing was said.
 
 use std::time::Duration;
 
@@ -22,9 +23,10 @@ const DAY: u64 = 24 * HOUR;
 /// When a segment of the journal is finished, as the operator says it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JournalLimits {
-    /// Size, in bytes.
+    /// Size from which it is, in bytes; none where nothing was said.
     pub segment: Option<u64>,
-    /// Age, counted from its first record.
+    /// Age from which it is, counted from its first record; none where nothing was
+    /// said.
     pub age: Option<Duration>,
 }
 

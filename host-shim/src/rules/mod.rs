@@ -73,13 +73,13 @@ pub enum RulesError {
 /// Everything that was said: rules for the policy, and access for the host.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// For the policy.
+    /// The rules the policy judges by, the operator's before the workspace's.
     pub rulebook: Rulebook,
     /// How far servers are open at all.
     pub access: Vec<Access>,
     /// Largest file that is changed, in bytes, where something was said.
     pub largest: Option<u64>,
-    /// When a segment of the journal is finished.
+    /// When a segment of the journal is finished; only the operator can say.
     pub journal: JournalLimits,
 }
 
@@ -123,7 +123,8 @@ pub fn in_workspace(workspace: &Path) -> PathBuf {
 /// with the policy.
 ///
 /// # Errors
-/// [`RulesError`]; nothing may run then.
+/// [`RulesError`] where a file cannot be understood whole, a workspace's would
+/// loosen something, or an example comes out otherwise. Nothing may run then.
 pub fn load(operator: &Path, workspace: Option<&Path>, judge: &Judge) -> Result<Rules, RulesError> {
     let mut rules = Rules::empty();
     if let Some(parsed) = file::parse(operator, RuleOrigin::Operator)? {

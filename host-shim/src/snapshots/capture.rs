@@ -1,10 +1,11 @@
 //! Keeping states: what a file was before a change, and what the change made of
 //! it.
 //!
-//! Invariants: when a state is acknowledged, its content can be read back from
-//! the disk and is what was handed in; the branch is moved by comparing it with
-//! what it was, so that somebody who works on the repository with git at the
-//! same time is noticed. Objects and references are fsynced.
+//! Invariants: when a state is acknowledged, its content can be read back from the
+//! disk and is what was handed in; the branch is moved by comparing it with what it
+//! was, so that somebody who works on the repository with git at the same time is
+//! noticed. Objects and references are fsynced. It does not look at servers; states
+//! are handed to it.
 
 use std::borrow::Cow;
 use std::fs;
@@ -31,7 +32,7 @@ const TRIES: u32 = 50;
 /// How long to wait before the next try.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A kept state.
+/// Where a kept state is found again, and what was noticed on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotRef {
     /// The commit, 40 hexadecimal digits.
@@ -45,8 +46,9 @@ pub struct SnapshotRef {
 enum Known {
     /// It is that state.
     Still,
-    /// It is that state, which cannot be read back any more.
-    Damaged,
+    /// It is that state, which has to be kept anew: it cannot be read back any more,
+    /// or is secret now and was not, or the other way round.
+    Anew,
     /// It is another.
     Changed,
 }
@@ -64,14 +66,15 @@ impl Snapshots {
     /// that is as it was last seen needs no new commit.
     ///
     /// # Errors
-    /// In every case the change must not happen.
+    /// [`SnapshotError`] where the state was not kept so that it can be read back;
+    /// the change must not happen then.
     pub fn before(&self, change: &Change<'_>) -> Result<SnapshotRef, SnapshotError> {
         self.keep(change, |repo, last| {
             Ok(match last {
                 None => Some(Kind::Before),
                 Some(last) => match self.compare(repo, last, change)? {
                     Known::Still => None,
-                    Known::Damaged => Some(Kind::Before),
+                    Known::Anew => Some(Kind::Before),
                     Known::Changed => Some(Kind::Drift),
                 },
             })
@@ -85,6 +88,25 @@ impl Snapshots {
     pub fn after(&self, change: &Change<'_>) -> Result<SnapshotRef, SnapshotError> {
         let kind = if change.undo { Kind::Undo } else { Kind::After };
         self.keep(change, |_, _| Ok(Some(kind)))
+    }
+
+    /// As [`Snapshots::after`], for a change that was interrupted: nothing is added
+    /// where the newest of the file is not `before`, the commit of the state the
+    /// change began with.
+    ///
+    /// # Errors
+    /// As [`Snapshots::after`].
+    pub fn after_unless_moved(
+        &self,
+        change: &Change<'_>,
+        before: &str,
+    ) -> Result<SnapshotRef, SnapshotError> {
+        let kind = if change.undo { Kind::Undo } else { Kind::After };
+        self.keep(change, |_, last| {
+            Ok(last
+                .is_some_and(|last| last.id.to_string() == before)
+                .then_some(kind))
+        })
     }
 
     /// Adds a commit of the kind that `decide` says; none where the newest is
@@ -174,10 +196,6 @@ impl Snapshots {
             }
             _ => return Ok(Known::Changed),
         };
-        // What became secret since is kept again, sealed.
-        if change.secret != message.sealed {
-            return Ok(Known::Changed);
-        }
         if let Some((_, sha256)) = &message.content
             && *sha256 != sha256_hex(content)
         {
@@ -185,9 +203,12 @@ impl Snapshots {
         }
         // To say that it is kept already is a promise that it can be had again.
         match self.state(repo, last) {
-            Ok(FileState::Present { content: kept, .. }) if kept == *content => Ok(Known::Still),
+            Ok(FileState::Present { content: kept, .. }) if kept == *content => {
+                let as_secret = change.secret == message.sealed;
+                Ok(if as_secret { Known::Still } else { Known::Anew })
+            }
             Ok(_) => Ok(Known::Changed),
-            Err(SnapshotError::Corrupt { .. } | SnapshotError::Git(_)) => Ok(Known::Damaged),
+            Err(SnapshotError::Corrupt { .. } | SnapshotError::Git(_)) => Ok(Known::Anew),
             Err(error) => Err(error),
         }
     }

@@ -1,8 +1,8 @@
 //! Looking back: which states of which files are kept.
 //!
-//! The trailers of the commits say what they are about; a commit that is not one
-//! of ours is skipped, so a person may commit to the branches without breaking
-//! them.
+//! Invariant: the trailers of the commits say what they are about; a commit that is
+//! not one of ours is skipped, so a person may commit to the branches without
+//! breaking them. It reads commits and does not open contents.
 
 use git2::Oid;
 use jiff::Timestamp;
@@ -17,14 +17,14 @@ use super::state::Metadata;
 /// Digits of a commit id as people see it.
 const SHORT: usize = 12;
 
-/// One kept state.
+/// One kept state of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     /// The commit, shortened to 12 hexadecimal digits.
     pub id: String,
     /// When it was kept.
     pub time: Timestamp,
-    /// What it is.
+    /// How the state came about.
     pub kind: Kind,
     /// Name of the tool.
     pub tool: String,
@@ -40,7 +40,7 @@ pub struct Revision {
     pub restores: Option<String>,
     /// Logical server id.
     pub server: String,
-    /// Remote path.
+    /// Absolute path on the server, every symbolic link followed.
     pub path: String,
     /// SHA-256 of the content in hex; none for absent or sealed content.
     pub sha256: Option<String>,
@@ -54,6 +54,32 @@ pub struct Revision {
     pub removed: bool,
     /// Whether the content is sealed.
     pub sealed: bool,
+}
+
+#[cfg(test)]
+impl Revision {
+    /// One of server `a` in which there is no file, for tests of lists of them.
+    pub(super) fn sample(id: &str, path: &str, kind: Kind) -> Self {
+        Self {
+            id: id.to_owned(),
+            time: Timestamp::UNIX_EPOCH,
+            kind,
+            tool: String::new(),
+            action: String::new(),
+            session: None,
+            door: None,
+            approved: None,
+            restores: None,
+            server: "a".to_owned(),
+            path: path.to_owned(),
+            sha256: None,
+            metadata: None,
+            size: None,
+            run_as: None,
+            removed: true,
+            sealed: false,
+        }
+    }
 }
 
 /// A commit of ours with its message.

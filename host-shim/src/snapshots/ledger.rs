@@ -1,6 +1,9 @@
 //! What the journal says of changes of files, for comparing it with what is kept.
 //!
 //! It believes the journal: whether that is whole is `audit verify`'s business.
+//!
+//! Invariant: an action that may have changed a file is never missing because its
+//! outcome is. Commits are not read here.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,9 +12,6 @@ use jiff::Timestamp;
 
 use super::error::SnapshotError;
 use crate::journal::{EventKind, Filter, Journal};
-
-/// Outcomes after which the file is known to be as it was asked to be.
-const DONE: [&str; 2] = ["ok", "partial_failure"];
 
 /// What the journal says of one action.
 #[derive(Debug, Clone, Default)]
@@ -83,8 +83,7 @@ impl Ledger {
                 }
                 EventKind::Outcome => {
                     if let Some(said) = ledger.actions.get_mut(&action) {
-                        let status = entry.outcome.map(|outcome| outcome.status);
-                        said.done = status.is_some_and(|status| DONE.contains(&status.as_str()));
+                        said.done = entry.outcome.is_some_and(|outcome| outcome.happened());
                     }
                 }
                 _ => {}

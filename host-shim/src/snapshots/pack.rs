@@ -62,20 +62,20 @@ enum Extent {
 /// What the object database looked like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stock {
-    /// Loose objects.
+    /// How many loose objects there were.
     pub loose: u64,
-    /// Packs.
+    /// How many packs there were.
     pub packs: u64,
-    /// Bytes of both.
+    /// What both took on the disk, in bytes.
     pub bytes: u64,
 }
 
 /// What packing did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packed {
-    /// Before.
+    /// The object database before it began.
     pub before: Stock,
-    /// After.
+    /// The object database when it had ended.
     pub after: Stock,
     /// Whether another process was packing, so that nothing was done.
     pub busy: bool,

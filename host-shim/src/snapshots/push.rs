@@ -7,6 +7,8 @@
 //! What it deliberately does not do: decide what may leave. Sealed content
 //! leaves sealed, whoever asks; what is readable and should not be is for the
 //! caller to find first ([`Snapshots::readable`]).
+//!
+//! Invariant: a remote's branch is moved forward or left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,7 +26,8 @@ use super::store::Snapshots;
 /// Where something was pushed to, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pushed {
-    /// The remote's address.
+    /// The address it was pushed to, where a remote's name was given the one it
+    /// stands for.
     pub url: String,
     /// `libgit2`, or `git` for the program.
     pub through: &'static str,
@@ -37,7 +40,8 @@ impl Snapshots {
     /// or all.
     ///
     /// # Errors
-    /// Where the repository cannot be read.
+    /// [`SnapshotError`] where a branch or a commit cannot be read; what may leave
+    /// is not known then.
     pub fn readable(
         &self,
         server: Option<&str>,

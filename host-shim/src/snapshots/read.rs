@@ -1,6 +1,10 @@
 //! Getting states back: lists of them, and one of them whole.
+//!
+//! Invariant: a state is given out only if content and metadata are what the commit
+//! says. It never writes, and takes no turn.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use super::error::SnapshotError;
 use super::history::{self, Kept, Revision};
@@ -12,35 +16,52 @@ use super::store::Snapshots;
 use super::tree;
 use crate::journal::sha256_hex;
 
+/// Puts the branches together, newest first. Each keeps its own order, whatever the
+/// clock was set to meanwhile: what a change followed does not depend on it.
+fn merge(mut branches: Vec<VecDeque<Revision>>) -> Vec<Revision> {
+    let mut all = Vec::new();
+    loop {
+        branches.retain(|branch| !branch.is_empty());
+        let newest = branches
+            .iter_mut()
+            .rev()
+            .max_by_key(|branch| branch.front().map(|revision| revision.time));
+        match newest.and_then(VecDeque::pop_front) {
+            Some(revision) => all.push(revision),
+            None => return all,
+        }
+    }
+}
+
 impl Snapshots {
     /// What is kept, newest first: of one server or all, of one path or all.
     ///
     /// # Errors
-    /// Where the repository cannot be read.
+    /// [`SnapshotError`] where a branch or one of its commits cannot be read.
     pub fn history(
         &self,
         server: Option<&str>,
         path: Option<&str>,
     ) -> Result<Vec<Revision>, SnapshotError> {
         let mut store = self.store();
-        let mut revisions = Vec::new();
+        let mut kept_by = Vec::new();
         for branch in history::branches(&store.repo, server)? {
             let (repo, index, _) = store.branch(&branch)?;
             let commits: Vec<_> = match path {
                 Some(path) => index.about(path).collect(),
                 None => index.newest_first().collect(),
             };
+            let mut revisions = VecDeque::new();
             for (_, commit) in commits {
                 if let Some(kept) = history::kept(repo, commit)?
                     && path.is_none_or(|path| kept.message.path == path)
                 {
-                    revisions.push(kept.revision());
+                    revisions.push_back(kept.revision());
                 }
             }
+            kept_by.push(revisions);
         }
-        // Stable: within one second a branch keeps its own order.
-        revisions.sort_by_key(|revision| std::cmp::Reverse(revision.time));
-        Ok(revisions)
+        Ok(merge(kept_by))
     }
 
     /// What a file was at a revision: the first digits of a commit on the
@@ -115,5 +136,29 @@ impl Snapshots {
             content: Cow::Owned(content),
             metadata,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::snapshots::Kind;
+
+    #[test]
+    fn branches_keep_their_order_when_the_clock_does_not() {
+        let branch = |server: &str, seconds: &[i64]| -> VecDeque<Revision> {
+            let revision = |&second: &i64| Revision {
+                time: Timestamp::from_second(second).unwrap_or_default(),
+                server: server.to_owned(),
+                ..Revision::sample(&format!("{server}{second}"), "/f", Kind::After)
+            };
+            seconds.iter().map(revision).collect()
+        };
+        // The newest of `a` was kept after the clock was set back.
+        let merged = merge(vec![branch("a", &[10, 50, 20]), branch("b", &[40, 20, 5])]);
+        let ids: Vec<_> = merged.iter().map(|revision| revision.id.as_str()).collect();
+        assert_eq!(ids, ["b40", "b20", "a10", "a50", "a20", "b5"]);
     }
 }

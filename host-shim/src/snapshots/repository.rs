@@ -1,4 +1,7 @@
 //! The bare repository itself and the settings it is used with.
+//!
+//! Invariant: neither the user's nor the system's git configuration has a say in
+//! what is written. Objects and branches are not made here.
 
 use std::fs;
 use std::io;
@@ -76,16 +79,17 @@ pub(super) fn sweep(path: &Path) {
             let _ = fs::remove_file(lock);
         }
     }
-    let Ok(entries) = fs::read_dir(path.join("objects")) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with("tmp_object_git2_"))
-        {
-            let _ = fs::remove_file(entry.path());
+    // The second is what libgit2 tries out whether there can be links, in a new
+    // repository.
+    for (folder, begins) in [
+        (path.join("objects"), "tmp_object_git2_"),
+        (path.to_owned(), "_git2_"),
+    ] {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with(begins)) {
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
 }

@@ -1,4 +1,7 @@
 //! Which files an action or a session changed, and what they were before it.
+//!
+//! Invariant: a file is listed with the state before its first selected change, and
+//! not at all where that state is lost. Nothing is undone here.
 
 use std::collections::HashMap;
 
@@ -29,6 +32,9 @@ pub struct Undoable {
     pub left: String,
     /// How many changes there were.
     pub changes: usize,
+    /// A state that others made in between, the latest of them: going back before
+    /// the first of the changes would take it along.
+    pub between: Option<String>,
 }
 
 impl Snapshots {
@@ -65,12 +71,17 @@ fn select(history: &[Revision], selection: &Selection) -> Vec<Undoable> {
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     // Files whose next older state is the one to go back to.
     let mut open: HashMap<(&str, &str), usize> = HashMap::new();
+    // Others' states that are older than a change; in between if one is older still.
+    let mut others: HashMap<(&str, &str), &str> = HashMap::new();
     for revision in history {
         let file = (revision.server.as_str(), revision.path.as_str());
         if let Some(place) = open.remove(&file) {
             files[place].to.clone_from(&revision.id);
         }
         if !selected(revision) {
+            if revision.kind != Kind::Before && places.contains_key(&file) {
+                others.entry(file).or_insert(&revision.id);
+            }
             continue;
         }
         let place = *places.entry(file).or_insert_with(|| {
@@ -80,9 +91,13 @@ fn select(history: &[Revision], selection: &Selection) -> Vec<Undoable> {
                 to: String::new(),
                 left: revision.id.clone(),
                 changes: 0,
+                between: None,
             });
             files.len() - 1
         });
+        if let Some(other) = others.remove(&file) {
+            files[place].between.get_or_insert_with(|| other.to_owned());
+        }
         files[place].changes += 1;
         open.insert(file, place);
     }
@@ -93,29 +108,13 @@ fn select(history: &[Revision], selection: &Selection) -> Vec<Undoable> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     fn revision(id: &str, path: &str, kind: Kind, action: &str, session: &str) -> Revision {
         Revision {
-            id: id.to_owned(),
-            time: Timestamp::UNIX_EPOCH,
-            kind,
-            tool: String::new(),
             action: action.to_owned(),
             session: Some(session.to_owned()),
-            door: None,
-            approved: None,
-            restores: None,
-            server: "a".to_owned(),
-            path: path.to_owned(),
-            sha256: None,
-            metadata: None,
-            size: None,
-            run_as: None,
-            removed: true,
-            sealed: false,
+            ..Revision::sample(id, path, kind)
         }
     }
 
@@ -134,19 +133,23 @@ mod tests {
         let told = |selection: Selection| {
             select(&history, &selection)
                 .into_iter()
-                .map(|file| (file.path, file.to, file.left, file.changes))
+                .map(|file| (file.path, file.to, file.left, file.changes, file.between))
                 .collect::<Vec<_>>()
         };
-        let file = |path: &str, to: &str, left: &str, changes| {
-            (path.to_owned(), to.to_owned(), left.to_owned(), changes)
+        let over = |path: &str, to: &str, left: &str, changes, between: Option<&str>| {
+            let between = between.map(str::to_owned);
+            let (path, to, left) = (path.to_owned(), to.to_owned(), left.to_owned());
+            (path, to, left, changes, between)
         };
+        let file = |path, to, left, changes| over(path, to, left, changes, None);
         let action = |id: &str| told(Selection::Action(id.to_owned()));
         assert_eq!(action("3"), [file("/x", "5", "6", 1)]);
         assert_eq!(action("2"), [file("/x", "1", "4", 1)]);
         assert_eq!(action("9"), []);
         assert_eq!(
             told(Selection::Session("s".to_owned())),
-            [file("/y", "7", "8", 1), file("/x", "1", "6", 2)]
+            // What somebody else made of it between the two would go as well.
+            [file("/y", "7", "8", 1), over("/x", "1", "6", 2, Some("5"))]
         );
     }
 }

@@ -46,9 +46,9 @@ pub struct Verification {
     /// Of all states, those whose content is sealed: their hash is known to
     /// nobody, so only their form was checked.
     pub sealed: u64,
-    /// Commits that are not ours.
+    /// How many commits on the branches are not ours.
     pub foreign: u64,
-    /// Changes that were compared with the journal.
+    /// How many changes were compared with the journal.
     pub compared: u64,
     /// Changes from before the journal's first record.
     pub before_journal: u64,

@@ -1,11 +1,14 @@
 //! One stream on its way into the spool.
 //!
 //! Invariant: what reaches the file has been scrubbed, also where a secret came in
-//! two pieces. A stream that cannot be written is given up, not the command.
+//! two pieces. A stream that cannot be written is given up, not the command. How
+//! long it is kept is not decided here.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use super::{SpoolLimits, sweep};
 use crate::journal::Redactor;
@@ -31,7 +34,8 @@ pub struct Keeping {
 }
 
 /// What became of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Kept {
     /// What it is read by.
     pub id: String,

@@ -6,10 +6,11 @@
 //!
 //! It is a convenience: where it cannot be written the result says so, and nothing
 //! else depends on it. It deliberately keeps no index, so that any process of the
-//! user finds what another one kept.
+//! user finds what another one kept; a note beside the output says of which action it is.
 
 mod error;
 mod keeping;
+mod notes;
 mod sweep;
 
 use std::fs::{File, OpenOptions};
@@ -22,6 +23,7 @@ use rustix::fs::OFlags;
 
 pub use error::SpoolError;
 pub use keeping::{Keeping, Kept};
+pub use notes::Rest;
 
 use crate::journal::Redactor;
 use crate::registry::Paths;

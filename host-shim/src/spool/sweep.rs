@@ -1,11 +1,14 @@
 //! Making room: what is too old goes, and of the rest the oldest.
 //!
-//! Nothing but files named like ours is touched. What cannot be removed stays;
-//! the next sweep tries again.
+//! Invariant: nothing but files named like ours is touched. What cannot be removed
+//! stays; the next sweep tries again.
+//!
+//! It does not look into any of them.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::notes::is_note;
 use super::{SpoolLimits, is_id, is_old};
 
 /// Removes until everything together, with one more stream, is within the limits.
@@ -14,7 +17,7 @@ pub(super) fn make_room(dir: &Path, limits: &SpoolLimits, but: Option<&str>) {
     let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| is_id(name)) else {
+        let Some(name) = name.to_str().filter(|name| is_id(name) || is_note(name)) else {
             continue;
         };
         let Ok(metadata) = entry.metadata() else {

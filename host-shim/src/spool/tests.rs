@@ -1,4 +1,7 @@
 //! What is kept, what is not, and how it ends.
+//!
+//! Invariant of the fixture: limits are the test's own, so the clock and the disk
+//! of the machine do not matter. Doors and tools are left out.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
@@ -7,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 
-use super::{Spool, SpoolError, SpoolLimits};
+use super::{Kept, Rest, Spool, SpoolError, SpoolLimits};
 use crate::journal::Redactor;
 use crate::registry::Paths;
 
@@ -193,4 +196,47 @@ fn a_secret_in_two_pieces_is_not_written() {
         let text = String::from_utf8(piece.bytes).unwrap();
         assert!(!text.contains(secret) && text.ends_with("]after"), "{cut}");
     }
+}
+
+#[test]
+fn an_action_is_told_what_is_still_kept_of_it() {
+    let place = Place::new();
+    let spool = place.limited(1000, 10_000);
+    let kept = |bytes: &[u8]| Kept {
+        id: place.keep(&spool, bytes),
+        bytes: bytes.len() as u64,
+    };
+    let rest = Rest {
+        stdout: Some(kept(b"printed")),
+        stderr: Some(kept(b"said")),
+    };
+    let action = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    spool.note(action, &rest).unwrap();
+    assert_eq!(spool.noted(action), rest);
+    let note = place.paths.spool_dir().join(format!("of-{action}"));
+    assert_eq!(mode(&note), 0o600);
+    // Nothing is known of another action, and a name is no way to another file.
+    for other in ["01ARZ3NDEKTSV4RRFFQ69G5FAW", "../audit/redaction.key", ""] {
+        assert_eq!(spool.noted(other), Rest::default(), "{other}");
+        assert!(spool.note(other, &Rest::default()).is_ok());
+    }
+    // A note is no output.
+    assert!(matches!(
+        spool.read(&format!("of-{action}"), 0, 1),
+        Err(SpoolError::NoId)
+    ));
+    let gone = &rest.stderr.as_ref().unwrap().id;
+    std::fs::remove_file(place.paths.spool_dir().join(gone)).unwrap();
+    let left = Rest {
+        stderr: None,
+        ..rest
+    };
+    assert_eq!(spool.noted(action), left);
+    // It goes when it is as old as output may be.
+    let file = std::fs::File::options().write(true).open(&note).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(61);
+    file.set_modified(long_ago).unwrap();
+    assert_eq!(spool.noted(action), Rest::default());
+    place.keep(&spool, b"new");
+    assert!(!note.exists());
 }

@@ -5,6 +5,7 @@
 //! before the next use. Where the server allows one session a login, or ends
 //! the login with it, sessions get logins of their own (`sessions`).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::error::SshError;
 use super::exec::{self, ExecOutcome, ExecRequest, Spare, Watch};
 use super::host_key::HostKey;
 use super::lane::Lane;
+use super::pace::{OwnTime, Pace};
 use super::sessions::Sessions;
 use super::sftp::{Sftp, SftpError};
 use super::target::Target;
@@ -29,9 +31,11 @@ pub struct Connection {
     main: Arc<Lane>,
     target: Target,
     via: Option<Arc<Connection>>,
+    pace: Pace,
     sessions: Sessions,
     activity: Activity,
     spare: Spare,
+    used: AtomicBool,
     sftp: Mutex<Option<Arc<Sftp>>>,
     home: OnceCell<String>,
     pub(super) account: OnceCell<Account>,
@@ -52,9 +56,10 @@ impl Connection {
     pub(super) async fn dial(
         target: &Target,
         via: Option<Arc<Connection>>,
+        pace: &Pace,
     ) -> Result<Arc<Self>, SshError> {
-        let dialled = dial(target, via.as_ref()).await?;
-        Ok(Self::over(dialled, target, via))
+        let dialled = dial(target, via.as_ref(), pace).await?;
+        Ok(Self::over(dialled, target, via, pace))
     }
 
     /// Takes an authenticated session over.
@@ -62,6 +67,7 @@ impl Connection {
         dialled: Dialled,
         target: &Target,
         via: Option<Arc<Connection>>,
+        pace: &Pace,
     ) -> Arc<Self> {
         let main = Lane::new(dialled);
         Arc::new_cyclic(|shared| Self {
@@ -70,8 +76,10 @@ impl Connection {
             main,
             target: target.clone(),
             via,
+            pace: pace.clone(),
             activity: Activity::new(),
             spare: Spare::default(),
+            used: AtomicBool::new(false),
             sftp: Mutex::new(None),
             home: OnceCell::new(),
             account: OnceCell::new(),
@@ -88,6 +96,14 @@ impl Connection {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.main.is_closed()
+    }
+
+    /// Says whether this use of the connection is likely to be its only one, as in a
+    /// call on many servers: then nothing is opened ahead for the next. A connection
+    /// that was used before is one that is used again.
+    pub fn expect(&self, only: bool) {
+        let used_before = self.used.swap(true, Ordering::Relaxed);
+        self.spare.expect_more(!only || used_before);
     }
 
     /// Runs a command. It is sent at most once, whatever happens.
@@ -133,12 +149,9 @@ impl Connection {
         }
         *current = None;
         let channel = self.sessions.for_files(self).await?;
-        let sftp = tokio::time::timeout(
-            self.target.connect_timeout,
-            Sftp::open(channel, self.activity.clone()),
-        )
-        .await
-        .map_err(|_| SftpError::Unavailable {
+        let mut time = OwnTime::new(self.target.connect_timeout);
+        let opened = time.within(Sftp::open(channel, self.activity.clone()));
+        let sftp = opened.await.ok_or_else(|| SftpError::Unavailable {
             reason: "the server did not answer".to_owned(),
         })??;
         Ok(Arc::clone(current.insert(Arc::new(sftp))))
@@ -147,7 +160,7 @@ impl Connection {
     /// Another login to the same server, for sessions that cannot stand on the
     /// first one.
     pub(super) async fn dial_again(&self) -> Result<Dialled, SshError> {
-        let dialled = Box::pin(dial(&self.target, self.via.as_ref())).await?;
+        let dialled = Box::pin(dial(&self.target, self.via.as_ref(), &self.pace)).await?;
         if dialled.host_key != *self.host_key() {
             // What is permitted is permitted for the host that was seen then.
             return Err(connect_failed(

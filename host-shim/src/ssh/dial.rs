@@ -12,11 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::auth::authenticate;
+use super::channel::Tunnel;
 use super::client::{Client, Findings, Trust, config};
 use super::connection::Connection;
 use super::error::SshError;
 use super::host_key::HostKey;
 use super::known_hosts::KnownHosts;
+use super::pace::{OwnTime, Pace};
 use super::patience::Patience;
 use super::pool::{Pool, PoolConfig};
 use super::target::Target;
@@ -30,20 +32,88 @@ pub(super) struct Dialled {
     pub(super) software: String,
 }
 
-/// Connects and logs in, through `via` where the target has a jump host.
+/// How often a server that turned us away unheard is called on again, and how long
+/// after, at first.
+const AGAIN: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(150);
+
+/// A way for bytes to the server.
+enum Stream {
+    Direct(TcpStream),
+    Tunnelled(Tunnel<Arc<Connection>>),
+}
+
+/// Connects and logs in, through `via` where the target has a jump host. What costs
+/// computing waits for its turn.
+///
+/// A server with too many logins under way closes the connection unheard
+/// (`MaxStartups` in sshd_config(5)). Nothing was asked of it then, so it is called
+/// on again after a while.
 pub(super) async fn dial(
     target: &Target,
     via: Option<&Arc<Connection>>,
+    pace: &Pace,
 ) -> Result<Dialled, SshError> {
-    let attempt = async {
-        fault::reach(Point::DialBefore);
-        let trust = Trust::Known(Arc::new(load_known_hosts(target).await?));
-        let mut dialled = exchange(target, trust, via).await?;
-        authenticate(&mut dialled.session, target).await?;
-        fault::reach(Point::DialDone);
-        Ok(dialled)
+    let (host, port) = (target.host.as_str(), target.port);
+    let too_long = || SshError::ConnectTimeout {
+        host: host.to_owned(),
+        port,
+        after: target.connect_timeout,
     };
-    limited(&target.host, target.port, target.connect_timeout, attempt).await
+    let mut time = OwnTime::new(target.connect_timeout);
+    fault::reach(Point::DialBefore);
+    let known = time.within(load_known_hosts(target));
+    let known = Arc::new(known.await.ok_or_else(too_long)??);
+    let (mut tries, mut pause) = (0, FIRST_PAUSE);
+    loop {
+        let stream = time.within(reach(target, via));
+        let stream = stream.await.ok_or_else(too_long)??;
+        let turn = pace.turn().await;
+        let login = async {
+            let trust = Trust::Known(Arc::clone(&known));
+            let mut dialled = exchange(target, trust, stream).await?;
+            authenticate(&mut dialled.session, target)
+                .await
+                .map_err(Broken::Told)?;
+            fault::reach(Point::DialDone);
+            Ok(dialled)
+        };
+        let dialled = time.in_turn(Some(turn), login).await;
+        match dialled.ok_or_else(too_long)? {
+            Ok(dialled) => return Ok(dialled),
+            Err(Broken::Unheard(_)) if tries < AGAIN => {
+                tries += 1;
+                let waited = time.within(tokio::time::sleep(pause + jitter(pause)));
+                waited.await.ok_or_else(too_long)?;
+                pause *= 2;
+            }
+            Err(Broken::Unheard(error) | Broken::Told(error)) => return Err(error),
+        }
+    }
+}
+
+/// Why there is no session.
+enum Broken {
+    /// The server closed the connection before it proved anything.
+    Unheard(SshError),
+    /// Anything else.
+    Told(SshError),
+}
+
+async fn reach(target: &Target, via: Option<&Arc<Connection>>) -> Result<Stream, SshError> {
+    let (host, port) = (target.host.as_str(), target.port);
+    Ok(match via {
+        None => Stream::Direct(tcp(host, port).await?),
+        Some(via) => Stream::Tunnelled(via.tunnel(host, port).await?),
+    })
+}
+
+/// Up to as much again, so that those turned away together do not come together.
+fn jitter(pause: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness they come together, which is no more than slow.
+    let _ = getrandom::fill(&mut byte);
+    pause * u32::from(byte[0]) / 256
 }
 
 /// Asks a server for its host keys, one connection per key type, for a person
@@ -109,22 +179,23 @@ async fn observe(
     }
 }
 
-async fn exchange(
-    target: &Target,
-    trust: Trust,
-    via: Option<&Arc<Connection>>,
-) -> Result<Dialled, SshError> {
+async fn exchange(target: &Target, trust: Trust, stream: Stream) -> Result<Dialled, Broken> {
     let (host, port) = (target.host.as_str(), target.port);
     let config = config(host, port, &trust, target.silence);
     let (handler, findings) = Client::new(host, port, trust);
-    let session = match via {
-        None => handshake(config, tcp(host, port).await?, handler, &findings).await,
-        Some(via) => handshake(config, via.tunnel(host, port).await?, handler, &findings).await,
-    }
-    .map_err(|error| with_place(error, host, port))?;
+    let session = match stream {
+        Stream::Direct(stream) => handshake(config, stream, handler, &findings).await,
+        Stream::Tunnelled(tunnel) => handshake(config, tunnel, handler, &findings).await,
+    };
     let found = take(&findings);
+    let session = session.map_err(|error| match (&error, &found.host_key) {
+        (SshError::ConnectionLost { .. }, None) => Broken::Unheard(with_place(error, host, port)),
+        _ => Broken::Told(with_place(error, host, port)),
+    })?;
     let host_key = found.host_key.ok_or_else(|| {
-        SshError::Protocol("the key exchange ended without a host key".to_owned())
+        Broken::Told(SshError::Protocol(
+            "the key exchange ended without a host key".to_owned(),
+        ))
     })?;
     Ok(Dialled {
         session,
@@ -169,14 +240,14 @@ pub(super) async fn limited<T>(
     limit: Duration,
     attempt: impl Future<Output = Result<T, SshError>>,
 ) -> Result<T, SshError> {
-    match tokio::time::timeout(limit, attempt).await {
-        Ok(result) => result,
-        Err(_) => Err(SshError::ConnectTimeout {
+    let result = OwnTime::new(limit).within(attempt).await;
+    result.unwrap_or_else(|| {
+        Err(SshError::ConnectTimeout {
             host: host.to_owned(),
             port,
             after: limit,
-        }),
-    }
+        })
+    })
 }
 
 /// Reads the files that say which keys are known.

@@ -4,6 +4,7 @@
 //! anything may have run. It deliberately holds no advice: texts for people and
 //! models are made where both the tool and the server's registration are known.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -254,6 +255,18 @@ impl From<russh::Error> for SshError {
             | russh::Error::SendError
             | russh::Error::RecvError
             | russh::Error::KeepaliveTimeout => Self::ConnectionLost { started: false },
+            // The same, told by the transport: a close with bytes of ours unread.
+            russh::Error::IO(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset
+                        | ErrorKind::ConnectionAborted
+                        | ErrorKind::BrokenPipe
+                        | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Self::ConnectionLost { started: false }
+            }
             other => Self::Protocol(other.to_string()),
         }
     }

@@ -18,6 +18,7 @@ mod exec;
 mod host_key;
 pub mod known_hosts;
 mod lane;
+mod pace;
 mod patience;
 mod pool;
 mod queue;
@@ -39,8 +40,8 @@ pub use host_key::{HostKey, HostKeyError};
 pub use patience::{InvalidPatience, Patience};
 pub use pool::{Pool, PoolConfig};
 pub use sftp::{
-    Attrs, Cleared, DirEntry, Drift, Expect, FileKind, Sftp, SftpError, SftpLimits, Walk,
-    WalkEntry, WriteKind, WriteOutcome, WritePlan, staging_name, temporary_name,
+    Attrs, Cleared, DirEntry, Drift, Expect, FileAccess, FileKind, Sftp, SftpError, SftpLimits,
+    Walk, WalkEntry, WriteKind, WriteOutcome, WritePlan, staging_name, temporary_name,
 };
 pub use sudo::{Installed, RootFiles, Seen, SudoError};
 pub use target::{Auth, Target};

@@ -15,6 +15,7 @@ use futures::future::{BoxFuture, Shared};
 use super::breaker::Breaker;
 use super::connection::Connection;
 use super::error::SshError;
+use super::pace::Pace;
 use super::target::{Identity, Target};
 
 /// How a pool treats connections nobody uses.
@@ -47,6 +48,7 @@ pub struct Pool {
 
 struct PoolState {
     config: PoolConfig,
+    pace: Pace,
     entries: Mutex<Entries>,
 }
 
@@ -82,6 +84,7 @@ impl Pool {
         Self {
             shared: Arc::new(PoolState {
                 config,
+                pace: Pace::default(),
                 entries: Mutex::default(),
             }),
         }
@@ -102,6 +105,25 @@ impl Pool {
             self.shared.forget(&identity, &open);
         }
         self.dial(identity, target).await
+    }
+
+    /// Dials a target beside everything else, if there is no connection to it and its
+    /// last dial went well. Nobody hears how it went but the next who needs it.
+    pub fn dial_ahead(&self, target: Target) {
+        let identity = target.identity();
+        let wanted = {
+            let entries = self.shared.lock();
+            let open = match entries.by_identity.get(&identity) {
+                Some(Entry::Open(open)) => !open.is_closed(),
+                Some(Entry::Dialling { .. }) => true,
+                None => false,
+            };
+            !open && !entries.closed && !entries.breakers.contains_key(&identity)
+        };
+        if wanted {
+            let pool = self.clone();
+            tokio::spawn(async move { drop(pool.dial(identity, &target).await) });
+        }
     }
 
     async fn dial(&self, identity: Identity, target: &Target) -> Result<Arc<Connection>, SshError> {
@@ -165,7 +187,7 @@ impl Pool {
             }
             None => None,
         };
-        Connection::dial(target, via).await
+        Connection::dial(target, via, &self.shared.pace).await
     }
 
     /// Starts the task that closes what nobody uses; it ends with the pool.

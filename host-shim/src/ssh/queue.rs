@@ -3,11 +3,14 @@
 //! Invariant: turns are given in the order of their tickets, and never more of
 //! them are out than the server is believed to allow. Somebody the server sent
 //! away waits again with the ticket he has, so a refusal costs nobody his place.
+//! What a refusal taught is tried again after a while, because the cause may have
+//! been a passing one; that a login carries one session is believed for good.
 //! It deliberately knows nothing of the sessions themselves.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -16,6 +19,11 @@ use super::error::SshError;
 /// Sessions used of the ten that OpenSSH allows a connection by default
 /// (`MaxSessions`), which leaves two to a person looking in by the same master.
 const FIRST_LIMIT: usize = 8;
+
+/// How long after a refusal one session more is tried again, where somebody waits
+/// for it; twice as long after each that was refused as well, up to so many times.
+const QUIET: Duration = Duration::from_secs(60);
+const DOUBLINGS: u32 = 6;
 
 /// Place in the order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,10 +38,27 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct State {
     limit: usize,
+    /// What the limit was learned from.
+    lesson: Option<Lesson>,
     out: usize,
     closed: bool,
     next: u64,
     waiting: BTreeMap<u64, oneshot::Sender<Turn>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lesson {
+    /// When the limit was last moved.
+    at: Instant,
+    /// Refusals since one more was let in.
+    refusals: u32,
+}
+
+impl Lesson {
+    fn is_over(&self, now: Instant) -> bool {
+        let doublings = self.refusals.saturating_sub(1).min(DOUBLINGS);
+        now.duration_since(self.at) >= QUIET * 2u32.pow(doublings)
+    }
 }
 
 /// The right to have one session open; given back when it is dropped.
@@ -48,6 +73,7 @@ impl Queue {
         Self {
             state: Arc::new(Mutex::new(State {
                 limit: FIRST_LIMIT,
+                lesson: None,
                 out: 0,
                 closed: false,
                 next: 0,
@@ -106,8 +132,12 @@ impl Queue {
     /// Believes from now on that the server allows no more than this, but one
     /// in any case.
     pub(super) fn narrow(&self, limit: usize) {
-        let mut state = self.lock();
-        state.limit = state.limit.min(limit.max(1));
+        self.lock().narrow(limit, Instant::now());
+    }
+
+    /// A session was opened.
+    pub(super) fn admitted(&self) {
+        self.lock().confirm();
     }
 
     /// How many sessions the server is believed to allow.
@@ -145,7 +175,7 @@ impl Queue {
         loop {
             let sender = {
                 let mut state = self.lock();
-                if state.out >= state.limit {
+                if state.out >= state.limit && !state.try_one_more(Instant::now()) {
                     return;
                 }
                 let Some((_, sender)) = state.waiting.pop_first() else {
@@ -161,6 +191,42 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn narrow(&mut self, limit: usize, now: Instant) {
+        self.limit = self.limit.min(limit.max(1));
+        let refusals = self.lesson.map_or(0, |lesson| lesson.refusals);
+        self.lesson = Some(Lesson {
+            at: now,
+            refusals: refusals.saturating_add(1),
+        });
+    }
+
+    /// Raises the limit by one, where somebody waits and the last refusal is long
+    /// ago. If it is refused again, that narrows it again.
+    fn try_one_more(&mut self, now: Instant) -> bool {
+        let Some(lesson) = &mut self.lesson else {
+            return false;
+        };
+        let bounds = 2..FIRST_LIMIT;
+        if self.waiting.is_empty() || !bounds.contains(&self.limit) || !lesson.is_over(now) {
+            return false;
+        }
+        // One at a time: the next is tried when this one has stood for as long.
+        lesson.at = now;
+        self.limit += 1;
+        true
+    }
+
+    /// A session was let in while as many were out as are believed to be allowed.
+    fn confirm(&mut self) {
+        if self.out >= self.limit
+            && let Some(lesson) = &mut self.lesson
+        {
+            lesson.refusals = lesson.refusals.min(1);
+        }
     }
 }
 
@@ -254,6 +320,63 @@ mod tests {
         drop(next.now_or_never().unwrap().unwrap());
         queue.narrow(0);
         assert_eq!(queue.limit(), 1, "one is always tried");
+    }
+
+    #[test]
+    fn one_more_is_tried_when_the_last_refusal_is_long_ago() {
+        let queue = Queue::new();
+        let held = out_of(&queue);
+        let begin = Instant::now();
+        let after = |minutes: u32| begin + QUIET * minutes;
+        queue.lock().narrow(3, begin);
+        let mut wanted = Box::pin(queue.turn(queue.ticket(), None));
+        let nobody = queue.lock().try_one_more(after(1));
+        assert!(!nobody, "nobody waits");
+        assert!((&mut wanted).now_or_never().is_none());
+
+        // (minutes since the first refusal, whether one more is tried, the limit)
+        let looks = [(0, false, 3), (1, true, 4), (1, false, 4)];
+        for (minutes, tried, limit) in looks {
+            assert_eq!(queue.lock().try_one_more(after(minutes)), tried);
+            assert_eq!(queue.limit(), limit);
+        }
+        // Refused again: it takes twice as long until the next.
+        queue.lock().narrow(3, after(1));
+        for (minutes, tried) in [(2, false), (3, true)] {
+            assert_eq!(
+                queue.lock().try_one_more(after(minutes)),
+                tried,
+                "{minutes}"
+            );
+        }
+        // Let in: the refusals before it count no more, and it goes on.
+        queue.admitted();
+        assert_eq!(queue.lock().lesson.map(|lesson| lesson.refusals), Some(1));
+        let mut now = after(3);
+        while queue.limit() < FIRST_LIMIT {
+            now += QUIET;
+            assert!(queue.lock().try_one_more(now));
+        }
+        assert!(!queue.lock().try_one_more(now + QUIET * 1000));
+
+        // One session a login is believed for good.
+        queue.lock().narrow(1, now);
+        assert!(!queue.lock().try_one_more(now + QUIET * 1000));
+        drop(held);
+    }
+
+    #[test]
+    fn refusals_make_it_rarer_within_bounds() {
+        let begin = Instant::now();
+        for (refusals, quiet) in [(1, 1), (2, 2), (3, 4), (7, 64), (8, 64), (u32::MAX, 64)] {
+            let lesson = Lesson {
+                at: begin,
+                refusals,
+            };
+            let over = |at: Instant| lesson.is_over(at);
+            assert!(over(begin + QUIET * quiet), "{refusals}");
+            assert!(!over(begin + QUIET * quiet - Duration::from_secs(1)));
+        }
     }
 
     #[test]

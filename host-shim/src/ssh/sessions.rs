@@ -136,6 +136,9 @@ impl Sessions {
             };
             match opening {
                 Opening::Open(channel) => {
+                    if is_main {
+                        self.queue.admitted();
+                    }
                     // Learned while this one was under way.
                     if is_main && self.queue.limit() == 1 {
                         self.give_up_the_turn_of_files();

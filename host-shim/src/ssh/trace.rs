@@ -21,6 +21,7 @@ use super::dial::{
 use super::error::SshError;
 use super::host_key::HostKey;
 use super::known_hosts::KnownHosts;
+use super::pace::Pace;
 use super::target::Target;
 
 /// What a step is about.
@@ -199,7 +200,7 @@ impl<'a> Walker<'a> {
             Ok(((), Found::LoggedIn(login)))
         };
         self.step(Stage::Login, login).await?;
-        Some(Connection::over(dialled, target, via))
+        Some(Connection::over(dialled, target, via, &Pace::default()))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Configuration files as they are read: blocks, and the files they include.
 //!
 //! Invariant: `Include` ends, by depth and by number of files. A file that is
-//! missing or unreadable under `Include` is no error, as in ssh(1); one that is
-//! not text, or holds a line that makes no sense, is.
+//! missing or unreadable under `Include` is no error, as in ssh(1); one that is not
+//! text, or holds a line that makes no sense, is. What a directive means is not
+//! known here.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -75,7 +76,8 @@ impl Config {
     /// Reads a file and what it includes.
     ///
     /// # Errors
-    /// [`ConfigError`].
+    /// [`ConfigError`] where the file cannot be read, a line makes no sense, or
+    /// files include each other without end.
     pub fn read(path: &Path, surroundings: &Surroundings) -> Result<Self, ConfigError> {
         let text = read(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_owned(),

@@ -1,6 +1,8 @@
 //! What a configuration says about one host, as it is handed out.
 //!
 //! It holds what was read and decides nothing.
+//!
+//! Invariant: what applies is either in a field or listed as not honoured.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +13,11 @@ use super::jump::Jump;
 pub struct Unhonoured {
     /// The directive, as it is spelled in `ssh_config(5)` but in lower case.
     pub directive: String,
-    /// Its arguments.
+    /// Its arguments, unquoted, with a space between them.
     pub value: String,
-    /// The file.
+    /// The file it stands in.
     pub file: PathBuf,
-    /// Line, from 1.
+    /// Number of its line in that file, from 1.
     pub line: usize,
     /// Why, where it is not just unknown here.
     pub reason: Option<String>,
@@ -30,7 +32,7 @@ pub struct HostConfig {
     pub alias: String,
     /// DNS name or address to connect to.
     pub host: String,
-    /// TCP port.
+    /// TCP port; 22 where nothing says another.
     pub port: u16,
     /// Login name on the server.
     pub user: String,

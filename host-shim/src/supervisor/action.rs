@@ -1,8 +1,9 @@
 //! One action: a tool call's work on one server, from intent to outcome.
 //!
-//! Invariant: an action has exactly one outcome line. The first part that knows
-//! how it ended settles it (the effect's own task for a change, the end of the
-//! call for everything else); later attempts to settle do nothing.
+//! Invariant: an action has exactly one outcome line. The first part that knows how
+//! it ended settles it (the effect's own task for a change, the end of the call for
+//! everything else); later attempts to settle do nothing. What the policy says of
+//! it is not asked here.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -73,6 +74,15 @@ impl Ending {
             status: "ok",
             code: None,
             message: None,
+        }
+    }
+
+    /// It happened, and something that belongs to it did not.
+    pub(super) fn partial(message: String) -> Self {
+        Self {
+            status: "partial_failure",
+            code: None,
+            message: Some(message),
         }
     }
 
@@ -304,7 +314,9 @@ impl Action {
         fault::reach(Point::OutcomeDone);
         if let Err(error) = recorded {
             self.note_facts(|facts| {
-                facts.unrecorded = Some(format!("The outcome could not be recorded: {error}."));
+                facts.unrecorded = Some(format!(
+                    "The outcome could not be recorded yet and is tried again: {error}."
+                ));
             });
         }
         // Whoever is next sees the outcome, so it can take its turn.

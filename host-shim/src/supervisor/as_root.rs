@@ -2,7 +2,8 @@
 //!
 //! Invariant: nothing goes through sudo on a server that is not registered for it,
 //! and what does is asked of a person, in words that name the account; only a rule
-//! that itself names sudo answers in their place, and no "always" does.
+//! that itself names sudo answers in their place, and no "always" does. It does not
+//! find out what a command runs as: the verdict says that.
 
 use std::sync::Arc;
 
@@ -109,7 +110,8 @@ pub(super) async fn replace(
     let files = RootFiles::new(Arc::clone(connection));
     let (Some(after), Some(sha256)) = (&plan.after, &plan.after_sha256) else {
         let before = plan.before_sha256.as_deref().unwrap_or_default();
-        files.remove(&plan.path, before).await?;
+        let access = plan.access_before();
+        files.remove(&plan.path, before, access).await?;
         return Ok(Done {
             atomic: true,
             drift: None,
@@ -121,7 +123,7 @@ pub(super) async fn replace(
         content: after.content.clone(),
         mode: after.mode,
         owner: plan.ids(),
-        found: plan.ids_before(),
+        found: plan.access_before(),
         expect: match &plan.before_sha256 {
             Some(sha256) => Expect::Sha256(sha256.clone()),
             None => Expect::Absent,

@@ -1,8 +1,11 @@
 //! One tool call: its request, the actions it opened, and the envelope that
 //! comes of it.
 //!
-//! The guest's part of the result is its report; everything about execution and
-//! record is put together here from the host's own facts.
+//! Invariant: the guest's part of the result is its report; everything about
+//! execution and record is put together here from the host's own facts.
+//!
+//! Rules and servers are read once for a call. How a single effect is carried out
+//! is not written here.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -164,6 +167,10 @@ impl Call {
 
     /// Lists the servers as a model may see them.
     pub(crate) async fn list_servers(&self) -> Result<Vec<Server>, Failure> {
+        // A command that lists is over before a connection is there.
+        if self.request.door != "cli" {
+            self.dial_ahead().await;
+        }
         Ok(self
             .layers()?
             .list()
@@ -319,7 +326,12 @@ impl Call {
             .target()
             .ok_or_else(|| failure(FailureCode::Internal, "The server was not resolved.", ""))?;
         let dial = async {
-            let connection = self.resources().pool().connection(target).await?;
+            let connection = self.resources().pool().connection(target).await;
+            let workspace = self.request.workspace.as_deref();
+            let ahead = self.resources().ahead();
+            ahead.note(workspace, action.server(), connection.is_ok());
+            let connection = connection?;
+            connection.expect(self.member().is_some());
             self.clear_leftovers(action, &connection).await;
             Ok(connection)
         };

@@ -1,12 +1,12 @@
 //! A change of a file, decided in every detail: what is there, what it becomes,
 //! what the person is told of it.
 //!
-//! It looks at nothing and does nothing; everything in it was read before, and
-//! what is carried out is what stands here.
+//! Invariant: it looks at nothing and does nothing; everything in it was read
+//! before, and what is carried out is what stands here.
 
 use super::digest::sha256;
 use crate::approvals::{Change, describe_change};
-use crate::ssh::{Account, Attrs, WriteKind};
+use crate::ssh::{Account, Attrs, FileAccess, WriteKind};
 
 /// A file as it is on the server.
 #[derive(Debug, Clone)]
@@ -107,6 +107,12 @@ impl WritePlan {
     /// Owner and group the file shall have.
     pub(super) fn ids(&self) -> Option<(u32, u32)> {
         self.after.as_ref()?.ids.or_else(|| self.ids_before())
+    }
+
+    /// Mode and owner the file has.
+    pub(super) fn access_before(&self) -> Option<FileAccess> {
+        let before = self.before.as_ref()?;
+        Some(FileAccess::from(&before.attrs))
     }
 
     /// Owner and group the file has.

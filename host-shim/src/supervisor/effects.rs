@@ -1,8 +1,10 @@
 //! The effects that do not write files: commands, reads, metadata, walks.
 //!
-//! Each consumes its permit, records the attempt first, and reports what the
-//! server said. A command runs in a task of its own, which records the outcome
-//! even when nobody waits for it any more.
+//! Each consumes its permit, records the attempt first, and reports what the server
+//! said. A command runs in a task of its own, which records the outcome even when
+//! nobody waits for it any more. Invariant: no effect begins without a permit that
+//! fits it, and none is begun a second time. Writing files is deliberately
+//! elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +26,9 @@ use crate::engine::contract::{
 use crate::fault::{self, Point};
 use crate::journal::{Durability, Redactor};
 use crate::snapshots::LARGEST;
+use crate::spool::Rest;
 use crate::ssh::{
-    self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SshError, Watch,
+    self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SftpError, SshError, Watch,
 };
 
 /// Directories below the root that a walk goes down to.
@@ -63,6 +66,7 @@ impl Call {
                     None
                 },
             },
+            repeatable: self.request().key.is_some(),
         };
         // The task owns the command: it goes on, and settles, whatever becomes of
         // the guest that asked for it.
@@ -100,27 +104,17 @@ impl Call {
         let sftp = permit.connection.sftp().await?;
         self.settle_before_reading(&permit.action, &permit.connection, &sftp, &spec.path)
             .await;
-        let attributes = sftp.stat(&spec.path).await?;
-        match attributes.kind {
-            ssh::FileKind::File => {}
-            ssh::FileKind::Directory => {
-                return Err(failure(
-                    FailureCode::NotAFile,
-                    format!("{} is a directory.", spec.path),
-                    "remote_list_dir shows what is in it.",
-                ));
+        let read = async {
+            let length = u64::from(spec.length);
+            match sftp.read_range(&spec.path, spec.offset, length).await {
+                Err(SshError::Sftp(SftpError::NotAFile { .. })) => {
+                    let kind = sftp.kind(&spec.path).await;
+                    Err(not_a_file(&spec.path, kind.ok()))
+                }
+                other => other.map_err(Failure::from),
             }
-            _ => {
-                return Err(failure(
-                    FailureCode::NotAFile,
-                    format!("{} is not a regular file.", spec.path),
-                    "Devices, sockets and pipes are not read.",
-                ));
-            }
-        }
-        let (bytes, attributes) = self
-            .until_cancelled(sftp.read_range(&spec.path, spec.offset, u64::from(spec.length)))
-            .await?;
+        };
+        let (bytes, attributes) = self.until_cancelled(read).await?;
         // Files in /proc say 0 and have content all the same; where such a piece is
         // full, more may follow.
         let read_to = spec.offset + bytes.len() as u64;
@@ -153,14 +147,17 @@ impl Call {
         };
         self.begin_read(&permit).await?;
         let sftp = permit.connection.sftp().await?;
-        let attributes = sftp.lstat(path).await?;
+        // Three questions in the time of one. OpenSSH resolves a dangling link to a
+        // name; only the kind tells that nothing is there.
+        let asked = futures::future::join3(sftp.lstat(path), sftp.kind(path), sftp.realpath(path));
+        let (attributes, leads_to, name) = asked.await;
+        let attributes = attributes?;
         let target = match attributes.kind {
             ssh::FileKind::Symlink => Some(sftp.readlink(path).await?),
             _ => None,
         };
-        // OpenSSH resolves a dangling link to a name; only stat tells.
-        let resolved = match sftp.stat(path).await {
-            Ok(_) => Some(sftp.realpath(path).await?),
+        let resolved = match leads_to {
+            Ok(_) => Some(name?),
             Err(_) => None,
         };
         permit
@@ -247,6 +244,22 @@ impl Call {
     }
 }
 
+/// Why something is not read, by what it is.
+fn not_a_file(path: &str, kind: Option<ssh::FileKind>) -> Failure {
+    if kind == Some(ssh::FileKind::Directory) {
+        return failure(
+            FailureCode::NotAFile,
+            format!("{path} is a directory."),
+            "remote_list_dir shows what is in it.",
+        );
+    }
+    failure(
+        FailureCode::NotAFile,
+        format!("{path} is not a regular file."),
+        "Devices, sockets and pipes are not read.",
+    )
+}
+
 /// Reads a piece of a file as root. It is read whole: it is a file that is about
 /// to be changed, and those are kept whole as well.
 async fn read_as_root(permit: &Permit, spec: &ReadSpec) -> Result<Content, Failure> {
@@ -285,6 +298,8 @@ struct Run {
     pool: Pool,
     redactor: Redactor,
     watch: Watch,
+    /// Whether the same call may be made again, which is then answered from the record.
+    repeatable: bool,
 }
 
 impl Run {
@@ -336,6 +351,14 @@ impl Run {
         }
         for process in &mut outcome.left {
             process.command = self.redactor.text(&process.command);
+        }
+        if let Some(spool) = self.watch.spool.as_ref().filter(|_| self.repeatable) {
+            let rest = Rest {
+                stdout: outcome.stdout.kept.clone(),
+                stderr: outcome.stderr.kept.clone(),
+            };
+            // Without it a repetition does not say how the output is read, no more.
+            let _ = spool.note(action.id(), &rest);
         }
         action.note_facts(|facts| note_outcome(facts, &outcome));
         conclude(outcome, timeout)

@@ -14,7 +14,7 @@ pub enum Status {
     Ok,
     /// The server's state changed, but a record of it could not be completed.
     PartialFailure,
-    /// It did not.
+    /// It did not, or nobody knows whether it did; the code says which.
     Error,
 }
 
@@ -62,9 +62,9 @@ pub struct LeftRunning {
 /// outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SettledEarlier {
-    /// The earlier action.
+    /// Identifier of the earlier action, a ULID.
     pub action: String,
-    /// Its tool.
+    /// Name of the tool the earlier action came through.
     pub tool: String,
     /// `written`, `not-written`, `changed`, `still-running` or `gone`.
     pub finding: &'static str,
@@ -85,7 +85,7 @@ pub enum SnapshotStatus {
     PartialFailure,
 }
 
-/// What was recorded.
+/// What is on record of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Audit {
@@ -116,7 +116,7 @@ pub struct Envelope {
     pub status: Status,
     /// Name of the tool.
     pub tool: String,
-    /// Logical server id.
+    /// Logical server id, where the call was about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// Stable code, for anything but success.

@@ -1,7 +1,8 @@
 //! What a change leaves in the snapshot store: the state before it, the state
 //! after it, and what somebody else did in between.
 //!
-//! It decides nothing; it hands states over with everything their commit says.
+//! Invariant: it decides nothing; it hands states over with everything their commit
+//! says.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(super) struct Keeper {
     pub(super) tool: String,
     pub(super) action: String,
     pub(super) session: Option<String>,
-    pub(super) door: &'static str,
+    pub(super) door: String,
     /// Who agreed, once somebody did.
     pub(super) approved: Option<String>,
     pub(super) secret: bool,
@@ -40,7 +41,7 @@ impl Keeper {
             action: &self.action,
             tool: &self.tool,
             session: self.session.as_deref(),
-            door: self.door,
+            door: &self.door,
             approved: self.approved.as_deref(),
             secret: self.secret,
             run_as: self.run_as,
@@ -51,6 +52,18 @@ impl Keeper {
 
     pub(super) fn before(&self, state: FileState<'static>) -> Result<String, SnapshotError> {
         Ok(self.snapshots.before(&self.change(state))?.commit)
+    }
+
+    /// Keeps a state that was found to be what the change made, unless something
+    /// was kept of the file since the state `before` it.
+    pub(super) fn found_made(
+        &self,
+        state: FileState<'static>,
+        before: &str,
+    ) -> Result<(), SnapshotError> {
+        self.snapshots
+            .after_unless_moved(&self.change(state), before)?;
+        Ok(())
     }
 
     fn after(&self, state: FileState<'static>) -> Result<(), SnapshotError> {

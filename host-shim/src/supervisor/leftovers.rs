@@ -30,6 +30,9 @@ const LATE: SignedDuration = SignedDuration::from_mins(16);
 /// How long this process leaves a note alone after it found nothing.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// What the journal has in place of a registered secret begins so.
+const REDACTED: &str = "[redacted:";
+
 impl Call {
     /// Removes what is on record as left on the action's server.
     pub(super) async fn clear_leftovers(&self, action: &Action, connection: &Arc<Connection>) {
@@ -42,6 +45,10 @@ impl Call {
             return;
         }
         for leftover in leftovers {
+            if leftover.path.contains(REDACTED) {
+                // Where that is only a call that names it can tell.
+                continue;
+            }
             let as_root = leftover.staging.is_some();
             if self.resources().looked_for(&leftover.action, PAUSE)
                 || (as_root && self.require_sudo(action).is_err())
@@ -61,6 +68,37 @@ impl Call {
                 Ok(Ok(Cleared::Absent) | Err(_)) | Err(_) => {
                     self.resources().note_look(&leftover.action);
                 }
+            }
+        }
+    }
+
+    /// Removes what an action left beside a file whose path the journal does not
+    /// tell, because part of it is a registered secret.
+    pub(super) async fn clear_beside(
+        &self,
+        action: &Action,
+        connection: &Arc<Connection>,
+        left_by: &str,
+        path: &str,
+    ) {
+        let host_key = connection.host_key().fingerprint();
+        let found = action.journal().leftovers(action.server(), &host_key);
+        let left = found.unwrap_or_default().into_iter();
+        let left = left.filter(|leftover| leftover.action == left_by);
+        if !self.may_change(action) {
+            return;
+        }
+        for mut leftover in left {
+            if leftover.staging.is_some() && self.require_sudo(action).is_err() {
+                continue;
+            }
+            let noted = std::mem::replace(&mut leftover.path, path.to_owned());
+            let cleared = tokio::time::timeout(LIMIT, clear(connection, &leftover)).await;
+            leftover.path = noted;
+            match cleared {
+                Ok(Ok(Cleared::Removed)) => removed(action, &leftover).await,
+                Ok(Ok(Cleared::Absent)) => forget(action.journal(), &leftover),
+                Ok(Err(_)) | Err(_) => {}
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a file is right now, for comparing it with what is kept.
 //!
-//! It is a read like any other: judged, asked about where the policy asks, and
-//! on record.
+//! Invariant: it is a read like any other: judged, asked about where the policy
+//! asks, and on record. It compares nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ impl Supervisor {
     /// and its state.
     ///
     /// # Errors
-    /// A [`Failure`] as a tool call would have it.
+    /// The [`Failure`] a tool call would have: rejected, not agreed to, not there,
+    /// or no connection.
     pub async fn live(
         &self,
         server: &str,

@@ -17,6 +17,7 @@
 )]
 
 mod action;
+mod ahead;
 mod as_root;
 mod call;
 mod change;
@@ -33,6 +34,7 @@ mod layers;
 mod lease;
 mod leftovers;
 mod live;
+mod made;
 mod names;
 mod next;
 mod outputs;
@@ -53,6 +55,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
+pub use ahead::{InvalidPredial, Predial};
 pub use call::Call;
 pub use deferred::Deferred;
 pub use envelope::{

@@ -1,13 +1,18 @@
 //! Reading back what commands printed beyond their results.
 //!
-//! It is no effect: nothing is connected to, and what is read was the caller's
-//! already. Whether somebody may read it is decided by the id alone.
+//! Invariant: it is no effect: nothing is connected to, and what is read was the
+//! caller's already. Whether somebody may read it is decided by the id alone.
+
+use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::failure::{failure, sentence};
 use super::keep::blocking;
 use crate::engine::contract::{Failure, FailureCode, Piece};
-use crate::spool::SpoolError;
+use crate::spool::{Kept, SpoolError};
+
+/// Server name under which kept output is read.
+const LOCAL: &str = "@local";
 
 impl Call {
     /// Reads a piece of kept output.
@@ -26,6 +31,30 @@ impl Call {
             total_size: piece.total,
         })
     }
+
+    /// How what an earlier action printed is read, as the fields of a result; empty
+    /// where nothing of it is kept.
+    pub(super) async fn kept_of(&self, action: &str) -> Map<String, Value> {
+        let Ok(spool) = self.resources().spool() else {
+            return Map::new();
+        };
+        let action = action.to_owned();
+        let rest = blocking(move || spool.noted(&action)).await;
+        let rest = rest.unwrap_or_default();
+        [("stdoutRest", rest.stdout), ("stderrRest", rest.stderr)]
+            .into_iter()
+            .filter_map(|(name, kept)| Some((name.to_owned(), how_to_read(&kept?))))
+            .collect()
+    }
+}
+
+/// The call that reads kept output from its start.
+fn how_to_read(kept: &Kept) -> Value {
+    json!({
+        "tool": "remote_read_file",
+        "arguments": {"server": LOCAL, "path": kept.id, "offset": 0},
+        "keptBytes": kept.bytes,
+    })
 }
 
 impl From<SpoolError> for Failure {

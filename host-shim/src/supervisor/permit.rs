@@ -1,9 +1,10 @@
 //! Permits: the right to do exactly one thing, once.
 //!
-//! Invariant: a permit is minted only after the policy, asked by the host itself
-//! in an instance that cannot act, allowed the operation or a person agreed to
-//! it. The permit *is* the operation: an effect takes nothing else, so what was
-//! judged and shown is what runs. It expires, and it is consumed by its use.
+//! Invariant: a permit is minted only after the policy, asked by the host itself in
+//! an instance that cannot act, allowed the operation or a person agreed to it. The
+//! permit *is* the operation: an effect takes nothing else, so what was judged and
+//! shown is what runs. It expires, and it is consumed by its use. It carries
+//! nothing out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use super::change::WritePlan;
 use super::digest::Digester;
 use super::failure::{failure, not_granted};
 use super::fanout::Member;
-use crate::approvals::{Answer, Answerer, Matter, Question};
+use crate::approvals::{Answer, Answerer, Matter, Place, Question};
 use crate::engine::contract::{
     Decision, Failure, FailureCode, Operation, ReadSpec, Request, Subject, Sudo, Verdict, WalkSpec,
 };
@@ -288,12 +289,14 @@ impl Call {
         let confirm = self.rules()?.access_to(action.server(), &record.labels).1;
         let question = Question {
             tool: self.request().tool.clone(),
-            server: action.server().to_owned(),
-            host: record.host.clone(),
-            port: record.port,
-            user: record.user.clone(),
-            labels: record.labels.clone(),
-            scope: record.scope.as_str(),
+            place: Place {
+                server: action.server().to_owned(),
+                host: record.host.clone(),
+                port: record.port,
+                user: record.user.clone(),
+                labels: record.labels.clone(),
+                scope: record.scope.as_str(),
+            },
             run_as: verdict.run_as.clone(),
             matter,
             reason: verdict.reason.clone(),

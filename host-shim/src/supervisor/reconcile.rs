@@ -5,50 +5,50 @@
 //! that everything it started carries; what it did is never guessed, so nothing
 //! here settles a command to success. What cannot be found out stays unknown.
 //!
-//! Every finding is on record, durably, before it is told to anybody.
+//! Invariant: every finding is on record, durably, before it is told to anybody; and
+//! before that, the state a change left is kept as its own, so that it can be undone
+//! like any other. What was interrupted is never repeated or completed here.
 
 use std::sync::Arc;
 
 use super::action::Action;
 use super::call::Call;
 use super::change::Present;
-use super::digest::sha256;
 use super::effects::name_left;
 use super::envelope::SettledEarlier;
+use super::made::{Look, look_at};
 use crate::approvals::escape_line;
 use crate::engine::contract::Failure;
 use crate::fault::{self, Point};
 use crate::journal::{Finding, JournalError, Operation, Settled, Settlement, Unsettled};
-use crate::ssh::{Connection, FileKind, Sftp, SftpError, SshError, Survey};
-
-/// Largest file that is read to find out; nothing larger is ever written.
-const LARGEST: u64 = 32 * 1024 * 1024;
+use crate::ssh::{Connection, Sftp, Survey};
 
 /// Most commands that are looked for in the course of one call.
 const COMMANDS: usize = 4;
 
-/// A file as it is found: hash and permission bits; none where there is none.
-type Found = Option<(String, u32)>;
-
 impl Call {
     /// Settles unknown changes of a file that is about to be changed, by what was
-    /// found there.
+    /// found there. Returns the tool of the change that made it what it is, where
+    /// that is one of them.
     ///
     /// # Errors
-    /// Only where the journal cannot be used: nothing may be changed then.
+    /// Only where the journal or the snapshot store cannot be used: nothing may be
+    /// changed then.
     pub(super) async fn settle_before_writing(
         &self,
         action: &Action,
         connection: &Arc<Connection>,
         path: &str,
         now: Option<&Present>,
-    ) -> Result<(), Failure> {
-        let unknown = writes(action, connection, |written| written == path).await?;
-        if !unknown.is_empty() {
-            let found = now.map(|now| (sha256(&now.content), now.attrs.mode));
-            settle_writes(action, unknown, found).await?;
+    ) -> Result<Option<String>, Failure> {
+        let recorded = action.journal().redactor().text(path);
+        let unknown = writes(action, connection, |written| written == recorded).await?;
+        if unknown.is_empty() {
+            return Ok(None);
         }
-        Ok(())
+        let look = now.map_or(Look::Nothing, |now| Look::File(now.clone()));
+        self.settle_writes(action, connection, unknown, path, &look)
+            .await
     }
 
     /// Settles unknown changes of a file that is about to be read, by whatever
@@ -70,17 +70,74 @@ impl Call {
             .realpath(path)
             .await
             .unwrap_or_else(|_| path.to_owned());
+        let recorded = action.journal().redactor().text(&resolved);
         let unknown: Vec<Unsettled> = any
             .into_iter()
-            .filter(|account| account.operation.path.as_deref() == Some(&resolved))
+            .filter(|account| account.operation.path.as_deref() == Some(&recorded))
             .collect();
         if unknown.is_empty() {
             return;
         }
-        if let Some(found) = look_at(sftp, &resolved).await {
+        if let Some(look) = look_at(sftp, &resolved).await {
             // The next change of the file tries again.
-            let _ = settle_writes(action, unknown, found).await;
+            let _ = self
+                .settle_writes(action, connection, unknown, &resolved, &look)
+                .await;
         }
+    }
+
+    /// Settles writes of one file, the latest first: an earlier one is compared with
+    /// what a later one found, where that one came about.
+    async fn settle_writes(
+        &self,
+        action: &Action,
+        connection: &Arc<Connection>,
+        unknown: Vec<Unsettled>,
+        path: &str,
+        look: &Look,
+    ) -> Result<Option<String>, Failure> {
+        let mut state = look.found();
+        let mut made = None;
+        for (age, account) in unknown.into_iter().rev().enumerate() {
+            let operation = account.operation.clone();
+            let finding = compare(&operation, state.as_ref());
+            let place = escape_line(path);
+            let evidence = match finding {
+                Finding::Written => format!("{place} holds what it was to become"),
+                Finding::NotWritten => format!("{place} holds what it held before"),
+                _ => format!(
+                    "{place} holds neither what it held before nor what it was to become; \
+                     somebody else has changed it since, or the write was cut short"
+                ),
+            };
+            let told = format!(
+                "An earlier change with unknown outcome ({}, action {}) was {}: {evidence}.",
+                account.context.tool,
+                account.context.action,
+                match finding {
+                    Finding::Written => "made",
+                    Finding::NotWritten => "not made",
+                    _ => "looked into",
+                },
+            );
+            let sha256 = state.as_ref().map(|(sha256, _)| sha256.clone());
+            let sha256 = sha256.filter(|sha256| !sha256.is_empty());
+            if finding == Finding::Written && age == 0 {
+                let (context, write) = (&account.context, &account.operation);
+                self.keep_made(action, context, write, path, look).await?;
+                made = Some(account.context.tool.clone());
+            }
+            let id = account.context.action.clone();
+            settle(action, account, finding, sha256, evidence, told, true).await?;
+            if operation.path.as_deref() != Some(path) {
+                // Nobody else can: the note names the path as the journal has it.
+                self.clear_beside(action, connection, &id, path).await;
+            }
+            if finding == Finding::Written {
+                state = operation.base_sha256.map(|base| (base, u32::MAX));
+            }
+        }
+        Ok(made)
     }
 
     /// Looks for the commands on this server whose end is unknown. What does not
@@ -147,60 +204,6 @@ async fn writes(
         account.operation.kind == "write" && account.operation.path.as_deref().is_some_and(&wanted)
     });
     Ok(unknown)
-}
-
-/// What a file holds now; none where that cannot be found out.
-async fn look_at(sftp: &Sftp, path: &str) -> Option<Found> {
-    match sftp.stat(path).await {
-        Ok(attrs) if attrs.kind == FileKind::File && attrs.size <= LARGEST => {
-            let (content, attrs) = sftp.read_whole(path, LARGEST).await.ok()?;
-            Some(Some((sha256(&content), attrs.mode)))
-        }
-        // Too large for any write of ours, or no file any more.
-        Ok(attrs) => Some(Some((String::new(), attrs.mode))),
-        Err(SshError::Sftp(SftpError::NoSuchFile { .. })) => Some(None),
-        Err(_) => None,
-    }
-}
-
-/// Settles writes of one file, the latest first: an earlier one is compared with
-/// what a later one found, where that one came about.
-async fn settle_writes(
-    action: &Action,
-    unknown: Vec<Unsettled>,
-    found: Found,
-) -> Result<(), JournalError> {
-    let mut state = found;
-    for account in unknown.into_iter().rev() {
-        let operation = account.operation.clone();
-        let finding = compare(&operation, state.as_ref());
-        let path = escape_line(operation.path.as_deref().unwrap_or_default());
-        let evidence = match finding {
-            Finding::Written => format!("{path} holds what it was to become"),
-            Finding::NotWritten => format!("{path} holds what it held before"),
-            _ => format!(
-                "{path} holds neither what it held before nor what it was to become; somebody \
-                 else has changed it since, or the write was cut short"
-            ),
-        };
-        let told = format!(
-            "An earlier change with unknown outcome ({}, action {}) was {}: {evidence}.",
-            account.context.tool,
-            account.context.action,
-            match finding {
-                Finding::Written => "made",
-                Finding::NotWritten => "not made",
-                _ => "looked into",
-            },
-        );
-        let sha256 = state.as_ref().map(|(sha256, _)| sha256.clone());
-        let sha256 = sha256.filter(|sha256| !sha256.is_empty());
-        settle(action, account, finding, sha256, evidence, told, true).await?;
-        if finding == Finding::Written {
-            state = operation.base_sha256.map(|base| (base, u32::MAX));
-        }
-    }
-    Ok(())
 }
 
 /// What the state of a file says about a write.

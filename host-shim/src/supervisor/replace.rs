@@ -1,7 +1,8 @@
 //! The change itself, and what is said of it afterwards.
 //!
 //! Invariant: what is replaced or removed is what the plan was compared with; a
-//! file that changed in between is a conflict and stays as it is.
+//! file that changed in between is a conflict and stays as it is. It asks nobody
+//! and keeps no state.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::failure::failure;
 use super::place::present;
 use crate::engine::contract::{Failure, FailureCode, Written};
 use crate::snapshots::LARGEST;
-use crate::ssh::{self, Connection, Drift, Expect, Sftp, SftpError, SshError};
+use crate::ssh::{self, Connection, Drift, Expect, FileAccess, Sftp, SftpError, SshError};
 
 /// Longest diff that is part of a result, in bytes.
 const DIFF_FOR_MODEL: usize = 16 * 1024;
@@ -92,7 +93,7 @@ pub(super) async fn replace(
             content: after.content.clone(),
             mode: after.mode,
             owner: plan.ids(),
-            found: plan.ids_before(),
+            found: plan.access_before(),
             expect: match &plan.before_sha256 {
                 Some(sha256) => Expect::Sha256(sha256.clone()),
                 None => Expect::Absent,
@@ -111,8 +112,9 @@ pub(super) async fn replace(
 /// Removes a file that is still what the person was shown.
 async fn remove(sftp: &Sftp, plan: &WritePlan) -> Result<(), Failure> {
     let now = present(sftp, &plan.path, LARGEST).await?;
+    let access = now.as_ref().map(|present| FileAccess::from(&present.attrs));
     let now = now.as_ref().map(|present| sha256(&present.content));
-    if now != plan.before_sha256 {
+    if now != plan.before_sha256 || access != plan.access_before() {
         return Err(failure(
             FailureCode::Conflict,
             format!(

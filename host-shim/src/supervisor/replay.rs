@@ -6,8 +6,9 @@
 //! first call has no outcome yet, it is unknown. Where the outcome is unknown the
 //! server is looked at first, as any later call about the same thing does.
 //!
-//! Reads are let through: running them again changes nothing, and the record
-//! does not hold what they returned.
+//! The record does not hold what a command printed; where that was too long for its
+//! result and is still kept, the answer says how to read it. Reads are let through:
+//! running them again changes nothing.
 
 use std::sync::Arc;
 
@@ -43,7 +44,8 @@ pub(super) async fn answer(call: &Arc<Call>) -> Option<Envelope> {
     .ok()?
     .ok()?;
     let state = journal.find_key(&key).await.ok()??;
-    if state.stage == KeyStage::NotAttempted {
+    // What was not attempted may be made again, and nothing else under its key.
+    if state.stage == KeyStage::NotAttempted && is_same(call, &state) {
         return None;
     }
     let state = if is_same(call, &state) && may_be_found_out(&state) {
@@ -234,7 +236,18 @@ async fn replay(call: &Arc<Call>, journal: &Journal, state: KeyState) -> Envelop
             return call.finish_failed(&unknown(&state.action)).await;
         }
     };
-    let ok = outcome.status == "ok" || outcome.status == "partial_failure";
+    let ok = outcome.happened();
+    let mut data = call.kept_of(&state.action).await;
+    let output = if data.is_empty() {
+        "without its output"
+    } else {
+        "and its fields ending in Rest say how to read its output while that is kept"
+    };
+    data.extend(
+        outcome
+            .sha256
+            .map(|sha256| ("sha256".to_owned(), json!(sha256))),
+    );
     Envelope {
         status: match outcome.status.as_str() {
             "ok" => Status::Ok,
@@ -249,11 +262,10 @@ async fn replay(call: &Arc<Call>, journal: &Journal, state: KeyState) -> Envelop
             .map(str::to_owned),
         code: outcome.code,
         message: Some(outcome.message.unwrap_or_else(|| {
-            "This call was made before; this is its recorded outcome, without its output."
-                .to_owned()
+            format!("This call was made before; this is its recorded outcome, {output}.")
         })),
         next: None,
-        data: outcome.sha256.map(|sha256| json!({ "sha256": sha256 })),
+        data: (!data.is_empty()).then_some(Value::Object(data)),
         replayed: true,
         execution: Execution {
             attempted: state.operation.is_some(),

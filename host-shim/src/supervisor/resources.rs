@@ -1,10 +1,10 @@
 //! What the helper holds between calls: paths, registry, master key, journal,
 //! snapshots, rules and connections.
 //!
-//! Everything is opened on first use and reopened after a failure, so a helper
-//! that started while the journal was unwritable recovers by itself. Registry
-//! and rules are read anew for every call: they are small, and a change by the
-//! operator must count at once.
+//! Invariant: everything is opened on first use and reopened after a failure, so a
+//! helper that started while the journal was unwritable recovers by itself.
+//! Registry and rules are read anew for every call: they are small, and a change by
+//! the operator must count at once. What is done with them is not known here.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
+use super::ahead::{Ahead, Predial};
 use super::failure::failure;
 use super::fanout::FanoutLimit;
 use super::layers::Layers;
@@ -30,13 +31,13 @@ use crate::ssh::{Auth, Patience, Pool, PoolConfig, Target};
 /// Why a resource could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ResourcesError {
-    /// The journal.
+    /// The journal could not be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The snapshot store.
+    /// The snapshot store could not be opened.
     #[error(transparent)]
     Snapshots(#[from] SnapshotError),
-    /// The master key.
+    /// The master key could not be had.
     #[error(transparent)]
     Key(#[from] KeyError),
 }
@@ -113,6 +114,7 @@ pub struct Resources {
     key_env: Option<KeyEnv<'static>>,
     patience: Patience,
     fanout: FanoutLimit,
+    ahead: Ahead,
     unlocked: Arc<Unlocked>,
     redactor: Mutex<Option<Redactor>>,
     journal: Mutex<Option<Journal>>,
@@ -132,6 +134,7 @@ impl Resources {
             key_env: None,
             patience: Patience::default(),
             fanout: FanoutLimit::default(),
+            ahead: Ahead::default(),
             unlocked: Arc::default(),
             redactor: Mutex::new(None),
             journal: Mutex::new(None),
@@ -164,16 +167,32 @@ impl Resources {
         self
     }
 
+    /// Makes connections ahead, or not.
+    #[must_use]
+    pub fn with_predial(mut self, setting: Predial) -> Self {
+        self.ahead = Ahead::new(setting);
+        self
+    }
+
+    pub(super) fn ahead(&self) -> &Ahead {
+        &self.ahead
+    }
+
+    /// Whether the key that seals the registry now was unlocked already.
+    pub(super) fn is_unlocked(&self) -> bool {
+        self.current_key().is_ok_and(|key| key.is_some())
+    }
+
     pub(super) fn fanout(&self) -> FanoutLimit {
         self.fanout
     }
 
-    /// Where everything lies.
+    /// The directories that everything lies below.
     pub fn paths(&self) -> &Paths {
         &self.paths
     }
 
-    /// The connections.
+    /// The connections, which all calls of this helper share.
     pub fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -283,7 +302,8 @@ impl Resources {
     /// Returns the master key, unlocking it once, and again after a rotation.
     ///
     /// # Errors
-    /// [`KeyError`]; the next call tries again.
+    /// The [`Failure`] that a [`KeyError`] is for a call; the next call tries
+    /// again.
     pub async fn master_key(&self) -> Result<Arc<MasterKey>, Failure> {
         if let Some(key) = self.current_key()? {
             return Ok(key);

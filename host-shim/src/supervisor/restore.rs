@@ -1,9 +1,10 @@
 //! Undo: brings a file back to a state the snapshot store holds, through the
 //! same permit and record as any other change.
 //!
-//! Invariant: what is on the server is what the changes to be undone left there,
-//! or nothing happens and the difference is told; only a caller who insists can
-//! have somebody else's work replaced, and that is kept first like any state.
+//! Invariant: what is on the server is what the changes to be undone left there, or
+//! nothing happens and the difference is told; only a caller who insists can have
+//! somebody else's work replaced, and that is kept first like any state. It does
+//! not choose among histories of several servers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,10 +50,12 @@ pub struct RestoreRequest {
 /// What changes left behind.
 #[derive(Debug, Clone)]
 pub struct Left {
-    /// The revision.
+    /// The revision that the last of them left.
     pub revision: String,
     /// The history it is in: an id means another server in another workspace.
     pub history: String,
+    /// A state that others made between the changes.
+    pub between: Option<String>,
 }
 
 impl RestoreRequest {
@@ -66,6 +69,7 @@ impl RestoreRequest {
             left: Some(Left {
                 revision: file.left.clone(),
                 history: file.server.clone(),
+                between: file.between.clone(),
             }),
             despite_drift,
             workspace,
@@ -192,9 +196,16 @@ impl Call {
             )
             .into());
         }
-        self.settle_before_writing(&action, &connection, &path, now.as_ref())
+        let made = self
+            .settle_before_writing(&action, &connection, &path, now.as_ref())
             .await?;
-        let history = kept_of(&snapshots, &server, &path).await?;
+        let mut history = kept_of(&snapshots, &server, &path).await?;
+        if request.left.is_none()
+            && let Some(newest) = history.first()
+            && self.catch_up(&action, newest, now.as_ref()).await?
+        {
+            history = kept_of(&snapshots, &server, &path).await?;
+        }
         let latest = history.first().ok_or_else(|| {
             failure(
                 FailureCode::FileNotFound,
@@ -204,6 +215,9 @@ impl Call {
         })?;
         let target = match &request.to {
             Some(revision) => revision.clone(),
+            // It was asked for before, cut off, and had happened: going back once
+            // more would bring back what was undone.
+            None if made.as_deref() == Some("undo") => latest.id.clone(),
             None => before_last_change(&history)
                 .ok_or_else(|| {
                     failure(
@@ -230,16 +244,29 @@ impl Call {
         // What was undone already need not be told apart from what was changed since.
         let back_already = request.left.is_some() && state.same_as(&found);
         if !request.despite_drift && !back_already {
-            let left = request.left.as_ref().map(|left| &left.revision);
-            let since = left.unwrap_or(&latest.id);
+            let secret = history.iter().any(|revision| revision.sealed);
+            let left = request.left.as_ref();
+            let known = known(&history).unwrap_or(latest);
+            let since = left.map_or(&known.id, |left| &left.revision);
             let expected = kept(since).await?;
             if !expected.same_as(&found) {
-                let ours = *since != latest.id && kept(&latest.id).await?.same_as(&found);
-                let secret = history.iter().any(|revision| revision.sealed);
-                let drifted = Drifted::new(&path, since, &expected, now.as_ref());
+                let ours = *since != latest.id
+                    && latest.kind != Kind::Drift
+                    && kept(&latest.id).await?.same_as(&found);
+                let drifted = Drifted::new(&path, since, &expected, &found);
                 return Err(Refusal::Drift(Box::new(Drifted {
                     ours,
                     // Whoever reads a refusal was not asked about a secret.
+                    diff: drifted.diff.filter(|_| !secret),
+                    ..drifted
+                })));
+            }
+            let between = left.and_then(|left| left.between.as_ref());
+            if let Some((theirs, before)) = between.and_then(|id| with_prior(&history, id)) {
+                let (was, is) = (kept(&before.id).await?, kept(&theirs.id).await?);
+                let drifted = Drifted::new(&path, &before.id, &was, &is);
+                return Err(Refusal::Drift(Box::new(Drifted {
+                    ours: theirs.kind != Kind::Drift,
                     diff: drifted.diff.filter(|_| !secret),
                     ..drifted
                 })));
@@ -354,24 +381,21 @@ fn done(chosen: &Chosen, written: &Written) -> Report {
 }
 
 impl Drifted {
-    fn new(path: &str, since: &str, expected: &FileState<'_>, found: Option<&Present>) -> Self {
-        let (was, was_owner) = match expected {
-            FileState::Absent => (None, None),
+    fn new(path: &str, since: &str, expected: &FileState<'_>, found: &FileState<'_>) -> Self {
+        let facts = |state| match state {
+            &FileState::Absent => (None, None),
             FileState::Present { content, metadata } => (
                 Some((content.as_ref(), metadata.mode)),
                 Some((metadata.uid, metadata.gid)),
             ),
         };
-        let is = found.map(|found| (found.content.as_slice(), found.attrs.mode));
+        let ((was, was_owner), (is, is_owner)) = (facts(expected), facts(found));
         let change = describe_change(&escape_line(path), was, is);
         let mut summary = change.summary;
-        if let (Some((uid, gid)), Some(found)) = (was_owner, found)
-            && (uid, gid) != (found.attrs.uid, found.attrs.gid)
+        if let (Some((uid, gid)), Some((now, group))) = (was_owner, is_owner)
+            && (uid, gid) != (now, group)
         {
-            summary = format!(
-                "{summary}; owner {uid}:{gid} becomes {}:{}",
-                found.attrs.uid, found.attrs.gid
-            );
+            summary = format!("{summary}; owner {uid}:{gid} becomes {now}:{group}");
         }
         Self {
             path: path.to_owned(),
@@ -426,6 +450,19 @@ fn before_last_change(history: &[Revision]) -> Option<&Revision> {
         .iter()
         .position(|revision| matches!(revision.kind, Kind::After | Kind::Undo))?;
     history.get(change + 1)
+}
+
+/// The newest state that openshell made or began with. What was merely found after
+/// it is somebody else's, although it is kept.
+fn known(history: &[Revision]) -> Option<&Revision> {
+    let ours = history.iter().find(|revision| revision.kind != Kind::Drift);
+    ours.or(history.first())
+}
+
+/// A revision, and the one before it.
+fn with_prior<'a>(history: &'a [Revision], id: &str) -> Option<(&'a Revision, &'a Revision)> {
+    let at = history.iter().position(|revision| revision.id == id)?;
+    Some((&history[at], history.get(at + 1)?))
 }
 
 async fn load(

@@ -2,9 +2,9 @@
 //! the write itself, the snapshot after.
 //!
 //! Invariants: the content before is durable before the attempt is recorded, and
-//! the attempt before anything is sent; a write is bound to the hash of what it
-//! was compared with, so a file that changed in between is a conflict and stays
-//! as it is.
+//! the attempt before anything is sent; a write is bound to the hash of what it was
+//! compared with, so a file that changed in between is a conflict and stays as it
+//! is. How bytes reach the server is left to `replace` and `as_root`.
 
 use std::sync::Arc;
 
@@ -181,7 +181,7 @@ impl Call {
             tool: self.request().tool.clone(),
             action: action.id().to_owned(),
             session: self.request().session.clone(),
-            door: self.request().door,
+            door: self.request().door.to_owned(),
             approved: action.facts().approved,
             secret: plan.secret,
             run_as: plan.as_root.then_some(as_root::ROOT),
@@ -238,7 +238,7 @@ impl Call {
                 facts.execution.completed = result.is_ok();
                 facts.sha256.clone_from(&plan.after_sha256);
             });
-            let ending = match &result {
+            let mut ending = match &result {
                 Ok(_) => Ending::ok(),
                 Err(failure) => Ending::failed(failure),
             };
@@ -247,6 +247,9 @@ impl Call {
                 {
                     Ok(()) => SnapshotStatus::Written,
                     Err(error) => {
+                        ending = Ending::partial(format!(
+                            "The change was made; its state could not be kept: {error}."
+                        ));
                         action.note_facts(|facts| facts.note = Some(error));
                         SnapshotStatus::PartialFailure
                     }

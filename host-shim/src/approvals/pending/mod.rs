@@ -59,7 +59,7 @@ pub enum PendingError {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// The door: `mcp` or `cli`.
+    /// The door: `mcp`, `bridge` or `cli`.
     pub door: String,
     /// Name and version the client gave; escaped when it was taken down.
     pub client: Option<String>,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a grant is removed, durably, before it is reported to whoever uses
 //! it. A file that cannot be opened with the present key grants nothing and is
-//! removed.
+//! removed. What a question says, and how long it is kept, is not its business.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -365,8 +365,8 @@ mod tests {
         let mut others = vec![command("touch /y")];
         let changes: [fn(&mut Question); 6] = [
             |other| other.digest = "1".repeat(64),
-            |other| other.labels.push("prod".to_owned()),
-            |other| other.host = "elsewhere".to_owned(),
+            |other| other.place.labels.push("prod".to_owned()),
+            |other| other.place.host = "elsewhere".to_owned(),
             |other| other.tool = "undo".to_owned(),
             |other| other.presence = true,
             |other| other.reason = "another".to_owned(),

@@ -10,11 +10,15 @@ use serde_json::{Value, json};
 
 use super::Bridge;
 use crate::approvals::{Answer, Answerer, Asker, Matter, Place, Question};
+use crate::registry::MasterKey;
+use crate::supervisor::Deferred;
 
 /// Carries questions to the client that made the call.
 pub(super) struct BridgeAsker {
     pub(super) bridge: Arc<Bridge>,
     pub(super) call: Value,
+    /// Where what takes the registry's passphrase is answered, at a terminal.
+    pub(super) deferred: Deferred,
 }
 
 #[async_trait]
@@ -25,14 +29,23 @@ impl Asker for BridgeAsker {
 
     async fn ask(&self, question: &Question) -> Answer {
         let params = question_params(&self.call, question);
-        match self.bridge.ask("approvals/ask", params).await {
+        let answer = match self.bridge.ask("approvals/ask", params).await {
             None => Answer::Unanswered("the client went away.".to_owned()),
             Some(Err(error)) => Answer::Unanswered(format!(
                 "the client could not ask: {}.",
                 error["message"].as_str().unwrap_or("no reason given")
             )),
             Some(Ok(answer)) => read_answer(&answer),
+        };
+        match answer {
+            // A client can forbid it; its yes is not enough.
+            Answer::Granted(_) if question.presence => self.deferred.ask(question).await,
+            answer => answer,
         }
+    }
+
+    async fn prove_presence(&self, key: &MasterKey) -> Answer {
+        self.deferred.prove_presence(key).await
     }
 }
 
@@ -62,12 +75,6 @@ fn question_params(call: &Value, question: &Question) -> Value {
     let mut params = json!({
         "call": call,
         "tool": question.tool,
-        "server": question.server,
-        "host": question.host,
-        "port": question.port,
-        "user": question.user,
-        "labels": question.labels,
-        "scope": question.scope,
         "reason": question.reason,
         "rule": question.rule,
         "simple": false,
@@ -118,19 +125,29 @@ fn question_params(call: &Value, question: &Question) -> Value {
         let servers: Vec<Value> = question.fleet.iter().map(place).collect();
         params["servers"] = json!(servers);
     }
+    if question.presence {
+        params["presence"] = json!(true);
+    }
     if !question.besides.is_empty() {
         params["besides"] = json!(question.besides);
     }
     if !question.run_as.is_empty() {
         params["as"] = json!(question.run_as);
     }
-    if let (Some(params), Value::Object(more)) = (params.as_object_mut(), more) {
-        params.extend(more);
+    if let Some(params) = params.as_object_mut() {
+        params.extend([place(&question.place), more].into_iter().flat_map(members));
     }
     params
 }
 
-/// One server of a question about several.
+fn members(object: Value) -> serde_json::Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => serde_json::Map::new(),
+    }
+}
+
+/// The server of a question, or one of several.
 fn place(place: &Place) -> Value {
     json!({
         "server": place.server,

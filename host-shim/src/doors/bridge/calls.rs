@@ -61,7 +61,8 @@ impl Bridge {
             let message = "the first request must be `initialize`";
             return self.refuse(&id, NOT_INITIALIZED, message);
         }
-        let params = match read_params(params) {
+        let read = read_params(params).and_then(|params| self.stamped(&params).map(|()| params));
+        let params = match read {
             Ok(params) => params,
             Err(message) => return self.refuse(&id, INVALID_PARAMS, &message),
         };
@@ -117,6 +118,7 @@ impl Bridge {
         let asker = Arc::new(BridgeAsker {
             bridge: Arc::clone(self),
             call: id.clone(),
+            deferred: self.supervisor.deferred(self.origin()),
         });
         let limits = limits(timeout, lease, renewals);
         tokio::pin!(limits);

@@ -1,8 +1,9 @@
 //! `initialize`: who is who, which version is spoken, and what a client needs to
 //! know to notice later that something is no longer so.
 //!
-//! Invariant: what the parameters say counts from the moment the frame is read,
-//! so a call sent right behind it is one of the introduced client.
+//! Invariant: what the parameters say counts from the moment the frame is read, so
+//! a call sent right behind it is one of the introduced client. It does not say
+//! which client may be served: whoever holds the streams is the client.
 
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::frames::FRAME_MAX;
 use super::protocol::{HelloParams, INVALID_PARAMS, PROTOCOL, definition, hex};
 use super::{Bridge, CALLS_MAX, Client};
+use crate::approvals::escape_line;
 use crate::engine::Engine;
 use crate::rules::in_workspace;
 
@@ -44,7 +46,11 @@ impl Bridge {
             self.refuse(id, INVALID_PARAMS, "`workspace` must be an absolute path");
             return false;
         }
-        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(Client { workspace });
+        let words = ["name", "version"].map(|word| hello.client[word].as_str());
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        let name = (!words.is_empty()).then(|| escape_line(&words.join(" ")));
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Client { name, workspace });
         true
     }
 

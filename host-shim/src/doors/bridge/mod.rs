@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use ulid::Ulid;
 
+use crate::approvals::{Origin, escape_line};
 use crate::engine::EngineError;
 use crate::engine::contract::Definition;
 use crate::supervisor::Supervisor;
@@ -36,8 +37,8 @@ use protocol::{INVALID_REQUEST, METHOD_NOT_FOUND, Message, capability_snapshot};
 
 /// How long running calls get to end and be recorded after the input ended.
 const FAREWELL: Duration = Duration::from_millis(1_800);
-/// Calls that may run at once.
-const CALLS_MAX: usize = 256;
+/// Calls that may run at once: one waiting for its server takes less than 1 MB.
+const CALLS_MAX: usize = 1024;
 
 /// Why the bridge could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,8 @@ pub async fn serve_bridge(
 /// Whom the helper talks to.
 #[derive(Clone)]
 struct Client {
+    /// Name and version as it gave them, escaped.
+    name: Option<String>,
     /// Folder it works in.
     workspace: Option<PathBuf>,
 }
@@ -134,6 +137,21 @@ impl Bridge {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Where a question of this client comes from, as a person reads it.
+    fn origin(&self) -> Origin {
+        let client = self.client();
+        let (client, workspace) = client.map_or((None, None), |client| {
+            let folder = client.workspace.as_deref();
+            let folder = folder.map(|folder| escape_line(&folder.display().to_string()));
+            (client.name, folder)
+        });
+        Origin {
+            door: "bridge".to_owned(),
+            client,
+            workspace,
+        }
     }
 
     fn send(&self, frame: Value) {

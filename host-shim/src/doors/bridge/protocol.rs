@@ -2,6 +2,9 @@
 //!
 //! `docs/bridge-protocol.md` is the page about it. Members a reader does not know
 //! are ignored, so that either side may say more than the other understands.
+//! Invariant: a message that cannot be read is answered with the code JSON-RPC has
+//! for it, under its own id where that can be made out. It deliberately holds no
+//! state.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -82,6 +85,8 @@ fn is_id(id: &Value) -> bool {
 #[serde(default)]
 pub(super) struct HelloParams {
     pub(super) protocol: ProtocolRange,
+    /// `name` and `version`, which nothing rests on.
+    pub(super) client: Value,
     /// Absolute path of the folder the client works in.
     pub(super) workspace: Option<String>,
 }

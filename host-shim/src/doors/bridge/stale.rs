@@ -1,7 +1,7 @@
 //! What a client believes, held against what is so.
 //!
-//! Invariant: a call that can change something is not made on a belief that is
-//! wrong. A client that states none is not held to any; looking is always free.
+//! Invariant: a call that can change something says what it goes by, and is not made
+//! where that is wrong. Looking is always free.
 
 use serde_json::{Value, json};
 
@@ -45,14 +45,42 @@ impl Stale {
 }
 
 impl Bridge {
+    /// Whether the call says everything it goes by, where it must.
+    ///
+    /// # Errors
+    /// A sentence that names what is missing.
+    pub(super) fn stamped(&self, params: &CallParams) -> Result<(), String> {
+        if !self.changes(&params.name) {
+            return Ok(());
+        }
+        let said = [
+            (
+                "capabilitySnapshotId",
+                params.capability_snapshot_id.is_some(),
+            ),
+            ("behaviorFingerprint", params.behavior_fingerprint.is_some()),
+            ("journalMark", params.journal_mark.is_some()),
+        ];
+        match said.into_iter().find(|(_, said)| !said) {
+            Some((missing, _)) => Err(format!(
+                "a call of {} must carry `{missing}`, as the answer to `initialize` said it or \
+                 a later answer since",
+                params.name
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it is a tool that can change something; one that is none cannot.
+    fn changes(&self, tool: &str) -> bool {
+        let mut tools = self.definitions.iter();
+        tools.any(|known| known.name == tool && !known.read_only)
+    }
+
     /// Why a call that can change something must not be made on what the client
     /// knows; none when it knows the present.
     pub(super) async fn stale(&self, params: &CallParams) -> Option<Stale> {
-        let reads = self
-            .definitions
-            .iter()
-            .any(|tool| tool.name == params.name && tool.read_only);
-        if reads {
+        if !self.changes(&params.name) {
             return None;
         }
         let other = |known: &Option<String>, present: &str| {

@@ -3,6 +3,9 @@
 //! A table of facts from the manuals of the programs; how it is applied is the
 //! business of `command`. Options whose name says it (`--password`, `--token`)
 //! need no entry.
+//!
+//! Invariant: an entry says where a secret stands and nothing about what runs. A
+//! program that takes none on its command line is left out.
 
 /// How an option takes its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -375,13 +378,65 @@ pub(super) const CLIENTS: &[Client] = &[
         spots: &[Spot::After("encrypt_string", 1)],
         ..PLAIN
     },
+    Client {
+        names: &["slappasswd"],
+        flags: &[flag("-s", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["samba-tool"],
+        needs: &["user"],
+        // Options whose values are no operands.
+        flags: &[
+            flag("-U", Either, After('%')), flag("-H", Either, After('%')),
+            flag("-s", Either, After('%')), flag("-W", Either, After('%')),
+        ],
+        spots: &[Spot::After("create", 2), Spot::After("add", 2)],
+        ..PLAIN
+    },
+    Client {
+        names: &["dsconf", "dsctl", "dsidm", "dscreate"],
+        flags: &[flag("-w", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["elasticsearch-users"],
+        flags: &[flag("-p", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["neo4j-admin"],
+        spots: &[Spot::After("set-initial-password", 1)],
+        ..PLAIN
+    },
+    Client {
+        names: &["grafana-cli", "grafana", "grafana-server"],
+        spots: &[Spot::After("reset-admin-password", 1)],
+        ..PLAIN
+    },
+    Client {
+        names: &["rclone"],
+        spots: &[Spot::Named("create"), Spot::Named("update"), Spot::Named("password")],
+        ..PLAIN
+    },
+    Client {
+        // Its first version took `-token`.
+        names: &["influx"],
+        flags: &[flag("-t", Next, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["cloudflared"],
+        spots: &[Spot::After("install", 1)],
+        ..PLAIN
+    },
     // No secrets of their own, but their options must not be taken for those of
     // a program named before them.
     Client {
         names: &[
             "psql", "pg_dump", "pg_restore", "pg_dumpall", "pg_isready", "createdb", "dropdb",
             "ssh", "scp", "sftp", "rsync", "bash", "sh", "dash", "zsh", "cat", "ls", "grep", "ps",
-            "python", "python3", "node", "ruby", "perl", "php", "tail", "head", "mkdir", "cp",
+            "python", "python3", "node", "ruby", "perl", "php", "tail", "head", "mkdir", "cp", "sed",
         ],
         ..PLAIN
     },

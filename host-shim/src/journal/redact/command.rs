@@ -1,14 +1,17 @@
 //! Secrets in the words of a command line.
 //!
-//! Looks at assignments, at options whose name announces a secret, at what
-//! known programs take where, and at what is fed to programs that read a
-//! password from their standard input. Commands inside quoted words are looked
-//! into as well. A text that is no command line has no such words, so every
-//! text can be given.
+//! Looks at assignments, at options whose name announces a secret and at what
+//! known programs take where; what is fed to a program that reads a password is the
+//! business of `stdin`. Commands inside quoted words are looked into as well. A text
+//! that is no command line has no such words, so every text can be given.
+//!
+//! Invariant: it only adds places; nothing that another net found is taken back.
+//! What the words do when they run is not asked.
 
 use super::clients::{CLIENTS, Client, Flag, Form, KEYWORDS, NAMES_SECRETS, Part, Spot, WRAPPERS};
 use super::names;
 use super::spans::Span;
+use super::stdin;
 use super::words::{self, Word};
 
 /// How deep commands in quotes are followed.
@@ -26,7 +29,7 @@ fn scan(text: &str, base: usize, depth: u8, out: &mut Vec<Span>) {
     for command in &commands {
         command.look(&mut found);
     }
-    fed(&words, &commands, &mut found);
+    stdin::fed(&words, &commands, &mut found);
     sent(&words, &mut found);
     out.extend(found.into_iter().map(|span| Span {
         start: span.start + base,
@@ -53,11 +56,11 @@ fn scan(text: &str, base: usize, depth: u8, out: &mut Vec<Span>) {
 }
 
 /// The words between two operators.
-struct Command<'a> {
-    words: Vec<&'a Word>,
+pub(super) struct Command<'a> {
+    pub(super) words: Vec<&'a Word>,
     /// Where its words begin and end in the list of all words.
-    first: usize,
-    after: usize,
+    pub(super) first: usize,
+    pub(super) after: usize,
 }
 
 /// Cuts the words at operators; redirections do not end a command.
@@ -87,7 +90,7 @@ fn commands(words: &[Word]) -> Vec<Command<'_>> {
     commands
 }
 
-fn basename(text: &str) -> &str {
+pub(super) fn basename(text: &str) -> &str {
     text.rsplit('/').next().unwrap_or(text)
 }
 
@@ -216,7 +219,7 @@ impl<'a> Command<'a> {
     }
 
     /// Whether it runs one of these programs, itself or through another.
-    fn runs(&self, wanted: &[&str]) -> bool {
+    pub(super) fn runs(&self, wanted: &[&str]) -> bool {
         let programs = self.programs();
         let Some((first, name)) = programs.first() else {
             return false;
@@ -228,91 +231,8 @@ impl<'a> Command<'a> {
                 }))
     }
 
-    fn has(&self, wanted: &str) -> bool {
+    pub(super) fn has(&self, wanted: &str) -> bool {
         self.words.iter().any(|word| word.text == wanted)
-    }
-
-    /// Which part of its standard input is secret, where it reads a secret.
-    fn reads(&self) -> Option<Part> {
-        if self.runs(&["chpasswd", "chgpasswd"]) {
-            return Some(Part::After(':'));
-        }
-        let reads = self.words.iter().any(|word| {
-            matches!(
-                word.text.as_str(),
-                "--password-stdin" | "--passphrase-fd" | "--stdin-password" | "--with-token"
-            )
-        }) || (self.runs(&["sudo"]) && self.has("-S"))
-            || self.runs(&[
-                "cryptsetup",
-                "smbpasswd",
-                "kinit",
-                "passwd",
-                "mkpasswd",
-                "vncpasswd",
-                "htpasswd",
-                "saslpasswd2",
-                "secret-tool",
-                "wg",
-            ])
-            || (self.runs(&["openssl"]) && (self.has("stdin") || self.has("passwd")))
-            || (self.runs(&["gh", "glab"]) && self.has("secret") && self.has("set"))
-            || (self.runs(&["kubectl", "oc"]) && self.has("secret") && self.has("create"))
-            || (self.runs(&["vault", "bao"]) && self.has("-"))
-            || self.words.first().is_some_and(|word| word.text == "su")
-            || (self.runs(&["docker", "podman"]) && self.has("secret") && self.has("create"));
-        reads.then_some(Part::Whole)
-    }
-}
-
-/// What is printed into, or written behind, a program that reads a secret.
-fn fed(words: &[Word], commands: &[Command<'_>], out: &mut Vec<Span>) {
-    for (order, command) in commands.iter().enumerate() {
-        let Some(part) = command.reads() else {
-            continue;
-        };
-        let piped = command
-            .first
-            .checked_sub(1)
-            .and_then(|at| words.get(at))
-            .is_some_and(|word| word.operator && word.text == "|");
-        if let Some(source) = order.checked_sub(1).and_then(|at| commands.get(at))
-            && piped
-            && source.runs(&["echo", "printf"])
-        {
-            for word in source.words.iter().skip(1) {
-                if !option_like(&word.text) && !word.text.starts_with('%') {
-                    push_part(word, 0, part, "password", out);
-                }
-            }
-        }
-        here(words, command, part, out);
-    }
-}
-
-/// Here-strings and here-documents of a command that reads a secret.
-fn here(words: &[Word], command: &Command<'_>, part: Part, out: &mut Vec<Span>) {
-    let own = command.first..command.after;
-    let Some(at) = own
-        .clone()
-        .find(|at| words[*at].operator && words[*at].text.starts_with("<<"))
-    else {
-        return;
-    };
-    let Some(next) = words.get(at + 1).filter(|word| !word.operator) else {
-        return;
-    };
-    if words[at].text == "<<<" {
-        push_part(next, 0, part, "password", out);
-        return;
-    }
-    let end = next.text.trim_start_matches('-');
-    for word in words[at + 2..]
-        .iter()
-        .take_while(|word| word.text != end)
-        .filter(|word| !word.operator)
-    {
-        push_part(word, 0, part, "password", out);
     }
 }
 
@@ -373,7 +293,7 @@ fn sent(words: &[Word], out: &mut Vec<Span>) {
     }
 }
 
-fn option_like(text: &str) -> bool {
+pub(super) fn option_like(text: &str) -> bool {
     text.starts_with("--") || (text.len() == 2 && text.starts_with('-'))
 }
 
@@ -513,7 +433,13 @@ fn pick(spot: Spot, operands: &[&Word], letters: &str, out: &mut Vec<Span>) {
     }
 }
 
-fn push_part(word: &Word, from: usize, part: Part, kind: &'static str, out: &mut Vec<Span>) {
+pub(super) fn push_part(
+    word: &Word,
+    from: usize,
+    part: Part,
+    kind: &'static str,
+    out: &mut Vec<Span>,
+) {
     let value = &word.text[from..];
     // `file:…` and its like say where the secret is.
     if names::harmless(kind, value) {

@@ -2,14 +2,21 @@
 //!
 //! Works on the bare text, whatever it is: a connection string, a query
 //! string, YAML or JSON in a here-document.
+//!
+//! Invariant: a name announces at most the value right behind it. Which names
+//! announce one is `names`'s list.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::names;
-use super::spans::Span;
+use super::spans::{Span, markers_length};
 
 /// Finds secrets that are named in the text.
 pub(super) fn find(text: &str, out: &mut Vec<Span>) {
     let lower = text.to_ascii_lowercase();
     fields(text, out);
+    encoded(text, out);
     sql(text, &lower, out);
 }
 
@@ -48,7 +55,7 @@ fn fields(text: &str, out: &mut Vec<Span>) {
             continue;
         }
         from += gap;
-        let Some(value) = Value::at(text, from) else {
+        let Some(value) = Value::at(text, from).filter(|it| it.quoted || !name.subscript) else {
             continue;
         };
         if names::harmless(kind, &text[value.start..value.end]) {
@@ -66,7 +73,7 @@ fn fields(text: &str, out: &mut Vec<Span>) {
 }
 
 /// Whether more words follow on the line.
-fn goes_on(rest: &str) -> bool {
+pub(super) fn goes_on(rest: &str) -> bool {
     rest.strip_prefix([' ', '\t'])
         .is_some_and(|rest| rest.trim_start().starts_with(|c: char| c.is_alphanumeric()))
 }
@@ -85,6 +92,8 @@ struct Name<'a> {
     text: &'a str,
     start: usize,
     spaced: bool,
+    /// Whether it stands in brackets, which is code: only a text is a value then.
+    subscript: bool,
 }
 
 impl<'a> Name<'a> {
@@ -92,6 +101,11 @@ impl<'a> Name<'a> {
     fn before(text: &'a str, mark: usize) -> Option<Self> {
         let head = text[..mark].trim_end_matches([' ', '\t']);
         let spaced = head.len() < mark;
+        // `environ['NAME']`, where only a quote makes it a name.
+        let inner = head
+            .strip_suffix(']')
+            .filter(|head| head.ends_with(['"', '\'']));
+        let (head, subscript) = (inner.unwrap_or(head), inner.is_some());
         let bare = head
             .strip_suffix(['"', '\''])
             .map(|rest| rest.strip_suffix('\\').unwrap_or(rest));
@@ -110,6 +124,7 @@ impl<'a> Name<'a> {
             text: &head[start..],
             start,
             spaced,
+            subscript,
         })
     }
 
@@ -185,11 +200,8 @@ fn bare_length(rest: &str) -> usize {
             return end + 1;
         }
     }
-    if let Some(marker) = rest.strip_prefix(super::spans::MARKER) {
-        return marker
-            .find(']')
-            .map_or(0, |end| super::spans::MARKER.len() + end + 1);
-    }
+    let markers = markers_length(rest);
+    let rest = &rest[markers..];
     let stop = rest
         .char_indices()
         .find(|(at, c)| match c {
@@ -210,7 +222,7 @@ fn bare_length(rest: &str) -> usize {
             end = end.min(value[..end].trim_end_matches([close, ',']).len());
         }
     }
-    end
+    markers + end
 }
 
 fn starts_field(rest: &str) -> bool {
@@ -218,6 +230,31 @@ fn starts_field(rest: &str) -> bool {
     let name = rest.bytes().take_while(|byte| name_byte(*byte)).count();
     let after = rest[name..].trim_start_matches(['"', '\'', ' ']);
     rest.is_empty() || (name > 0 && after.starts_with(['=', ':']))
+}
+
+/// `"auth": "…"` as clients of registries keep it: a name and a password in base64,
+/// joined by a colon.
+fn encoded(text: &str, out: &mut Vec<Span>) {
+    for quote in ["\"", "\\\"", "'"] {
+        let name = format!("{quote}auth{quote}");
+        for (at, _) in text.match_indices(&name) {
+            let rest = text[at + name.len()..].trim_start();
+            let Some(rest) = rest.strip_prefix(':').map(str::trim_start) else {
+                continue;
+            };
+            let Some(inner) = rest.strip_prefix(quote) else {
+                continue;
+            };
+            let start = text.len() - inner.len();
+            let Some(end) = closing(inner, quote) else {
+                continue;
+            };
+            let pair = STANDARD.decode(&inner[..end]).unwrap_or_default();
+            if pair.contains(&b':') {
+                out.push(Span::plain(start, start + end, "secret"));
+            }
+        }
+    }
 }
 
 /// Statements in which `password` is followed by one.

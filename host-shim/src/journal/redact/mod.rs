@@ -12,15 +12,21 @@
 //!
 //! What it deliberately does not do: touch what goes to or comes from a
 //! server. A secret of an unknown form in an unknown place is not found.
+//!
+//! Invariant: a marker is never redacted again, and equal secrets leave equal
+//! markers.
 
+mod calls;
 mod clients;
 mod command;
 mod fields;
 mod names;
 mod shapes;
 mod spans;
+mod stdin;
 mod web;
 mod words;
+mod written;
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -259,6 +265,8 @@ impl Redactor {
         fields::find(&text, &mut found);
         web::find(&text, &mut found);
         command::find(&text, &mut found);
+        written::find(&text, &mut found);
+        calls::find(&text, &mut found);
         spans::render(&text, found, |kind, secret| self.marker(kind, secret))
     }
 
@@ -336,7 +344,7 @@ impl Redactor {
             .expect("HMAC takes a key of any length (RFC 2104 section 2)");
         mac.update(secret.as_bytes());
         let tag = hex(&mac.finalize().into_bytes());
-        format!("[redacted:{kind}:{}]", &tag[..8])
+        format!("[redacted:{kind}:{}]", &tag[..spans::DIGITS])
     }
 }
 

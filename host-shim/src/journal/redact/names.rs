@@ -3,8 +3,11 @@
 //! A name is cut into words at punctuation and changes of case, so that
 //! `PGPASSWORD`, `dbPassword` and `--db-password` are all understood and
 //! `PasswordAuthentication`, `max_tokens` and `--password-file` are left alone.
+//!
+//! Invariant: the answer depends on the name and the value alone, never on what
+//! stands around them. Texts are not searched here.
 
-use super::spans::MARKER;
+use super::spans::markers_length;
 
 /// Words that make a name secret wherever they stand in it.
 #[rustfmt::skip]
@@ -23,11 +26,12 @@ const AT_END: [(&str, &str); 6] = [
 
 /// Endings of words that are written together.
 #[rustfmt::skip]
-const COMPOUND: [(&str, &str); 13] = [
+const COMPOUND: [(&str, &str); 17] = [
     ("password", "password"), ("passwd", "password"), ("passphrase", "password"),
     ("requirepass", "password"), ("sshpass", "password"), ("storepass", "password"),
     ("keypass", "password"), ("masterauth", "password"), ("authtoken", "token"),
-    ("accesstoken", "token"), ("secretkey", "key"), ("privatekey", "key"), ("apikey", "key"),
+    ("dbpass", "password"), ("rootpass", "password"), ("adminpass", "password"),
+    ("userpass", "password"), ("accesstoken", "token"), ("secretkey", "key"), ("privatekey", "key"), ("apikey", "key"),
 ];
 
 /// What a `key` must be called to be a secret one.
@@ -138,11 +142,11 @@ pub(super) fn asks(name: &str) -> bool {
 }
 
 /// Whether a value in the place of a secret is none: empty, a switch, a
-/// reference to where the secret is, or a marker.
+/// reference to where the secret is, or nothing but markers.
 pub(super) fn harmless(kind: &str, value: &str) -> bool {
     let value = value.trim();
     let lower = value.to_ascii_lowercase();
-    if NONE.contains(&lower.as_str()) || value.starts_with(MARKER) {
+    if NONE.contains(&lower.as_str()) || markers_length(value) == value.len() {
         return true;
     }
     let masked = ['*', 'x', 'X', '.', '?', '#', '_']
@@ -323,6 +327,8 @@ mod tests {
             "${X:-hunter2}",
             "/abc",
             "x1",
+            "[redacted:token:01234567]x",
+            "[redacted:x]",
         ] {
             assert!(!harmless("password", value), "{value}");
         }

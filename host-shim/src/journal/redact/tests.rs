@@ -3,6 +3,10 @@
 //! In a line of the corpus `{pw}`, `{hex:N}`, `{alnum:N}`, `{upper:N}` and
 //! `{b64:N}` stand for made-up text; `«…»` frames what must not be readable
 //! afterwards, and everything outside must stay as it is.
+//!
+//! Invariant of the corpus: no line of it holds a real secret, and each fails when
+//! its framed part stays readable. Texts of other languages than command lines and
+//! configurations are not tried.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 #![expect(clippy::panic, reason = "the corpus is reported as a whole")]
@@ -58,6 +62,10 @@ impl Inventor {
                     "alnum" => self.text(ALNUM, length),
                     "upper" => self.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", length),
                     "b64" => self.text(b"ABCDEFabcdef0123456789+/", length),
+                    "auth" => base64::Engine::encode(
+                        &super::STANDARD,
+                        format!("bob:{}", self.text(ALNUM, 12)),
+                    ),
                     "digits" => self.text(b"123456789", length),
                     _ => return None,
                 };
@@ -264,6 +272,40 @@ fn registered_secrets_are_replaced_in_every_spelling() {
 }
 
 #[test]
+fn what_looks_like_a_marker_hides_nothing() {
+    let redactor = redactor();
+    let (token, pw) = (Inventor(7).fill("ghp_{alnum:36}"), Inventor(8).fill("{pw}"));
+    for text in [
+        format!("grep '[redacted:' /var/log/app; export TOKEN={token}; echo ${{a[0]}}"),
+        format!("password=[redacted:{pw}"),
+        format!("password=[redacted:password:{pw}]"),
+        format!("mysql -p[redacted:x]{pw}"),
+        format!("mysql -p[redacted:password:01234567]{pw}"),
+    ] {
+        let redacted = redactor.text(&text);
+        assert!(
+            !redacted.contains(&token) && !redacted.contains(&pw),
+            "{redacted}"
+        );
+        assert_eq!(redactor.text(&redacted), redacted);
+    }
+    // A secret that is registered is a part of a longer one.
+    let part = Inventor(9).fill("{alnum:16}");
+    redactor.register(&SecretString::from(part.clone()));
+    for text in [
+        format!("curl -H 'Cookie: a={token}; sid={part}; b={pw}' h"),
+        format!("curl -H 'Authorization: Bearer {pw}{part}{pw}' h"),
+        format!("password={part}{pw}"),
+    ] {
+        let redacted = redactor.text(&text);
+        for secret in [&token, &pw, &part] {
+            assert!(!redacted.contains(secret.as_str()), "{redacted}");
+        }
+        assert_eq!(redactor.text(&redacted), redacted);
+    }
+}
+
+#[test]
 fn the_lines_of_a_registered_key_are_replaced_one_by_one() {
     let redactor = redactor();
     let line = Inventor(5).fill("{b64:64}");
@@ -314,6 +356,18 @@ fn hostile_texts_take_no_longer_than_others() {
         "echo | ",
         "ghp_",
         "1:",
+        "machine ",
+        "default login a ",
+        " s/pw/",
+        "a:5432:b:c:",
+        "auth('",
+        "requirepass ",
+        "\"auth\":\"",
+        "(echo a) | passwd ",
+        ") | passwd ",
+        "[redacted:",
+        "pw=[redacted:a:00000000]",
+        "[redacted:a:00000000]",
     ] {
         let text = part.repeat(60_000 / part.len());
         let _ = redactor().text(&text);

@@ -1,4 +1,8 @@
 //! Damage: every changed byte, cut-off ends, torn writes.
+//!
+//! They prove that no change goes unnoticed and that what a crash leaves is told
+//! from damage. Somebody who rewrites journal and head together is out of reach,
+//! and not tried.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -188,7 +192,9 @@ async fn a_torn_line_is_recorded_and_the_chain_goes_on() {
     scratch.filled(2).await;
     let torn = b"{\"v\":1,\"seq\":3,\"ts\":\"20";
     add(&scratch.current(), torn);
-    assert_eq!(broken(&scratch.dir()).1, 3, "torn until it is recorded");
+    let verification = Journal::verify(&scratch.dir()).unwrap();
+    assert_eq!((verification.broken, verification.torn), (None, 0));
+    assert!(verification.torn_end, "until it is recorded");
     let journal = scratch.open();
     assert_eq!(journal.mark(), 3);
     let verification = Journal::verify(&scratch.dir()).unwrap();
@@ -275,4 +281,92 @@ async fn an_interrupted_repair_is_repaired() {
         (verification.broken, verification.torn, verification.records),
         (None, 1, 3)
     );
+}
+
+#[tokio::test]
+async fn a_torn_end_is_no_damage_and_what_was_acknowledged_is_none() {
+    let scratch = Scratch::new();
+    scratch.filled(3).await;
+    let original = fs::read(scratch.current()).unwrap();
+    let read = || -> Result<Vec<u64>, JournalError> {
+        let records = Journal::read(&scratch.dir(), Filter::default())?;
+        records.map(|record| Ok(record?.entry.seq)).collect()
+    };
+    for torn in [&b"{\"v\":1,\"seq\":4"[..], b"{\"v\":1}\n\0\0\n\0", b"\n"] {
+        fs::write(scratch.current(), [&original, torn].concat()).unwrap();
+        let verification = Journal::verify(&scratch.dir()).unwrap();
+        assert_eq!((verification.broken, verification.records), (None, 3));
+        assert!(verification.torn_end);
+        assert_eq!(read().unwrap(), [1, 2, 3]);
+        let latest = Filter {
+            latest: Some(2),
+            ..Filter::default()
+        };
+        assert_eq!(Journal::read(&scratch.dir(), latest).unwrap().count(), 2);
+        let mut out = Vec::new();
+        let extent = Journal::export(&scratch.dir(), Filter::default(), &mut out).unwrap();
+        assert_eq!(extent.records, 3);
+        // What is vouched for cannot be torn.
+        let cut = &original[..original.len() - 1];
+        fs::write(scratch.current(), [cut, torn].concat()).unwrap();
+        if torn != b"\n" {
+            broken(&scratch.dir());
+            assert!(read().is_err());
+        }
+    }
+    fs::write(scratch.current(), &original).unwrap();
+    assert!(!Journal::verify(&scratch.dir()).unwrap().torn_end);
+}
+
+#[tokio::test]
+async fn a_segment_that_was_added_is_noticed_and_not_read() {
+    let scratch = Scratch::new();
+    let options = super::super::Options {
+        segment_bytes: 1_500,
+        ..Default::default()
+    };
+    let open = || Journal::open_with(&scratch.dir(), scratch.redactor(), options).unwrap();
+    let journal = open();
+    for _ in 0..12 {
+        journal.append(note("x"), Durability::Synced).await.unwrap();
+    }
+    drop(journal);
+    let count = whole(&scratch.dir());
+    // A chain of its own, every record of which matches its hash.
+    let other = Scratch::new();
+    let forging = other.open();
+    for event in [intent("FORGED", Some("forged")), outcome("FORGED")] {
+        forging.append(event, Durability::Synced).await.unwrap();
+    }
+    drop(forging);
+    let forged = fs::read(other.current()).unwrap();
+    for first in [2, count + 1, 1_000_000] {
+        let path = scratch.dir().join(format!("actions-{first:020}.jsonl"));
+        assert!(!path.exists(), "{first}");
+        fs::write(&path, &forged).unwrap();
+        assert_eq!(
+            broken(&scratch.dir()),
+            (path.clone(), 1, {
+                "it is no part of the chain: no record leads to it".to_owned()
+            })
+        );
+        let seqs: Vec<u64> = Journal::read(&scratch.dir(), Filter::default())
+            .unwrap()
+            .map(|record| record.unwrap().entry.seq)
+            .collect();
+        assert_eq!(seqs, (1..=count).collect::<Vec<_>>(), "{first}");
+        assert_eq!(Journal::show(&scratch.dir(), "FORGED").unwrap(), []);
+        let mut out = Vec::new();
+        Journal::export(&scratch.dir(), Filter::default(), &mut out).unwrap();
+        assert!(!String::from_utf8(out).unwrap().contains("FORGED"));
+        let tail = Journal::tail(&scratch.dir(), 2, Filter::default())
+            .and_then(|mut tail| tail.next_records());
+        assert_eq!(tail.unwrap().len() as u64, count - 2);
+        let journal = open();
+        assert_eq!(journal.find_key("forged").await.unwrap(), None);
+        drop(journal);
+        fs::remove_file(&path).unwrap();
+    }
+    // The chain goes on behind it, and what it continues is what it says.
+    whole(&scratch.dir());
 }

@@ -1,4 +1,7 @@
 //! Idempotency keys across stages, processes and segments.
+//!
+//! They prove that a key never lets a second action begin, with and without the
+//! tables. What a repetition is told is the supervisor's, and not looked at.
 
 use super::super::{Durability, Event, Journal, JournalError, KeyStage};
 use super::{Scratch, attempt, conclusion, intent, note, outcome};
@@ -184,4 +187,31 @@ async fn a_call_that_waits_for_a_person_leaves_its_key_free() {
         .append(intent("B2", Some("b")), Durability::Synced)
         .await;
     assert!(matches!(again, Err(JournalError::Duplicate(_))));
+}
+
+#[tokio::test]
+async fn a_key_that_was_left_free_is_free_for_the_same_call_only() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    for event in [intent("A", Some("k"))] {
+        journal.append(event, Durability::Synced).await.unwrap();
+    }
+    drop(journal);
+    // Its process is gone and nothing was attempted.
+    let journal = scratch.open();
+    let Event::Intent(mut other) = intent("B", Some("k")) else {
+        unreachable!("an intent is one");
+    };
+    other.payload = Some("beef".to_owned());
+    let refused = journal
+        .append(Event::Intent(other), Durability::Synced)
+        .await;
+    assert!(
+        matches!(&refused, Err(JournalError::Duplicate(state)) if state.action == "A"),
+        "{refused:?}"
+    );
+    journal
+        .append(intent("C", Some("k")), Durability::Synced)
+        .await
+        .unwrap();
 }

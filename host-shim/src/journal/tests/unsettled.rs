@@ -1,4 +1,7 @@
 //! Changes without a known outcome: across processes, segments and findings.
+//!
+//! They prove that a change stays listed until an outcome or a finding is on
+//! record, also in later segments. How a finding comes about is not part of it.
 
 use super::super::{
     Durability, EventKind, Filter, Finding, Journal, KeyStage, Options, Recovery, Settled,
@@ -204,4 +207,79 @@ async fn an_idle_process_that_died_costs_no_reading() {
     std::fs::write(&owner, other).unwrap();
     assert_eq!(open().recovered(), 1);
     whole(&scratch.dir());
+}
+
+/// Finishes the segment being written as a process does that is killed before it
+/// begins the next.
+fn cut_short(scratch: &Scratch) {
+    let first = std::fs::read_to_string(scratch.current())
+        .unwrap()
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|record| record["seq"].as_u64())
+        .unwrap();
+    let finished = scratch.dir().join(format!("actions-{first:020}.jsonl"));
+    std::fs::rename(scratch.current(), finished).unwrap();
+}
+
+#[tokio::test]
+async fn unsettled_changes_survive_an_interrupted_rotation() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    let lost = [
+        intent("lost", Some("k")),
+        attempt("lost"),
+        unknown_outcome("lost"),
+    ];
+    write(&journal, lost).await;
+    drop(journal);
+    cut_short(&scratch);
+    assert_eq!(unknown(&scratch.open()).await, ["lost"]);
+    write(&scratch.open(), [note("x")]).await;
+    // The next one is cut off after a note about torn bytes, before the accounts.
+    cut_short(&scratch);
+    std::fs::write(scratch.current(), "{\"v\":1,\"se").unwrap();
+    drop(scratch.open());
+    let text = std::fs::read_to_string(scratch.current()).unwrap();
+    let noted: String = text.split_inclusive('\n').take(2).collect();
+    assert!(noted.contains("\"torn\"") && !noted.contains("\"checkpoint\""));
+    std::fs::write(scratch.current(), noted).unwrap();
+    let head = |text: &str| text.split('"').nth(3).map(str::to_owned);
+    let slots = std::fs::read_to_string(scratch.dir().join("head")).unwrap();
+    let mut slots: Vec<&str> = slots.split_inclusive('\n').collect();
+    slots.sort_by_key(|slot| head(slot));
+    std::fs::write(scratch.dir().join("head"), [slots[0], slots[0]].concat()).unwrap();
+    let journal = scratch.open();
+    write(&journal, [note("y")]).await;
+    drop(journal);
+    for _ in 0..2 {
+        let journal = scratch.open();
+        assert_eq!(unknown(&journal).await, ["lost"]);
+        let stage = journal.find_key("k").await.unwrap().unwrap().stage;
+        assert!(matches!(stage, KeyStage::Settled(_)), "{stage:?}");
+        write(&journal, [note("z")]).await;
+        drop(journal);
+        cut_short(&scratch);
+    }
+    write(&scratch.open(), [settled("lost", Finding::NotDone)]).await;
+    assert_eq!(unknown(&scratch.open()).await, [""; 0]);
+    whole(&scratch.dir());
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_found_in_the_records_of_its_action() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    for action in ["lost", "fine"] {
+        write(&journal, [intent(action, None), attempt(action)]).await;
+    }
+    write(&journal, [unknown_outcome("lost"), outcome("fine")]).await;
+    let found = |action: &str| {
+        let found = Journal::unsettled(&scratch.dir(), action).unwrap();
+        found.map(|account| (account.context, account.group))
+    };
+    assert_eq!(found("lost"), Some((context("lost"), Some(77))));
+    assert_eq!((found("fine"), found("other")), (None, None));
+    write(&journal, [settled("lost", Finding::Done)]).await;
+    assert_eq!(found("lost"), None);
 }

@@ -1,4 +1,7 @@
 //! Appending: order, form, concurrency, segments.
+//!
+//! They prove what an append promises when it returns. Reading damaged files is the
+//! subject of `damage`.
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +13,7 @@ use super::super::{
     Answer, Approval, Decided, Durability, Event, EventKind, Filter, Intent, Journal, JournalError,
     Options,
 };
-use super::{Scratch, attempt, context, intent, note, outcome, whole};
+use super::{Scratch, attempt, context, intent, note, outcome, unknown_outcome, whole};
 
 #[tokio::test]
 async fn a_call_is_recorded_in_order_and_read_back() {
@@ -381,4 +384,75 @@ async fn an_old_segment_is_finished_by_its_age() {
     let kinds: Vec<EventKind> = records.iter().map(|entry| entry.event).collect();
     assert_eq!(kinds[3..], [EventKind::Checkpoint, EventKind::Note]);
     assert_eq!(whole(&scratch.dir()), 5);
+}
+
+#[tokio::test]
+async fn a_batch_hides_nothing_from_the_ledger() {
+    let scratch = Scratch::new();
+    let mut chain = Chain::open(&scratch.dir(), "o".to_owned(), Options::default()).unwrap();
+    // Nothing was looked up yet when both arrive together.
+    let batch = [attempt("A"), intent("B", Some("k")), unknown_outcome("A")];
+    let batch = batch.into_iter().map(Entry::from).collect();
+    for placed in chain.append(batch, true).unwrap() {
+        placed.unwrap();
+    }
+    let unknown = chain.unknown().unwrap();
+    assert_eq!(unknown.len(), 1);
+    assert_eq!(unknown[0].context.action, "A");
+}
+
+/// How many outcomes of an action are on record, and the last number.
+fn outcomes(scratch: &Scratch, action: &str) -> (usize, u64) {
+    let records = Journal::show(&scratch.dir(), action).unwrap();
+    let outcomes = records
+        .iter()
+        .filter(|record| record.entry.event == EventKind::Outcome);
+    (outcomes.count(), whole(&scratch.dir()))
+}
+
+#[tokio::test]
+async fn an_outcome_that_could_not_be_written_is_written_later() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    let aside = scratch.dir().join("aside");
+    for (action, by_the_next) in [("A", true), ("B", false)] {
+        for event in [intent(action, None), attempt(action)] {
+            journal.append(event, Durability::Synced).await.unwrap();
+        }
+        // As where the disk is full: nothing can be appended.
+        std::fs::rename(scratch.current(), &aside).unwrap();
+        for event in [outcome(action), note("lost")] {
+            let refused = journal.append(event, Durability::Synced).await;
+            assert!(refused.is_err(), "{refused:?}");
+        }
+        std::fs::rename(&aside, scratch.current()).unwrap();
+        if by_the_next {
+            let receipt = journal.append(note("x"), Durability::Synced).await.unwrap();
+            assert_eq!(outcomes(&scratch, action), (1, receipt.seq));
+            assert_eq!(receipt.seq, 4, "the outcome came before it");
+        }
+    }
+    // The last handle waits for it, and nothing is left to be settled.
+    drop(journal);
+    assert_eq!(outcomes(&scratch, "B"), (1, 7));
+    assert_eq!(scratch.open().recovered(), 0);
+}
+
+#[tokio::test]
+async fn an_outcome_that_reached_the_file_is_not_written_again() {
+    for reaches in [0, 40, usize::MAX] {
+        let scratch = Scratch::new();
+        let mut chain = Chain::open(&scratch.dir(), "o".to_owned(), Options::default()).unwrap();
+        let begun = [intent("A", None), attempt("A")].map(Entry::from);
+        chain.append(begun.to_vec(), true).unwrap();
+        chain.fail_next_write = Some(reaches);
+        let outcomes_owed = vec![Entry::from(outcome("A"))];
+        assert!(chain.append(outcomes_owed.clone(), true).is_err());
+        chain.owe(outcomes_owed);
+        assert!(chain.owes());
+        chain.append(vec![Entry::from(note("x"))], true).unwrap();
+        assert!(!chain.owes());
+        assert_eq!(chain.paid().len(), 1, "{reaches}");
+        assert_eq!(outcomes(&scratch, "A").0, 1, "{reaches}");
+    }
 }

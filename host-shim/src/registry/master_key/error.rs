@@ -2,6 +2,9 @@
 //!
 //! Each error says what happened; [`KeyError::next`] says what to do. None can
 //! hold a key or a passphrase.
+//!
+//! Invariant: the words tell which source was looked at and, where keys differ,
+//! their ids. No variant leads to another source being tried.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +38,10 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// The register was made with a key file, and none was named.
-    #[error("the register is sealed with a key file, and OPENSHELL_MASTER_KEY_FILE is not set")]
+    #[error(
+        "the register is sealed with a key file, OPENSHELL_MASTER_KEY_FILE is not set, and there \
+         is none in openshell's configuration directory"
+    )]
     FileNotNamed,
     /// The register was made with a passphrase, and there is nobody to ask.
     #[error("the register is sealed with a passphrase, and there is no way to ask for it here")]
@@ -155,8 +161,7 @@ impl KeyError {
     /// One sentence saying what to do next; empty where nothing helps.
     #[must_use]
     pub fn next(&self) -> String {
-        const OWN_FILE: &str = "On a machine without one, run `openshell key init --file PATH` \
-             and set OPENSHELL_MASTER_KEY_FILE to that path.";
+        const OWN_FILE: &str = "On a machine without one, run `openshell key init --file`.";
         match self {
             Self::NotAbsolute { variable } => format!("Correct {variable}, or unset it."),
             Self::File { source, .. } => match source {
@@ -169,10 +174,14 @@ impl KeyError {
                 _ => String::new(),
             },
             Self::NotAKey { .. } => {
-                "Name a file that `openshell key init --file PATH` made.".to_owned()
+                "Name a file that `openshell key init --file PATH` made, or bring back the one \
+                 it made."
+                    .to_owned()
             }
             Self::FileNotNamed => {
-                "Set OPENSHELL_MASTER_KEY_FILE to the file the register was made with.".to_owned()
+                "Set OPENSHELL_MASTER_KEY_FILE to the file the register was made with, or put it \
+                 back."
+                    .to_owned()
             }
             Self::NoPassphrase | Self::Prompt(_) => {
                 "Run it at a terminal, or set OPENSHELL_PASSPHRASE_FILE to a file of mode 0600."
@@ -189,7 +198,8 @@ impl KeyError {
             Self::KeychainTimedOut { .. } => {
                 format!("Look for a dialog that waits for you. {OWN_FILE}")
             }
-            Self::NoKeychain { .. } | Self::Keychain { .. } => OWN_FILE.to_owned(),
+            Self::NoKeychain { .. } => "Run `openshell key init --file`.".to_owned(),
+            Self::Keychain { .. } => OWN_FILE.to_owned(),
             Self::NoRegister { .. } => {
                 "`openshell key init` makes a key, and the first server the register.".to_owned()
             }

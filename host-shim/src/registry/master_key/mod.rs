@@ -122,6 +122,12 @@ impl MasterKey {
         Ok(Self::new(&bytes, Origin::Passphrase(kdf)))
     }
 
+    /// Whether the key was made from a passphrase.
+    #[must_use]
+    pub fn has_passphrase(&self) -> bool {
+        matches!(self.origin, Origin::Passphrase(_))
+    }
+
     /// Says whether this is the passphrase the key was made from; false for a
     /// key that was made from none. Takes as long as making the key did.
     ///

@@ -16,8 +16,9 @@
 //!    sealed with the key that was given up.
 //!
 //! Invariant: cut off at any point, the key source opens the register: as it was
-//! before step 3, as it is after. A passphrase needs no step 2, as its key is
-//! kept nowhere.
+//! before step 3, as it is after. A passphrase needs no step 2, as its key is kept
+//! nowhere. It does not seal snapshots or questions anew: their former key stays
+//! with the register.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ pub(super) fn rotate_with(
     let present = MasterKey::resolve_with(paths, env, keychain)?;
     let (_lock, mut document, bytes) = locked(paths)?;
     require_key(&document, &present)?;
-    let source = env.choose(Some(&document.key))?;
+    let source = env.choose(paths, Some(&document.key))?;
 
     let mut resumed = false;
     let key = match destination(&source, home)? {

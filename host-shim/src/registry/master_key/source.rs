@@ -1,7 +1,8 @@
 //! Which source the master key is taken from, and taking it.
 //!
-//! Invariant: the choice depends on the register and on variables the operator
-//! set, never on what happened to be reachable.
+//! Invariant: the choice depends on the register, on variables the operator set and
+//! on the key file a person had made in its usual place, never on what happened to be
+//! reachable. A key file there that is unreadable is an error, not a missing one.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -81,18 +82,26 @@ impl<'a> KeyEnv<'a> {
     }
 
     /// Chooses the source: a named key file first, then what the register says,
-    /// and for a register still to be made a named passphrase file, then the
-    /// keychain.
-    pub(super) fn choose(&self, header: Option<&KeyHeader>) -> Result<MasterKeySource, KeyError> {
+    /// and for a register still to be made a named passphrase file, then the key file
+    /// in its usual place, then the keychain.
+    pub(super) fn choose(
+        &self,
+        paths: &Paths,
+        header: Option<&KeyHeader>,
+    ) -> Result<MasterKeySource, KeyError> {
         self.check()?;
+        let usual = paths.key_file();
+        let made_there = usual.symlink_metadata().is_ok();
         if let Some(path) = &self.key_file {
             return Ok(MasterKeySource::File(path.clone()));
         }
         match header.map(|header| header.source) {
+            Some(StoredSource::File) if made_there => Ok(MasterKeySource::File(usual)),
             Some(StoredSource::File) => Err(KeyError::FileNotNamed),
             Some(StoredSource::Passphrase) => Ok(MasterKeySource::Passphrase),
             Some(StoredSource::Keychain) => Ok(MasterKeySource::Keychain),
             None if self.passphrase_file.is_some() => Ok(MasterKeySource::Passphrase),
+            None if made_there => Ok(MasterKeySource::File(usual)),
             None => Ok(MasterKeySource::Keychain),
         }
     }
@@ -115,7 +124,7 @@ impl MasterKeySource {
     /// file and none is named.
     pub fn of(paths: &Paths, env: &KeyEnv<'_>) -> Result<Self, KeyError> {
         let document = document::load(paths)?.document;
-        env.choose(document.as_ref().map(|document| &document.key))
+        env.choose(paths, document.as_ref().map(|document| &document.key))
     }
 
     /// Whether the source answers at all. Makes no key, and asks nobody for a
@@ -166,7 +175,7 @@ impl MasterKey {
     ) -> Result<Self, KeyError> {
         let document = document::load(paths)?.document;
         let header = document.as_ref().map(|document| &document.key);
-        let (key, source_name) = match env.choose(header)? {
+        let (key, source_name) = match env.choose(paths, header)? {
             MasterKeySource::File(path) => {
                 private_fs::sweep(&paths.registry_lock(), std::slice::from_ref(&path));
                 (

@@ -4,7 +4,7 @@
 //!
 //! Invariant: trust is in the bytes: any edit of a workspace's file, also one that
 //! changes nothing of its meaning, needs trust again. What cannot be read means
-//! that nothing is trusted, and is an error.
+//! that nothing is trusted, and is an error. What a file lists is not looked at.
 
 use std::path::Path;
 use std::time::Duration;
@@ -57,7 +57,8 @@ pub fn is_trusted(paths: &Paths, servers: &WorkspaceServers) -> Result<bool, Wor
 /// was trusted there before.
 ///
 /// # Errors
-/// [`WorkspaceError::Trust`].
+/// [`WorkspaceError::Trust`] when the record of it cannot be read or written, or
+/// the folder's name is not UTF-8. Nothing more is trusted then.
 pub fn trust(paths: &Paths, servers: &WorkspaceServers) -> Result<(), WorkspaceError> {
     let name = name(&servers.root, paths)?;
     change(paths, |document| {
@@ -73,7 +74,8 @@ pub fn trust(paths: &Paths, servers: &WorkspaceServers) -> Result<(), WorkspaceE
 /// Takes the trust in a folder back; says whether there was any.
 ///
 /// # Errors
-/// [`WorkspaceError::Trust`].
+/// [`WorkspaceError::Trust`] when the record of it cannot be read or written, or
+/// the folder's name is not UTF-8.
 pub fn revoke_trust(paths: &Paths, root: &Path) -> Result<bool, WorkspaceError> {
     let name = name(root, paths)?;
     if !load(paths)?.workspaces.iter().any(|old| old.path == name) {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fault::{self, Point};
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
+use crate::ssh::pace;
 
 use super::bounded::{Collector, Watch};
 use super::ending::{self, Cause};
@@ -63,7 +64,7 @@ pub(in crate::ssh) async fn run(
         biased;
         () = cancel.cancelled() => return Err(SshError::Cancelled),
         shell = Shell::obtain(connection) => shell?,
-        () = tokio::time::sleep(patience) => return Err(SshError::TimedOut),
+        () = pace::pass(patience) => return Err(SshError::TimedOut),
     };
     let text = script::command(
         &shell.nonce,

@@ -12,6 +12,7 @@ use crate::fault::{self, Point};
 use crate::ssh::channel::SessionChannel;
 use crate::ssh::connection::Connection;
 use crate::ssh::error::SshError;
+use crate::ssh::pace::OwnTime;
 
 use super::script;
 
@@ -63,12 +64,14 @@ impl Shell {
 
     async fn start(channel: SessionChannel, connection: &Connection) -> Result<Self, SshError> {
         let limit = connection.target().connect_timeout;
-        match tokio::time::timeout(limit, Self::prove(channel, connection)).await {
-            Ok(result) => result,
-            Err(_) => Err(SshError::NoPosixShell {
+        let proven = OwnTime::new(limit)
+            .within(Self::prove(channel, connection))
+            .await;
+        proven.unwrap_or_else(|| {
+            Err(SshError::NoPosixShell {
                 detail: format!("nothing within {} ms", limit.as_millis()),
-            }),
-        }
+            })
+        })
     }
 
     async fn prove(mut channel: SessionChannel, connection: &Connection) -> Result<Self, SshError> {

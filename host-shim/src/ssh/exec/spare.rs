@@ -31,25 +31,16 @@ pub(in crate::ssh) struct Spare {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// The oldest first, each with its number.
     shells: VecDeque<(u64, Shell)>,
     opening: usize,
     /// How many there should be.
     wanted: usize,
+    /// Whether the connection is not expected to be used again.
+    once: bool,
     next: u64,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            shells: VecDeque::new(),
-            opening: 0,
-            wanted: 1,
-            next: 0,
-        }
-    }
 }
 
 impl Spare {
@@ -89,6 +80,12 @@ impl Spare {
         drop(shells);
     }
 
+    /// Whether commands are expected to follow. Those of a call on many servers are
+    /// the only ones as a rule, and a shell beside each would cost as much as they do.
+    pub(in crate::ssh) fn expect_more(&self, more: bool) {
+        self.lock().once = !more;
+    }
+
     /// Opens spare shells in the background, if there is room and too few.
     pub(super) fn prepare(&self, connection: &Connection) {
         let sessions = connection.sessions();
@@ -100,7 +97,8 @@ impl Spare {
             return;
         };
         let mut state = self.lock();
-        while state.shells.len() + state.opening < state.wanted
+        while !state.once
+            && state.shells.len() + state.opening < state.wanted
             && free >= FREE_LEAST + state.opening
         {
             state.opening += 1;

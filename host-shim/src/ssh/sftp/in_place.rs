@@ -10,7 +10,7 @@ use super::attrs::Attrs;
 use super::error::SftpError;
 use super::plan::{Expect, WritePlan};
 use super::session::Sftp;
-use super::write::{WriteOutcome, hex_sha256, mode_only};
+use super::write::{WriteOutcome, mode_only};
 
 impl Sftp {
     /// Rewrites the file where it is.
@@ -34,7 +34,8 @@ impl Sftp {
         };
         // Content first and the length after it: a reader in between finds a
         // mixture, but never an empty file.
-        self.push(&handle, &plan.path, &plan.content)
+        let sha256 = self
+            .push(&handle, &plan.path, &plan.content)
             .await
             .map_err(incomplete)?;
         let length = FileAttributes {
@@ -57,7 +58,6 @@ impl Sftp {
         }
         let synced = self.sync(&handle, &plan.path).await.map_err(incomplete)?;
         handle.close(&plan.path).await.map_err(incomplete)?;
-        let sha256 = hex_sha256(&plan.content);
         Ok(WriteOutcome {
             atomic: false,
             drift: self.read_back(plan, &sha256).await,

@@ -5,6 +5,8 @@
 //! deliberately believes mode bits only: ACLs cannot be seen over SFTP, which is
 //! why the prediction can be wrong, and why the write checks.
 
+use std::fmt;
+
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
 use super::session::Sftp;
@@ -22,8 +24,8 @@ pub struct WritePlan {
     pub mode: u32,
     /// Owner and group the file shall have; none for those of the login.
     pub owner: Option<(u32, u32)>,
-    /// Owner and group the file must have now; none where that is no matter.
-    pub found: Option<(u32, u32)>,
+    /// Mode and owner the file must have now; none where that is no matter.
+    pub found: Option<FileAccess>,
     /// What the file must be now.
     pub expect: Expect,
     /// The way that was predicted and agreed to.
@@ -32,6 +34,34 @@ pub struct WritePlan {
     ///
     /// [`temporary_name`]: super::temporary_name
     pub temporary: String,
+}
+
+/// Who may do what with a file, as far as its mode and owner say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileAccess {
+    /// Permission bits with set-id and sticky bits, at most 0o7777.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+}
+
+impl From<&Attrs> for FileAccess {
+    fn from(attrs: &Attrs) -> Self {
+        Self {
+            mode: attrs.mode,
+            uid: attrs.uid,
+            gid: attrs.gid,
+        }
+    }
+}
+
+impl fmt::Display for FileAccess {
+    /// As `stat -c '%a %u %g'` prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:o} {} {}", self.mode, self.uid, self.gid)
+    }
 }
 
 /// The extension that renames over an existing file (OpenSSH `PROTOCOL` section

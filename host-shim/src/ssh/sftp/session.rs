@@ -286,6 +286,12 @@ impl Sftp {
         let handle = self
             .open_raw(path, OpenFlags::READ, FileAttributes::empty())
             .await?;
+        Ok((handle, before))
+    }
+
+    /// What an open file is, which has to be a regular one: it may be another by now
+    /// than the one that was looked at before it was opened.
+    pub(super) async fn facts(&self, handle: &Handle<'_>, path: &str) -> Result<Attrs, SftpError> {
         let reply = self.raw().fstat(handle.name.as_str()).await;
         let attrs = Attrs::from(&reply.map_err(|error| self.fail(error, path))?.attrs);
         if attrs.kind != FileKind::File {
@@ -293,7 +299,7 @@ impl Sftp {
                 path: path.to_owned(),
             });
         }
-        Ok((handle, attrs))
+        Ok(attrs)
     }
 
     pub(super) async fn open_raw(

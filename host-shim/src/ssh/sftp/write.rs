@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
 use super::flow::{Direction, Flow};
-use super::plan::{Expect, POSIX_RENAME, WriteKind, WritePlan, split};
+use super::marked::{self, Mark, Marked};
+use super::plan::{Expect, FileAccess, POSIX_RENAME, WriteKind, WritePlan, split};
 use super::session::{Handle, Sftp};
 use super::temporary::Temporary;
 use crate::fault::{self, Point};
@@ -54,6 +55,24 @@ pub enum Drift {
     Unreadable(String),
 }
 
+/// A file that is ready to be put in place.
+struct Filled<'a> {
+    /// Of its content, in lower-case hexadecimal.
+    sha256: String,
+    /// Whether its content is known to be on disk.
+    synced: bool,
+    /// Its mark, where it is large.
+    marked: Option<Marked<'a>>,
+}
+
+/// A file that was put in the place of another, or of nothing.
+struct Exchanged<'a> {
+    new: Filled<'a>,
+    /// The replaced file, still open so that it can be looked at once more, and how
+    /// it was when it was compared.
+    old: Option<(Handle<'a>, Attrs)>,
+}
+
 impl Sftp {
     /// Carries out a plan.
     ///
@@ -80,18 +99,36 @@ impl Sftp {
 
     async fn replace(&self, plan: &WritePlan) -> Result<WriteOutcome, SftpError> {
         let temporary = Temporary::new(self, plan)?;
-        let (synced, old) = match self.exchange(&temporary, plan).await {
+        let Exchanged { new, old } = match self.exchange(&temporary, plan).await {
             Ok(done) => done,
             Err(error) => return Err(temporary.remove_after(error).await),
         };
         fault::reach(Point::Renamed);
-        let sha256 = hex_sha256(&plan.content);
-        let mut drift = self.read_back(plan, &sha256).await;
+        let Filled {
+            sha256,
+            synced,
+            marked,
+        } = new;
+        let written = marked.as_ref().map(Marked::written);
+        let unchanged = match marked {
+            Some(marked) => self.is_marked(marked, &plan.path).await,
+            None => false,
+        };
+        let mut drift = match unchanged {
+            true => None,
+            false => self.read_back(plan, &sha256).await,
+        };
         fault::reach(Point::ReadBack);
         if drift.is_none()
-            && let (Some(old), Expect::Sha256(expected)) = (old, &plan.expect)
+            && let (Some((old, then)), Expect::Sha256(expected)) = (old, &plan.expect)
         {
-            drift = self.overwritten(&old, plan, expected).await;
+            let as_compared = match written {
+                Some(written) => self.is_as_compared(&old, &then, written).await,
+                None => false,
+            };
+            if !as_compared {
+                drift = self.overwritten(&old, plan, expected).await;
+            }
         }
         Ok(WriteOutcome {
             atomic: true,
@@ -102,23 +139,26 @@ impl Sftp {
         })
     }
 
-    /// Everything up to the rename; whether the content is known to be on disk,
-    /// and the replaced file, still open so that it can be read once more.
+    /// Everything up to the rename.
     async fn exchange(
         &self,
         temporary: &Temporary<'_>,
         plan: &WritePlan,
-    ) -> Result<(bool, Option<Handle<'_>>), SftpError> {
-        let synced = self.fill(temporary, plan).await?;
+    ) -> Result<Exchanged<'_>, SftpError> {
+        let new = self.fill(temporary, plan).await?;
         let old = self.compare(plan).await?;
         fault::reach(Point::Compared);
         self.rename(temporary, plan).await?;
         temporary.is_gone();
-        Ok((synced, old))
+        Ok(Exchanged { new, old })
     }
 
     /// Writes the temporary file with the final owner and mode.
-    async fn fill(&self, temporary: &Temporary<'_>, plan: &WritePlan) -> Result<bool, SftpError> {
+    async fn fill(
+        &self,
+        temporary: &Temporary<'_>,
+        plan: &WritePlan,
+    ) -> Result<Filled<'_>, SftpError> {
         let path = temporary.path();
         let as_planned = |error: SftpError, step: &str| match error {
             lost @ SftpError::Lost { .. } => lost,
@@ -152,12 +192,18 @@ impl Sftp {
                 error => as_planned(error, "creating a file beside it"),
             })?;
         fault::reach(Point::TemporaryOpened);
-        self.push(&handle, path, &plan.content).await?;
+        let sha256 = self.push(&handle, path, &plan.content).await?;
         fault::reach(Point::DataWritten);
-        if let Some((uid, gid)) = plan.owner {
+        let large = plan.content.len() as u64 >= marked::LEAST;
+        let mut mark = None;
+        if plan.owner.is_some() || large {
             let reply = self.raw().fstat(handle.name.as_str()).await;
-            let now = Attrs::from(&reply.map_err(|error| self.fail(error, path))?.attrs);
-            if (now.uid, now.gid) != (uid, gid) {
+            let told = reply.map_err(|error| self.fail(error, path))?.attrs;
+            let now = Attrs::from(&told);
+            if large {
+                mark = Mark::of(&told, plan)?;
+            }
+            if let Some((uid, gid)) = plan.owner.filter(|owner| *owner != (now.uid, now.gid)) {
                 let attrs = FileAttributes {
                     uid: Some(uid),
                     gid: Some(gid),
@@ -168,26 +214,61 @@ impl Sftp {
                     .map_err(|error| as_planned(error, "keeping owner and group"))?;
             }
         }
-        // After the owner: changing that clears set-id bits.
-        self.set(&handle, path, mode_only(plan.mode))
-            .await
-            .map_err(|error| as_planned(error, "setting the mode"))?;
+        // After the owner: changing that clears set-id bits. The server takes one after
+        // the other, so nothing waits for the answers in between.
+        let attrs = mark
+            .as_ref()
+            .map_or_else(FileAttributes::empty, Mark::times);
+        let attrs = FileAttributes {
+            permissions: Some(plan.mode & 0o7777),
+            ..attrs
+        };
+        let set = self.set(&handle, path, attrs);
+        let (set, synced) = futures::future::join(set, self.sync(&handle, path)).await;
+        if let Err(error) = set {
+            if mark.take().is_none() || matches!(error, SftpError::Lost { .. }) {
+                return Err(as_planned(error, "setting the mode"));
+            }
+            // The server may not take times.
+            self.set(&handle, path, mode_only(plan.mode))
+                .await
+                .map_err(|error| as_planned(error, "setting the mode"))?;
+        }
         fault::reach(Point::ModeSet);
-        let synced = self.sync(&handle, path).await?;
+        let synced = synced?;
         fault::reach(Point::RemoteSynced);
-        handle.close(path).await?;
-        Ok(synced)
+        match mark {
+            // Open for as long as it is marked.
+            Some(mark) => Ok(Filled {
+                sha256,
+                synced,
+                marked: Some(Marked::new(handle, mark)),
+            }),
+            None => {
+                handle.close(path).await?;
+                Ok(Filled {
+                    sha256,
+                    synced,
+                    marked: None,
+                })
+            }
+        }
     }
 
     /// Looks once more at what is about to be replaced.
-    pub(super) async fn compare(&self, plan: &WritePlan) -> Result<Option<Handle<'_>>, SftpError> {
+    pub(super) async fn compare(
+        &self,
+        plan: &WritePlan,
+    ) -> Result<Option<(Handle<'_>, Attrs)>, SftpError> {
         let conflict = |found: String| SftpError::Conflict {
             path: plan.path.clone(),
             found,
         };
         // A link put in place of a directory would lead the rename elsewhere.
         let (parent, _) = split(&plan.path)?;
-        let resolved = match self.realpath(parent).await {
+        let looks = futures::future::join(self.realpath(parent), self.lstat_plain(&plan.path));
+        let (resolved, now) = looks.await;
+        let resolved = match resolved {
             Ok(resolved) => resolved,
             Err(SshError::Sftp(error)) => return Err(error),
             Err(error) => return Err(conflict(error.to_string())),
@@ -195,30 +276,36 @@ impl Sftp {
         if resolved != parent {
             return Err(conflict(format!("its directory is now {resolved}")));
         }
-        let now = self.lstat_plain(&plan.path).await?;
-        match (&plan.expect, now) {
+        match (&plan.expect, now?) {
             (Expect::Absent, None) => Ok(None),
             (Expect::Absent, Some(_)) => Err(conflict("it exists now".to_owned())),
             (Expect::Sha256(_), None) => Err(conflict("it is gone".to_owned())),
             (Expect::Sha256(_), Some(now)) if now.kind != FileKind::File => {
                 Err(conflict("it is no regular file any more".to_owned()))
             }
-            (Expect::Sha256(expected), Some(_)) => {
-                let (handle, attrs) = self.open_file(&plan.path).await?;
-                if attrs.size > MAX_CONTENT {
-                    return Err(conflict(format!("it has {} bytes now", attrs.size)));
+            (Expect::Sha256(expected), Some(now)) => {
+                if now.size > MAX_CONTENT {
+                    return Err(conflict(format!("it has {} bytes now", now.size)));
                 }
-                let found = self.hash(&handle, &plan.path, attrs.size).await?;
+                let flags = OpenFlags::READ;
+                let empty = FileAttributes::empty();
+                let handle = self.open_raw(&plan.path, flags, empty).await?;
+                let facts = self.facts(&handle, &plan.path);
+                let hash = self.hash(&handle, &plan.path, now.size);
+                let (attrs, found) = futures::future::join(facts, hash).await;
+                let (attrs, found) = (attrs?, found?);
                 if found != *expected {
                     return Err(conflict(format!("its SHA-256 is {found}")));
                 }
-                if plan
-                    .found
-                    .is_some_and(|owner| owner != (attrs.uid, attrs.gid))
-                {
-                    return Err(conflict("its owner or group is another".to_owned()));
+                let now = FileAccess::from(&attrs);
+                if let Some(found) = plan.found.filter(|found| *found != now) {
+                    return Err(conflict(if found.mode == now.mode {
+                        format!("its owner is {}:{} now", now.uid, now.gid)
+                    } else {
+                        format!("its mode is {:04o} now", now.mode)
+                    }));
                 }
-                Ok(Some(handle))
+                Ok(Some((handle, attrs)))
             }
         }
     }
@@ -300,18 +387,21 @@ impl Sftp {
         Ok(hex(&hash.finalize()))
     }
 
-    /// Writes content from the beginning of an open file.
+    /// Writes content from the beginning of an open file, and returns its SHA-256,
+    /// worked out while the content is on its way.
     pub(super) async fn push(
         &self,
         handle: &Handle<'_>,
         path: &str,
         content: &[u8],
-    ) -> Result<(), SftpError> {
+    ) -> Result<String, SftpError> {
         let mut flow = Flow::new(self.limits(), Direction::Write, FIRST_DEPTH);
         let longest = usize::try_from(flow.chunk()).unwrap_or(usize::MAX);
         let mut pieces = content.chunks(longest);
         let mut offset = 0;
         let mut pending = FuturesUnordered::new();
+        let mut hash = Sha256::new();
+        let mut hashed = content.chunks(longest);
         loop {
             while pending.len() < flow.depth()
                 && let Some(piece) = pieces.next()
@@ -325,8 +415,13 @@ impl Sftp {
             }
             let full = pending.len() >= flow.depth();
             let Some((reply, after)) = pending.next().await else {
-                return Ok(());
+                hashed.for_each(|piece| hash.update(piece));
+                return Ok(hex(&hash.finalize()));
             };
+            // One piece for each answer: the others are under way meanwhile.
+            if let Some(piece) = hashed.next() {
+                hash.update(piece);
+            }
             reply.map_err(|error| self.fail(error, path))?;
             flow.answered(after, full);
             fault::reach(Point::DataPart);

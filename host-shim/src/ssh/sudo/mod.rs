@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Connection;
 use super::error::SshError;
 use super::exec::{End, ExecRequest, Program};
-use super::sftp::{Attrs, Cleared, Expect, FileKind, SftpError, WritePlan, check_temporary};
+use super::sftp::{
+    Attrs, Cleared, Expect, FileAccess, FileKind, SftpError, WritePlan, check_temporary,
+};
 use crate::fault::{self, Point};
 
 /// How long one of the scripts may take; none does more than copy a file.
@@ -214,6 +216,7 @@ impl RootFiles {
             Expect::Absent => "absent",
             Expect::Sha256(sha256) => sha256,
         };
+        let access = plan.found.map_or_else(String::new, |it| it.to_string());
         let parameters = [
             staged,
             &plan.path,
@@ -223,6 +226,7 @@ impl RootFiles {
             base,
             sha256,
             &plan.temporary,
+            &access,
         ];
         fault::reach(Point::InstallBefore);
         let answer = self.run(script::INSTALL, &parameters, HEADER, true).await?;
@@ -259,11 +263,17 @@ impl RootFiles {
     /// # Errors
     /// [`SudoError`] and [`SftpError::Conflict`] with nothing removed;
     /// [`SftpError::Lost`] with `changed` where it may have been.
-    pub async fn remove(&self, path: &str, sha256: &str) -> Result<(), SshError> {
+    pub async fn remove(
+        &self,
+        path: &str,
+        sha256: &str,
+        access: Option<FileAccess>,
+    ) -> Result<(), SshError> {
         plain(path)?;
+        let access = access.map_or_else(String::new, |it| it.to_string());
         fault::reach(Point::RootRemoveBefore);
         let answer = self
-            .run(script::REMOVE, &[path, sha256], HEADER, true)
+            .run(script::REMOVE, &[path, sha256, &access], HEADER, true)
             .await?;
         fault::reach(Point::RootRemoved);
         conclude(path, &answer)
@@ -335,6 +345,7 @@ fn conclude(path: &str, answer: &Answer) -> Result<(), SshError> {
                 "link" => "it is a symbolic link now",
                 "gone" => "it is gone",
                 "directory" => "its directory is another now",
+                "access" => "its mode or owner is another",
                 _ => "its content is another",
             }
             .to_owned(),

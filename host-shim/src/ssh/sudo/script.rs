@@ -60,8 +60,9 @@ exec cat "$at"
 "#;
 
 /// Puts staged content in a file's place. Parameters: staged file, target, mode,
-/// owner, group, SHA-256 of what is there or `absent`, SHA-256 of the content, and
-/// what the name of the new file begins with until it is complete. The rest of that
+/// owner, group, SHA-256 of what is there or `absent`, SHA-256 of the content, what
+/// the name of the new file begins with until it is complete, and mode, owner and
+/// group of what is there or nothing. The rest of that
 /// name is mktemp(1)'s: parameters can be seen in the list of processes, and whoever
 /// owns the directory could put something in its place.
 ///
@@ -73,7 +74,7 @@ LC_ALL=C
 export PATH LC_ALL
 umask 077
 echo openshell-as-root
-staged=$1 target=$2 mode=$3 owner=$4 group=$5 base=$6 new=$7 temporary=$8
+staged=$1 target=$2 mode=$3 owner=$4 group=$5 base=$6 new=$7 temporary=$8 access=$9
 temp=
 say() { [ -z "$temp" ] || rm -f "$temp"; echo "$1"; exit 0; }
 trap 'say "failed signal"' HUP INT TERM
@@ -86,6 +87,7 @@ check() {
     [ -f "$name" ] || say "conflict gone"
     sum "$name" || say "failed sha256sum"
     [ "$digest" = "$base" ] || say "conflict changed"
+    [ -z "$access" ] || [ "$(stat -c '%a %u %g' "$name")" = "$access" ] || say "conflict access"
   fi
 }
 dir=${target%/*}
@@ -137,14 +139,14 @@ done
 echo "$found"
 "#;
 
-/// Removes a file. Parameters: target, SHA-256 of what is there. Answers as
-/// [`INSTALL`].
+/// Removes a file. Parameters: target, SHA-256 of what is there, its mode, owner and
+/// group or nothing. Answers as [`INSTALL`].
 pub(super) const REMOVE: &str = r#"
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 echo openshell-as-root
-target=$1 base=$2
+target=$1 base=$2 access=$3
 say() { echo "$1"; exit 0; }
 dir=${target%/*}
 dir=${dir:-/}
@@ -155,6 +157,7 @@ cd -P "$dir" || say "conflict directory"
 [ -f "$name" ] || say "conflict gone"
 digest=$(sha256sum <"$name") || say "failed sha256sum"
 [ "${digest%% *}" = "$base" ] || say "conflict changed"
+[ -z "$access" ] || [ "$(stat -c '%a %u %g' "$name")" = "$access" ] || say "conflict access"
 rm -f "$name" || say "failed rm"
 sync . 2>/dev/null
 echo done
@@ -226,12 +229,25 @@ mod tests {
         }
 
         fn install(&self, shell: &[&str], target: &str, base: &str, new: &str) -> String {
+            self.install_over(shell, target, base, new, "")
+        }
+
+        fn install_over(
+            &self,
+            shell: &[&str],
+            target: &str,
+            base: &str,
+            new: &str,
+            access: &str,
+        ) -> String {
             let (uid, gid) = self.ids();
             let staged = self.at("staged");
             run(
                 shell,
                 INSTALL,
-                &[&staged, target, "640", &uid, &gid, base, new, TEMPORARY],
+                &[
+                    &staged, target, "640", &uid, &gid, base, new, TEMPORARY, access,
+                ],
             )
         }
 
@@ -306,9 +322,27 @@ mod tests {
             );
             assert_eq!(fs::read_to_string(&target).unwrap(), "new\n");
             assert_eq!(place.names(), ["conf"], "{shell:?}");
+            // Somebody closed it meanwhile.
+            let (uid, gid) = place.ids();
+            let (found, other) = (format!("640 {uid} {gid}"), format!("644 {uid} {gid}"));
+            assert_eq!(
+                place.install_over(&shell, &target, &new, &new, &other),
+                "conflict access\n"
+            );
+            assert_eq!(
+                place.install_over(&shell, &target, &new, &new, &found),
+                "done\n"
+            );
             // Removed only while it is what it was.
-            assert_eq!(run(&shell, REMOVE, &[&target, &old]), "conflict changed\n");
-            assert_eq!(run(&shell, REMOVE, &[&target, &new]), "done\n");
+            assert_eq!(
+                run(&shell, REMOVE, &[&target, &old, ""]),
+                "conflict changed\n"
+            );
+            assert_eq!(
+                run(&shell, REMOVE, &[&target, &new, &other]),
+                "conflict access\n"
+            );
+            assert_eq!(run(&shell, REMOVE, &[&target, &new, &found]), "done\n");
             assert!(place.names().is_empty());
         }
     }
@@ -362,7 +396,7 @@ mod tests {
                     said,
                     "{shell:?}"
                 );
-                assert_eq!(run(&shell, REMOVE, &[&target, &old]), said, "{shell:?}");
+                assert_eq!(run(&shell, REMOVE, &[&target, &old, ""]), said, "{shell:?}");
             }
             assert_eq!(fs::read_to_string(place.at("etc/real")).unwrap(), "old\n");
             assert_eq!(place.names(), ["link", "real"], "{shell:?}");

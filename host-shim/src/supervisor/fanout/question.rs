@@ -2,7 +2,8 @@
 //!
 //! Invariant: servers come into one question only where exactly the same thing
 //! would be done, as the same account; its digest covers every server with the
-//! digest of the operation there, so an answer cannot be moved to other servers.
+//! digest of the operation there, so an answer cannot be moved to other servers. It
+//! puts no question.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,7 @@ impl Fleet {
 /// Puts questions together. `besides` are the servers on which the call goes ahead
 /// without anybody's consent.
 pub(super) fn fleets(mut asked: Vec<(usize, Question)>, besides: &[String]) -> Vec<Fleet> {
-    asked.sort_by(|(_, a), (_, b)| a.server.cmp(&b.server));
+    asked.sort_by(|(_, a), (_, b)| a.place.server.cmp(&b.place.server));
     let mut alike: Vec<Vec<(usize, Question)>> = Vec::new();
     for (member, question) in asked {
         let same = alike.iter_mut().find(|questions| {
@@ -66,7 +67,7 @@ fn together(mut questions: Vec<Question>) -> Option<Question> {
             .number("servers", questions.len() as u64),
         |digest, question| {
             digest
-                .text("server", &question.server)
+                .text("server", &question.place.server)
                 .text("operation", &question.digest)
         },
     );
@@ -75,7 +76,7 @@ fn together(mut questions: Vec<Question>) -> Option<Question> {
         reasons
             .entry(&question.reason)
             .or_default()
-            .push(&question.server);
+            .push(&question.place.server);
     }
     let reason = if reasons.len() == 1 {
         reasons.keys().copied().collect()
@@ -86,37 +87,19 @@ fn together(mut questions: Vec<Question>) -> Option<Question> {
             .collect();
         each.join("; ")
     };
-    let unique = |texts: &mut dyn Iterator<Item = &String>| {
-        let texts: BTreeSet<&String> = texts.collect();
-        texts.into_iter().cloned().collect::<Vec<String>>()
-    };
-    let labels = unique(&mut questions.iter().flat_map(|question| &question.labels));
-    let rules = unique(&mut questions.iter().map(|question| &question.rule));
+    let rules: BTreeSet<&str> = questions
+        .iter()
+        .map(|question| question.rule.as_str())
+        .collect();
+    let rules: Vec<&str> = rules.into_iter().collect();
     let fleet: Vec<Place> = questions
         .iter()
-        .map(|question| Place {
-            server: question.server.clone(),
-            host: question.host.clone(),
-            port: question.port,
-            user: question.user.clone(),
-            labels: question.labels.clone(),
-            scope: question.scope,
-        })
+        .map(|question| question.place.clone())
         .collect();
     let first = questions.first()?;
-    let scope = questions
-        .iter()
-        .map(|question| question.scope)
-        .find(|scope| *scope != "global")
-        .unwrap_or("global");
     Some(Question {
         tool: first.tool.clone(),
-        server: fold(questions.iter().map(|question| question.server.as_str())),
-        host: String::new(),
-        port: 0,
-        user: String::new(),
-        labels,
-        scope,
+        place: Place::of_all(&fleet),
         run_as: first.run_as.clone(),
         matter: first.matter.clone(),
         reason,
@@ -136,8 +119,8 @@ mod tests {
 
     fn on(server: &str, text: &str, label: &str) -> Question {
         let mut question = command(text);
-        question.server = server.to_owned();
-        question.labels = vec![label.to_owned()];
+        question.place.server = server.to_owned();
+        question.place.labels = vec![label.to_owned()];
         question.digest = format!("digest of {server} {text}");
         question
     }
@@ -154,8 +137,8 @@ mod tests {
         assert!(fleet.is_several());
         assert_eq!(fleet.members, [3, 0]);
         let question = fleet.question;
-        assert_eq!(question.server, "web-[1-2]");
-        assert_eq!(question.labels, ["prod", "staging"]);
+        assert_eq!(question.place.server, "web-[1-2]");
+        assert_eq!(question.place.labels, ["prod", "staging"]);
         assert_eq!(question.reason, "it writes");
         assert_eq!(question.besides, ["ci"]);
         let ids: Vec<&str> = question

@@ -2,6 +2,9 @@
 //! cannot say anything else than what decides.
 //!
 //! `cargo xtask docs` writes it; without `UPDATE` in the environment it is compared.
+//!
+//! Invariant: every entry of the tables is on the page, examples included. What the
+//! words of the page mean is not checked.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,8 +22,9 @@ A command runs unasked only if it is one command of literal words, its program i
 listed below, every option and operand is one of the listed, and no path it reads is
 on the list of secrets. Whatever is not listed is asked about; an abbreviation of an
 option is not listed. A pipeline, a redirection, an expansion or a second command is
-asked about. The program must be given by its bare name or by its full name in
-`/bin`, `/sbin`, `/usr/bin` or `/usr/sbin`.
+asked about; with the operator's `pipelines = \"each-stage\"`, a pipeline whose every
+command would run unasked runs unasked as well. The program must be given by its bare
+name or by its full name in `/bin`, `/sbin`, `/usr/bin` or `/usr/sbin`.
 
 `openshell policy explain COMMAND` shows how a verdict came about, word by word.
 

@@ -1,4 +1,7 @@
 //! Which source gives the key, and what happens where it does not.
+//!
+//! Invariant of the fixture: the keychain is a value of the test, so no test
+//! reaches the one of this machine; what it answers decides what must be refused.
 
 #![expect(clippy::unwrap_used, reason = "a failed test should stop here")]
 
@@ -346,7 +349,7 @@ fn a_keychain_that_fails_is_not_an_empty_one() {
     };
     let refused = MasterKey::resolve_with(&paths, &KeyEnv::default(), &locked).unwrap_err();
     assert!(matches!(refused, KeyError::Locked { .. }));
-    assert!(refused.next().contains("OPENSHELL_MASTER_KEY_FILE"));
+    assert!(refused.next().contains("`openshell key init --file`"));
     let forgets = Fake {
         forgets: true,
         ..Fake::default()
