@@ -64,15 +64,35 @@ fn workspace() -> PathBuf {
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
+/// Where cargo builds: this program lies in a folder of it.
+fn target() -> PathBuf {
+    std::env::current_exe()
+        .ok()
+        .and_then(|xtask| xtask.parent()?.parent().map(Path::to_path_buf))
+        .unwrap_or_else(|| workspace().join("target"))
+}
+
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace());
+    // What the outer cargo says about xtask itself: some build scripts watch it,
+    // and would run anew at each change between this and a plain `cargo build`.
+    for (name, _) in std::env::vars_os() {
+        let ours = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if ours {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
 /// Runs a command and fails when it does.
 fn run(command: &mut Command) -> Result<(), String> {
-    let shown = format!("{command:?}");
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(std::ffi::OsStr::to_string_lossy).collect();
+    let shown = words.join(" ");
     let status = command
         .status()
         .map_err(|error| format!("{shown} could not be run: {error}"))?;
@@ -167,23 +187,27 @@ impl Left {
 
 fn bench(rest: &[String]) -> Result<(), String> {
     setup::wasm_target()?;
+    let built = target().join("release");
+    let examples = built.join("examples");
+    run(cargo()
+        .args(["build", "--release", "--package", "openshell-host"])
+        .args(["--example", "probe", "--example", "snapshots"])
+        .args(["--example", "journal"]))?;
     if let Some((what @ ("journal" | "snapshots"), rest)) =
         rest.split_first().map(|(what, rest)| (what.as_str(), rest))
     {
-        return run(cargo()
-            .args(["run", "--release", "--package", "openshell-host"])
-            .args(["--example", what, "--"])
-            .args(rest));
+        let program = examples.join(format!("{what}{}", std::env::consts::EXE_SUFFIX));
+        return run(Command::new(program).current_dir(workspace()).args(rest));
     }
     setup::debian_packages();
+    // By itself, as it is shipped.
     run(cargo().args(["build", "--release", "--package", "openshell"]))?;
-    run(cargo()
-        .args(["build", "--release", "--package", "openshell-host"])
-        .args(["--example", "probe", "--example", "snapshots"]))?;
     // What is measured has to be built for speed, not the program that times it.
     run(cargo()
         .args(["run", "--quiet", "--package", "openshell-tests"])
-        .args(["--bin", "bench", "--", "--write"])
+        .args(["--bin", "bench", "--", "--builds"])
+        .arg(&built)
+        .arg("--write")
         .arg(workspace().join("docs"))
         .args(rest))
 }

@@ -1,4 +1,7 @@
 //! Single calls: warm, cold, and those that open nothing on the server.
+//!
+//! Invariant: both sides of a line talk to the same server in turns. Calls at the
+//! same time are measured in `crowd`, not here.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
@@ -8,6 +11,7 @@ use std::process::Stdio;
 use openshell_tests::{Cli, Sshd, SshdOptions};
 use serde_json::{Value, json};
 
+use crate::Size;
 use crate::helper::{Bridge, install};
 use crate::measure::{Times, digits, in_turn, timed};
 use crate::peers::{ControlMaster, Probe, cold_ssh};
@@ -19,27 +23,40 @@ const WARM_UP: usize = 20;
 /// The same for lines that start a process each time.
 const STARTS: usize = 20;
 
+/// How the lines begin.
+pub(crate) const LINES: &[&str] = &[EXEC_SSH, EXEC_BARE, STAT, READ, COLD, LISTED];
+const EXEC_SSH: &str = "remote_exec of a no-op, beside ssh over ControlMaster";
+const EXEC_BARE: &str = "remote_exec of a no-op, beside a bare channel";
+const STAT: &str = "remote_stat, over the round trip";
+const READ: &str = "remote_read_file of 4 KB, over the round trip";
+const COLD: &str = "first result after a cold start, beside cold ssh";
+const LISTED: &str = "tools listed after process start";
+
 /// Measures every line about single calls.
-pub(crate) fn measure(table: &mut Table, helper: &Path, probe: &Path) {
+pub(crate) fn measure(table: &mut Table, helper: &Path, probe: &Path, size: Size) {
     let sshd = Sshd::start(&SshdOptions::default());
     let scratch = sshd.dir().join("bench");
     std::fs::create_dir_all(&scratch).expect("the fixture's own folder");
     let cli = install(helper);
     cli.enrol(&sshd, "bench");
     let mut probe = Probe::start(probe, &sshd, &[], &scratch);
-    warm(table, &sshd, &cli, &mut probe, &scratch);
-    cold(table, &sshd, &cli);
-    listed(table, &cli);
+    let starts = size.of(STARTS, 3);
+    table.lines(&[EXEC_SSH, EXEC_BARE, STAT, READ], |table| {
+        warm(table, &sshd, &cli, &mut probe, &scratch, size);
+    });
+    table.lines(&[COLD], |table| cold(table, &sshd, &cli, starts));
+    table.lines(&[LISTED], |table| listed(table, &cli, starts));
 }
 
-fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &Path) {
+fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &Path, size: Size) {
+    let (warm_up, calls) = (size.of(WARM_UP, 2), size.of(CALLS, 10));
     let mut bridge = Bridge::start(cli);
     let master = ControlMaster::start(sshd, scratch);
     let exec = json!({"server": "bench", "command": "true"});
     let mut fsync = appender(cli);
     let times = in_turn(
-        WARM_UP,
-        CALLS,
+        warm_up,
+        calls,
         &mut [
             &mut || bridge.call("remote_exec", &exec),
             &mut || master.run("true"),
@@ -51,7 +68,7 @@ fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &
         return;
     };
     table.add(Row {
-        what: "remote_exec of a no-op, beside ssh over ControlMaster".to_owned(),
+        what: EXEC_SSH.to_owned(),
         ours: ours.shown(),
         beside: format!("ssh {}", master.shown()),
         value: ours.median() / master.median(),
@@ -61,7 +78,7 @@ fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &
                  processor is ours as well",
     });
     table.add(Row {
-        what: "remote_exec of a no-op, beside a bare channel".to_owned(),
+        what: EXEC_BARE.to_owned(),
         ours: ours.shown(),
         beside: format!(
             "bare russh channel {}; fsync {}",
@@ -76,13 +93,11 @@ fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &
     });
 
     table.part("a small append and its fsync", fsync.shown());
-    for (line, what) in [
-        ("open", "a session opened and closed, nothing run"),
-        ("exec", "a no-op by our SSH alone, shell opened ahead"),
-    ] {
-        let times = in_turn(WARM_UP, CALLS, &mut [&mut || probe.ask(line)]);
-        table.part(what, times.first().map(Times::shown).unwrap_or_default());
-    }
+    let alone = in_turn(warm_up, calls, &mut [&mut || probe.ask("exec")]);
+    table.part(
+        "a no-op by our SSH alone, shell opened ahead",
+        alone.first().map(Times::shown).unwrap_or_default(),
+    );
     table.part("a no-op over a bare channel", bare.shown());
     table.part("a no-op by remote_exec, over the bridge", ours.shown());
 
@@ -93,12 +108,12 @@ fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &
     bridge.call("remote_stat", &stat);
     let before = sshd.log().matches("Starting session").count();
     for (tool, what, arguments) in [
-        ("remote_stat", "remote_stat", &stat),
-        ("remote_read_file", "remote_read_file of 4 KB", &read),
+        ("remote_stat", STAT, &stat),
+        ("remote_read_file", READ, &read),
     ] {
         let times = in_turn(
-            WARM_UP,
-            CALLS,
+            warm_up,
+            calls,
             &mut [&mut || bridge.call(tool, arguments), &mut || {
                 probe.ask("ping")
             }],
@@ -107,7 +122,7 @@ fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &
             return;
         };
         table.add(Row {
-            what: format!("{what}, over the round trip"),
+            what: what.to_owned(),
             ours: ours.shown(),
             beside: format!(
                 "round trip {}; 0 sessions opened on the server",
@@ -139,11 +154,11 @@ fn appender(cli: &Cli) -> impl FnMut() -> f64 {
     }
 }
 
-fn cold(table: &mut Table, sshd: &Sshd, cli: &Cli) {
+fn cold(table: &mut Table, sshd: &Sshd, cli: &Cli, starts: usize) {
     let exec = json!({"server": "bench", "command": "true"});
     let times = in_turn(
         2,
-        STARTS,
+        starts,
         &mut [
             &mut || {
                 timed(|| {
@@ -157,7 +172,7 @@ fn cold(table: &mut Table, sshd: &Sshd, cli: &Cli) {
         return;
     };
     table.add(Row {
-        what: "first result after a cold start, beside cold ssh".to_owned(),
+        what: COLD.to_owned(),
         ours: ours.shown(),
         beside: format!("ssh {}", theirs.shown()),
         value: ours.median() / theirs.median(),
@@ -168,16 +183,16 @@ fn cold(table: &mut Table, sshd: &Sshd, cli: &Cli) {
 }
 
 /// How soon a client that starts the helper knows its tools.
-fn listed(table: &mut Table, cli: &Cli) {
+fn listed(table: &mut Table, cli: &Cli, starts: usize) {
     let mut times = Times::default();
-    for round in 0..STARTS + 2 {
+    for round in 0..starts + 2 {
         let taken = timed(|| list_tools(cli));
         if round >= 2 {
             times.push(taken);
         }
     }
     table.add(Row {
-        what: "tools listed after process start".to_owned(),
+        what: LISTED.to_owned(),
         ours: times.shown(),
         beside: format!("slowest {} ms", digits(times.quantile(1.0))),
         value: times.median(),

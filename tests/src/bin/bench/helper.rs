@@ -1,12 +1,15 @@
 //! The helper, installed for a bench of its own and spoken to over its bridge.
+//!
+//! Invariant: the installation is the bench's own, and a failed call ends the run.
+//! Nothing is timed beyond a call and its answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use openshell_tests::{Cli, Sshd};
+use openshell_tests::{Cli, Sshd, stamps};
 use serde_json::{Value, json};
 
 use crate::measure::milliseconds;
@@ -18,9 +21,7 @@ pub(crate) const FLEET: &str = "fleet";
 pub(crate) fn install(helper: &Path) -> Cli {
     // One for the whole run.
     let helper: &'static Path = Box::leak(helper.to_path_buf().into_boxed_path());
-    let mut cli = Cli::of(helper);
-    // Hundreds of logins share two processors with everything they log in to.
-    cli.set_env("OPENSHELL_CONNECT_TIMEOUT_MS", "120000");
+    let cli = Cli::of(helper);
     let made = cli.run(["key", "init", "--file", &cli.key_file().to_string_lossy()]);
     assert_eq!(made.status, 0, "key init: {made:?}");
     cli
@@ -55,6 +56,7 @@ pub(crate) struct Bridge {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     next: u64,
+    stamps: Value,
 }
 
 impl Bridge {
@@ -73,12 +75,14 @@ impl Bridge {
             input,
             output,
             next: 0,
+            stamps: Value::Null,
         };
         let hello =
             json!({"client": {"name": "bench", "version": "1"}, "protocol": {"min": 1, "max": 1}});
         let id = bridge.send("initialize", &hello);
         let answer = bridge.read();
         assert_eq!(answer["id"], id, "{answer}");
+        bridge.stamps = stamps(&answer["result"]);
         bridge
     }
 
@@ -88,17 +92,22 @@ impl Bridge {
 
     /// One call, which must succeed; how long it took, in ms.
     pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> f64 {
+        let (taken, answer) = self.ask(tool, arguments);
+        assert_eq!(answer["result"]["envelope"]["status"], "ok", "{answer}");
+        taken
+    }
+
+    /// One call, whatever becomes of it: how long it took, in ms, and the answer.
+    pub(crate) fn ask(&mut self, tool: &str, arguments: &Value) -> (f64, Value) {
         let begun = Instant::now();
-        self.send("tools/call", &json!({"name": tool, "arguments": arguments}));
+        self.begin(tool, arguments);
         let answer = loop {
             let frame = self.read();
             if !self.answer_question(&frame) {
                 break frame;
             }
         };
-        let taken = milliseconds(begun.elapsed());
-        assert_eq!(answer["result"]["envelope"]["status"], "ok", "{answer}");
-        taken
+        (milliseconds(begun.elapsed()), answer)
     }
 
     /// Calls at once, all of which must succeed; how long each waited, in ms.
@@ -111,8 +120,9 @@ impl Bridge {
     ) -> Vec<f64> {
         let mut begun = HashMap::new();
         let mut waits = Vec::new();
+        let mut failures = Failures::default();
         for (tool, arguments) in calls {
-            let id = self.send("tools/call", &json!({"name": tool, "arguments": arguments}));
+            let id = self.begin(tool, arguments);
             begun.insert(id, Instant::now());
         }
         let mut seen = false;
@@ -126,11 +136,19 @@ impl Bridge {
                 continue;
             }
             if let Some(since) = frame["id"].as_u64().and_then(|id| begun.remove(&id)) {
-                assert_eq!(frame["result"]["envelope"]["status"], "ok", "{frame}");
+                failures.note(&frame);
                 waits.push(milliseconds(since.elapsed()));
             }
         }
+        failures.must_be_none(calls.len());
         waits
+    }
+
+    fn begin(&mut self, tool: &str, arguments: &Value) -> u64 {
+        let mut params = self.stamps.clone();
+        params["name"] = json!(tool);
+        params["arguments"] = arguments.clone();
+        self.send("tools/call", &params)
     }
 
     fn send(&mut self, method: &str, params: &Value) -> u64 {
@@ -145,7 +163,7 @@ impl Bridge {
         self.output
             .read_line(&mut line)
             .expect("the helper answers");
-        serde_json::from_str(&line).expect("an answer is JSON")
+        serde_json::from_str(&line).unwrap_or_else(|_| gone(&line, &mut self.child))
     }
 
     fn answer_question(&mut self, frame: &Value) -> bool {
@@ -167,13 +185,88 @@ impl Drop for Bridge {
     }
 }
 
-/// Memory of a process in KiB: what it holds now, and the most it ever held.
-pub(crate) fn memory(pid: u32) -> (f64, f64) {
+/// Answers that are no success, by their code: how many, and the first of each.
+#[derive(Default)]
+struct Failures(BTreeMap<String, (usize, String)>);
+
+impl Failures {
+    fn note(&mut self, frame: &Value) {
+        let envelope = &frame["result"]["envelope"];
+        if envelope["status"] == "ok" {
+            return;
+        }
+        // What the bridge itself refuses is an error of JSON-RPC.
+        let (code, message) = match &frame["error"] {
+            Value::Null => (&envelope["code"], &envelope["message"]),
+            error => (&error["code"], &error["message"]),
+        };
+        let first = || (0, message.as_str().unwrap_or_default().to_owned());
+        self.0.entry(code.to_string()).or_insert_with(first).0 += 1;
+    }
+
+    fn must_be_none(&self, all: usize) {
+        let told: Vec<String> = self
+            .0
+            .iter()
+            .map(|(code, (count, first))| format!("{count} of {all} failed with {code}: {first}"))
+            .collect();
+        assert!(told.is_empty(), "{}", told.join("; "));
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "a measurement that cannot go on stops and says why"
+)]
+fn gone(line: &str, child: &mut Child) -> ! {
+    panic!(
+        "the helper said {line:?}, which is no answer; it ended: {:?}",
+        child.try_wait()
+    )
+}
+
+/// Memory of a process in KiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// What it holds now, the pages of its program that are in use included.
+    pub(crate) resident: f64,
+    /// Of that, what is no page of a file.
+    pub(crate) own: f64,
+    /// The most it ever held.
+    pub(crate) most: f64,
+}
+
+/// What a process holds once it has come to rest: what a call leaves to be done
+/// beside it, such as the next spare shell, is done then.
+pub(crate) fn memory_at_rest(pid: u32) -> Memory {
+    const LOOKS: usize = 40;
+    const STILL: usize = 4;
+    let mut now = memory(pid);
+    let mut still = 0;
+    for _ in 0..LOOKS {
+        std::thread::sleep(Duration::from_millis(250));
+        let next = memory(pid);
+        let moved = (next.resident - now.resident).abs() > now.resident / 200.0;
+        still = if moved { 0 } else { still + 1 };
+        now = next;
+        if still >= STILL {
+            break;
+        }
+    }
+    now
+}
+
+/// What a process holds at this moment.
+pub(crate) fn memory(pid: u32) -> Memory {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok())
             .unwrap_or(f64::NAN)
     };
-    (field("VmRSS:"), field("VmHWM:"))
+    Memory {
+        resident: field("VmRSS:"),
+        own: field("RssAnon:"),
+        most: field("VmHWM:"),
+    }
 }

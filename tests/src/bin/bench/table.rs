@@ -4,7 +4,9 @@
 //! that could not be measured says why. It deliberately holds no absolute number
 //! as a promise but those the goals name.
 
+use std::any::Any;
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a value should be.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,8 @@ pub(crate) struct Row {
 pub(crate) struct Table {
     rows: Vec<Row>,
     skipped: Vec<(String, String)>,
+    /// Lines whose measurement broke off, each with the reason.
+    failed: Vec<(String, String)>,
     profile: Vec<(String, String)>,
 }
 
@@ -87,6 +91,29 @@ impl Table {
         self.skipped.push((what.to_owned(), why.to_owned()));
     }
 
+    /// Measures the lines that begin like these. Where the measurement breaks off,
+    /// those still missing are not met, for that reason, and others go on.
+    pub(crate) fn lines(&mut self, beginnings: &[&str], measure: impl FnOnce(&mut Self)) {
+        let why = match catch_unwind(AssertUnwindSafe(|| measure(self))) {
+            Ok(()) => "the measurement ended without it".to_owned(),
+            Err(broken) => words(broken.as_ref()),
+        };
+        for beginning in beginnings {
+            if self.has(beginning) {
+                continue;
+            }
+            println!("NOT MET {beginning}: could not be measured: {why}");
+            self.failed.push(((*beginning).to_owned(), why.clone()));
+        }
+    }
+
+    fn has(&self, beginning: &str) -> bool {
+        let rows = self.rows.iter().map(|row| &row.what);
+        let others = self.skipped.iter().chain(&self.failed);
+        rows.chain(others.map(|(what, _)| what))
+            .any(|what| what.starts_with(beginning))
+    }
+
     /// Adds a part of the time of a call, and prints it.
     pub(crate) fn part(&mut self, what: &str, taken: String) {
         println!("part    {what:<46} {taken}");
@@ -119,11 +146,17 @@ impl Table {
                 row.beside
             );
         }
+        for (what, _) in &self.failed {
+            let _ = writeln!(page, "| {what} | | | **not met** | | |");
+        }
         let missed: Vec<&Row> = self.rows.iter().filter(|row| !row.met()).collect();
-        if !missed.is_empty() {
+        if !missed.is_empty() || !self.failed.is_empty() {
             page.push_str("\n## Not met, and why\n\n");
             for row in missed {
                 let _ = writeln!(page, "- {}: {}", row.what, row.reason);
+            }
+            for (what, why) in &self.failed {
+                let _ = writeln!(page, "- {what}: could not be measured: {why}");
             }
         }
         if !self.profile.is_empty() {
@@ -142,5 +175,51 @@ impl Table {
             }
         }
         page
+    }
+}
+
+/// What a measurement that broke off says of it, in one line.
+fn words(broken: &(dyn Any + Send)) -> String {
+    let text = broken
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| broken.downcast_ref::<&str>().copied())
+        .unwrap_or("it says nothing of why");
+    let text: Vec<&str> = text.split_whitespace().collect();
+    text.join(" ").chars().take(600).collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::panic, reason = "a measurement that breaks off")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_breaks_off_is_not_met_and_keeps_nothing_else_from_being_measured() {
+        let mut table = Table::default();
+        let row = |what: &str| Row {
+            what: what.to_owned(),
+            ours: "1 ms".to_owned(),
+            beside: String::new(),
+            value: 1.0,
+            unit: " ms",
+            goal: Goal::AtMost(2.0),
+            reason: "",
+        };
+        table.lines(&["first", "second"], |table| {
+            table.add(row("first line"));
+            panic!("the server\nwent {}", "away");
+        });
+        table.lines(&["third", "fourth"], |table| table.add(row("third line")));
+        let page = table.markdown("machine");
+        for line in [
+            "| first line | 1.00 ms | ≤ 2 ms | met | 1 ms |  |",
+            "| second | | | **not met** | | |",
+            "- second: could not be measured: the server went away",
+            "| third line | 1.00 ms |",
+            "- fourth: could not be measured: the measurement ended without it",
+        ] {
+            assert!(page.contains(line), "{line}\n{page}");
+        }
     }
 }

@@ -3,6 +3,9 @@
 //!
 //! Each text is judged several times and its fastest time counts, because whatever
 //! else the machine does only adds to it.
+//!
+//! Invariant: the texts are those of the suites. Whether a verdict is right is not
+//! looked at.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -29,6 +32,9 @@ const SHOWN: [&str; 8] = [
     "find tests",
     "sed script",
 ];
+
+/// How the lines begin.
+pub(crate) const LINES: &[&str] = &["a verdict through the component"];
 
 /// Adds the line about everyday commands.
 pub(crate) fn measure(table: &mut Table, helper: &Path) {

@@ -2,6 +2,9 @@
 //!
 //! `faults [--long] [--seed N] [--only PART]`: bounded to a few minutes, or every passing of
 //! every point and at least 2,000 kills. Ends with failure when a promise broke.
+//!
+//! Invariant: the table is printed whatever was found, and the exit code says
+//! whether every promise held. What is broken, and how, is the harness's part.
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
     });
     section("frozen holders of locks", &frozen_holders);
     section("network", &|| match long {
-        true => network(24, minutes(120), seed),
+        true => network(24, minutes(25), seed),
         false => network(6, minutes(2), seed),
     });
     section("full disks", &|| {
