@@ -53,6 +53,14 @@ test("an answer faster than people read is not a person's", async () => {
   assert.equal((await answer(EXEC)).by, "auto")
 })
 
+test("nobody's answer is a person's where OpenCode answers everything itself", async (t) => {
+  const before = process.argv
+  t.after(() => (process.argv = before))
+  process.argv = [...before.slice(0, 2), "--auto"]
+  const { answer } = opencode(answered("once"))
+  assert.equal((await answer(EXEC)).by, "auto")
+})
+
 test("passed silently twice is refused", async () => {
   const { answer, requests } = opencode(async () => {})
   await assert.rejects(answer(EXEC), /without showing it/)
@@ -187,6 +195,16 @@ test("planning refuses without asking, but may ask to read", async () => {
   assert.equal((await answer(WRITE, true)).answer, "denied")
   assert.equal(requests.length, 0)
   assert.equal((await answer({ kind: "read", server: "a", path: "/x" }, true)).answer, "granted")
+})
+
+test("what takes the passphrase is not asked here, and can be forbidden here", async () => {
+  const rules = { permission: { remote_exec: { "a: rm *": "deny" } } }
+  const { answer, requests } = opencode(answered("once"), { merged: rules, trusted: [rules] })
+  const EXACTING = { ...EXEC, presence: true }
+  assert.deepEqual(await answer(EXACTING), { answer: "granted", by: "presence", error: undefined })
+  assert.equal((await answer(EXACTING, true)).answer, "denied")
+  assert.equal((await answer({ ...EXACTING, command: "rm x", rawCommand: "rm x" })).answer, "denied")
+  assert.equal(requests.length, 0)
 })
 
 test("what does not fit a plain question is refused, not cut", async () => {

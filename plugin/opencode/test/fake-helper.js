@@ -4,7 +4,8 @@
 //! a line in the file `FAKE_LOG` (JSON: `{ran}`, `{answer}`, `{cancel}` …).
 //! `FAKE_KIND` changes how it introduces itself; a command `die …` ends it
 //! before it answers, once; `stale policy`, `stale tools` and `stale journal` are
-//! refused as calls of a client that knows no longer what is so.
+//! refused as calls of a client that knows no longer what is so; `cat nothing` is
+//! answered with nothing. With the word `--mute` it never introduces itself.
 
 import { appendFileSync, existsSync, writeFileSync } from "node:fs"
 import { createInterface } from "node:readline"
@@ -44,6 +45,7 @@ async function call(id, { name: tool, arguments: args, key, ...stamp }) {
     }
     return reply(id, { tool, server, text: "from the record" })
   }
+  if (command === "cat nothing") return send({ id, result: {} })
   const present = PRESENT[/^stale (\w+)$/.exec(command ?? "")?.[1]]
   if (present && stamp.behaviorFingerprint !== "b2") {
     return send({ id, error: { code: -32010, message: "the journal ends before record 9; a person must look at it", data: present } })
@@ -71,7 +73,8 @@ async function call(id, { name: tool, arguments: args, key, ...stamp }) {
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     const { id, method, params, result, error } = JSON.parse(line)
-    if (method === "initialize") {
+    if (method === "initialize" && process.argv.includes("--mute")) log({ initialize: params })
+    else if (method === "initialize") {
       log({ initialize: params, argv: process.argv.slice(2) })
       send({ id, result: { server: { name: "openshell", kind: process.env.FAKE_KIND ?? "openshell-helper", version: "0.0.0" }, protocol: 1, tools: [], capabilitySnapshotId: "c1", behaviorFingerprint: "b1", journalMark: 8 } })
     } else if (method === "tools/call") call(id, params)

@@ -46,6 +46,13 @@ test("floors turn a silent pass into a question", () => {
   }
 })
 
+test("a floor stands behind every rule, also where its own key was there before", () => {
+  const permission = { "remote_exec ?*": "allow", "edit*": { "ssh://*": "allow" }, "*": "allow" }
+  const config = floored(permission)
+  assert.equal(action(config, "remote_exec a$ rm x", "a: rm x"), "ask")
+  assert.equal(action(config, "edit", "ssh://a/x"), "ask")
+})
+
 test("floors leave local work alone", () => {
   const config = floored({ edit: { "*": "deny", "src/*": "allow" }, bash: { "*": "ask", "git *": "allow" } })
   assert.equal(action(config, "edit", "src/a.js"), "allow")
