@@ -1,7 +1,8 @@
 //! A client of `openshell bridge` that grants whatever it is asked.
 //!
 //! Invariant: every frame the helper sends is read, so that it never waits for
-//! its client; what is asked is granted at once, as a person would. It
+//! its client; what is asked is granted at once, as a person would; every call says
+//! what the helper said of itself when it began. It
 //! deliberately knows no tool: a call is a name and arguments, its result the
 //! envelope.
 
@@ -25,6 +26,17 @@ pub struct Bridge {
     frames: Receiver<Value>,
     next: u64,
     questions: Vec<Value>,
+    /// What calls must say; empty where the helper ended before it said so.
+    stamps: Value,
+}
+
+/// What a call that can change something must say, as the answer to `initialize`
+/// (its `result`) says it.
+#[must_use]
+pub fn stamps(hello: &Value) -> Value {
+    let names = ["capabilitySnapshotId", "behaviorFingerprint", "journalMark"];
+    let said = names.map(|name| (name.to_owned(), hello[name].clone()));
+    Value::Object(said.into_iter().collect())
 }
 
 /// One tool call.
@@ -84,10 +96,15 @@ impl Bridge {
             frames,
             next: 0,
             questions: Vec::new(),
+            stamps: json!({}),
         };
         let hello =
             json!({"client": {"name": "tests", "version": "1"}, "protocol": {"min": 1, "max": 1}});
         bridge.send("initialize", &hello);
+        // A helper that ended says nothing, which its first call finds out.
+        if let Some(answer) = bridge.receive() {
+            bridge.stamps = stamps(&answer["result"]);
+        }
         bridge
     }
 
@@ -115,24 +132,18 @@ impl Bridge {
             while waiting.len() < at_once
                 && let Some((index, call)) = calls.next()
             {
-                let params = json!({
-                    "name": call.tool,
-                    "arguments": call.arguments,
-                    "key": call.key,
-                    "session": call.session,
-                });
+                let mut params = self.stamps.clone();
+                params["name"] = json!(call.tool);
+                params["arguments"] = call.arguments;
+                params["key"] = json!(call.key);
+                params["session"] = json!(call.session);
                 waiting.insert(self.send("tools/call", &params), index);
             }
             if waiting.is_empty() {
                 return results;
             }
-            let frame = match self.frames.recv_timeout(PATIENCE) {
-                Ok(frame) => frame,
-                Err(RecvTimeoutError::Disconnected) => return results,
-                Err(RecvTimeoutError::Timeout) => {
-                    let _ = self.child.kill();
-                    unanswered()
-                }
+            let Some(frame) = self.receive() else {
+                return results;
             };
             if frame["method"] == "approvals/ask" {
                 self.questions.push(frame["params"].clone());
@@ -158,6 +169,18 @@ impl Bridge {
     pub fn finish(mut self) {
         self.input = None;
         let _ = self.child.wait();
+    }
+
+    /// The next frame; none when the helper ended.
+    fn receive(&mut self) -> Option<Value> {
+        match self.frames.recv_timeout(PATIENCE) {
+            Ok(frame) => Some(frame),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = self.child.kill();
+                unanswered()
+            }
+        }
     }
 
     fn send(&mut self, method: &str, params: &Value) -> u64 {

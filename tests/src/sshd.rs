@@ -372,7 +372,7 @@ fn config_text(options: &SshdOptions, dir: &Path, host_keys: &[PathBuf], port: u
         format!("UsePAM {}", yes_no(options.keyboard_interactive)),
         "UseDNS no".to_owned(),
         "PrintMotd no".to_owned(),
-        "MaxStartups 200".to_owned(),
+        "MaxStartups 1000".to_owned(),
         "LogLevel VERBOSE".to_owned(),
         "Subsystem sftp internal-sftp".to_owned(),
     ];

@@ -1,4 +1,8 @@
 //! The journal as a person sees it: whole, complete, and without our secrets.
+//!
+//! They prove that no change of a record goes unseen, that without a journal
+//! nothing is connected to, and that no secret is in it. How records are chained is
+//! tested beside the code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -120,7 +124,6 @@ fn missing_moved_and_added_records_are_seen() {
         ("all gone", String::new()),
         ("two lines swapped", swapped),
         ("last line twice", doubled),
-        ("rubbish at the end", format!("{whole}{{}}\n")),
         ("rubbish at the front", format!("\n{whole}")),
     ] {
         fs::write(&journal, &text).expect("the installation's own file");
@@ -134,6 +137,66 @@ fn missing_moved_and_added_records_are_seen() {
     fs::remove_file(&head).expect("the installation's own file");
     broken(&rig.cli, "the head is gone");
     fs::write(&head, kept).expect("the installation's own file");
+    assert_eq!(verify(&rig.cli).status, 0);
+}
+
+/// What an interrupted writer leaves behind the last record is no damage.
+#[test]
+fn a_torn_end_is_told_and_accounted_for() {
+    let (rig, journal) = with_journal();
+    let whole = fs::read_to_string(&journal).expect("it was written");
+    let count = whole.lines().count();
+    for torn in ["{\"v\":1,\"seq\":", "{}\n"] {
+        fs::write(&journal, format!("{whole}{torn}")).expect("the installation's own file");
+        let verified = verify(&rig.cli);
+        assert_eq!(verified.status, 0, "{verified:?}");
+        let verified = verified.json();
+        assert_eq!(verified["tornEnd"], true, "{verified}");
+        assert_eq!(verified["records"], count, "{verified}");
+        let said = rig.cli.run(["audit", "verify"]);
+        assert!(said.stderr.contains("The end is torn"), "{said:?}");
+        let listed = rig.cli.run(["audit", "list", "--json"]);
+        assert_eq!(listed.status, 0, "{listed:?}");
+        assert_eq!(listed.json().as_array().map(Vec::len), Some(count));
+        let doctor = rig.cli.run(["doctor"]);
+        assert!(
+            doctor.stdout.contains("the next call accounts for it"),
+            "{doctor:?}"
+        );
+    }
+    ended(&rig.exec("uptime", &[]), 0, "");
+    let verified = verify(&rig.cli).json();
+    assert_eq!(verified["tornEnd"], false, "{verified}");
+    assert_eq!(verified["torn"], 1, "{verified}");
+}
+
+/// A file in which every record matches its hash is still no part of the record.
+#[test]
+fn an_added_segment_is_seen_and_not_shown() {
+    let (rig, journal) = with_journal();
+    let (other, foreign) = with_journal();
+    let action = other.cli.run(["audit", "list", "--json"]).json()[0]["action"].clone();
+    let added = rig
+        .cli
+        .audit_dir()
+        .join("actions-00000000000000000002.jsonl");
+    fs::copy(foreign, &added).expect("the installation's own directory");
+    let found = broken(&rig.cli, "a segment was added");
+    assert!(
+        found["file"].to_string().contains("00000000000000000002"),
+        "{found}"
+    );
+    let lines = fs::read_to_string(&journal)
+        .expect("it was written")
+        .lines()
+        .count();
+    let listed = rig.cli.run(["audit", "list", "--json"]).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(lines));
+    let shown = rig
+        .cli
+        .run(["audit", "show", action.as_str().expect("an id")]);
+    assert_eq!(shown.status, 1, "{shown:?}");
+    fs::remove_file(added).expect("the installation's own file");
     assert_eq!(verify(&rig.cli).status, 0);
 }
 

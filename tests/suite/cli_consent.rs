@@ -1,4 +1,7 @@
 //! Who may say yes: flags, terminals, agents; and calls that are made twice.
+//!
+//! Invariant under test: nothing that consents does so for an agent. What a
+//! question looks like in a client's dialog is not tried here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -369,6 +372,13 @@ fn a_key_keeps_how_a_call_ended() {
     let touch = json!({"server": "a", "command": format!("touch {}", rig.path("touched"))});
     let refused = rig.cli.call("remote_exec", &touch, &["--key", "ask"]);
     ended(&refused, 3, "APPROVAL_REQUIRED");
+    // It is not free for another call.
+    let other = json!({"server": "a", "command": format!("touch {}", rig.path("other"))});
+    let refused = rig
+        .cli
+        .call("remote_exec", &other, &["--yes", "--key", "ask"]);
+    ended(&refused, 1, "CONFLICT");
+    assert!(!rig.exists("other"));
     let agreed = rig
         .cli
         .call("remote_exec", &touch, &["--yes", "--key", "ask"]);

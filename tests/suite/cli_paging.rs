@@ -1,5 +1,8 @@
 //! Output longer than a result: cut in the middle, kept, paged, and gone after a
 //! while; the same at every door.
+//!
+//! They prove that no byte is lost between the pieces and that an id is the only
+//! right to them. Limits of the spool are tested beside its code.
 
 use std::fs;
 use std::path::PathBuf;
@@ -137,4 +140,36 @@ fn what_is_not_kept_is_an_error_that_says_so() {
     let short = call("remote_exec", exec("seq 10"));
     assert_eq!(short["data"].get("stdoutRest"), None, "{short}");
     assert_eq!(spooled(&rig).len(), 1, "the one that was read is removed");
+}
+
+#[test]
+fn a_repeated_call_says_how_its_output_is_read_while_that_is_kept() {
+    let rig = Rig::start();
+    let all = numbers();
+    let cat = exec(&format!("cat {}", rig.put("numbers", &all, 0o644)));
+    let flags = ["--key", "k1"];
+    let first = rig.cli.must("remote_exec", &cat, &flags);
+    let again = rig.cli.must("remote_exec", &cat, &flags);
+    assert_eq!(again["replayed"], true, "{again}");
+    let rest = &again["data"]["stdoutRest"];
+    assert_eq!(
+        rest["arguments"]["path"], first["data"]["stdoutRest"]["arguments"]["path"],
+        "{again}"
+    );
+    assert_eq!(rest["arguments"]["offset"], 0, "{again}");
+    assert_eq!(again["data"].get("stderrRest"), None, "{again}");
+    let told = again["message"].as_str().unwrap_or_default();
+    assert!(told.contains("how to read its output"), "{again}");
+    let mut by_cli = |tool: &str, arguments: &Value| rig.cli.must(tool, arguments, &[]);
+    assert_eq!(page(rest, &mut by_cli), all);
+
+    // Nothing is promised of what is gone.
+    for file in spooled(&rig) {
+        fs::remove_file(file).expect("it is ours");
+    }
+    let again = rig.cli.must("remote_exec", &cat, &flags);
+    assert_eq!(again["replayed"], true, "{again}");
+    assert!(again["data"].is_null(), "{again}");
+    let told = again["message"].as_str().unwrap_or_default();
+    assert!(told.contains("without its output"), "{again}");
 }

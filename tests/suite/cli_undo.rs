@@ -1,4 +1,7 @@
 //! History, diff and undo: every change of a file can be taken back.
+//!
+//! They prove that content, mode and owner come back and that somebody else's
+//! change is not lost. Trees and sessions are undone in `snapshots_undo`.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -264,6 +267,58 @@ fn a_change_behind_the_undo_question_is_a_conflict() {
         rig.put("file", mine, 0o644);
         rig.data("remote_write_file", &path, json!({"content": "two\n"}));
     }
+}
+
+/// That a failed write of ours has kept what somebody else did does not make it ours.
+#[test]
+fn what_others_did_stays_although_it_was_kept() {
+    let rig = Rig::start();
+    let path = rig.put("file", "zero\n", 0o644);
+    rig.data("remote_write_file", &path, json!({"content": "one\n"}));
+    rig.put("file", "theirs\n", 0o644);
+    let Some(mut terminal) = write_asked(&rig, &path, "two\n") else {
+        return;
+    };
+    rig.put("file", "theirs still\n", 0o644);
+    terminal.type_line("yes");
+    ended(&terminal.finish(), 1, "CONFLICT");
+    rig.put("file", "theirs\n", 0o644);
+    assert_eq!(kinds(&history(&rig, &path))[0], "drift");
+    let refused = undo(&rig, &path, &["--yes"]);
+    ended(&refused, 1, "CONFLICT");
+    assert!(
+        refused.json()["message"]
+            .to_string()
+            .contains("changed by somebody else"),
+        "{refused:?}"
+    );
+    assert_eq!(rig.content("file"), b"theirs\n");
+    ended(&undo(&rig, &path, &["--despite-drift", "--yes"]), 0, "");
+    assert_eq!(rig.content("file"), b"zero\n");
+}
+
+/// Whoever closes a file while a person reads the question keeps it closed.
+#[test]
+fn a_mode_changed_behind_the_question_is_a_conflict() {
+    let rig = Rig::start();
+    let path = rig.put("file", "zero\n", 0o644);
+    let Some(mut terminal) = write_asked(&rig, &path, "one\n") else {
+        return;
+    };
+    rig.put("file", "zero\n", 0o600);
+    terminal.type_line("yes");
+    ended(&terminal.finish(), 1, "CONFLICT");
+    assert_eq!(rig.content("file"), b"zero\n");
+    assert_eq!(rig.mode("file"), 0o600);
+}
+
+/// A write that waits for its answer.
+fn write_asked(rig: &Rig, path: &str, content: &str) -> Option<Terminal> {
+    let arguments = json!({"server": "a", "path": path, "content": content}).to_string();
+    let words = ["--json", "call", "remote_write_file", &arguments];
+    let terminal = Terminal::start(&rig.cli, &words)?;
+    terminal.wait_for("Type yes or no:");
+    Some(terminal)
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! A helper that keeps running while the operator changes things beside it: it
 //! goes by what is on disk at each call.
+//!
+//! They prove that no setting of the past outlives its change. Restarting the
+//! helper is not tried: nobody should need it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use openshell_tests::{Cli, Sshd, SshdOptions};
+use openshell_tests::{Cli, Sshd, SshdOptions, stamps};
 use serde_json::{Value, json};
 
 use crate::cli_support::{Rig, add};
@@ -17,6 +20,8 @@ struct Client {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     next: u64,
+    /// What calls must say.
+    stamps: Value,
     /// The questions that were put.
     asked: Vec<Value>,
 }
@@ -36,11 +41,13 @@ impl Client {
             output: BufReader::new(output),
             child,
             next: 0,
+            stamps: Value::Null,
             asked: Vec::new(),
         };
         let hello = json!({"protocol": {"min": 1, "max": 1}, "workspace": workspace});
         let greeted = client.ask("initialize", &hello);
         assert_eq!(greeted["server"]["name"], "openshell", "{greeted}");
+        client.stamps = stamps(&greeted);
         client
     }
 
@@ -70,7 +77,10 @@ impl Client {
 
     /// The envelope of a call.
     fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        let params = json!({"name": tool, "arguments": arguments, "session": "s"});
+        let mut params = self.stamps.clone();
+        params["name"] = json!(tool);
+        params["arguments"] = arguments;
+        params["session"] = json!("s");
         self.ask("tools/call", &params)["envelope"].clone()
     }
 
@@ -233,6 +243,20 @@ fn trust_given_and_taken_beside_a_running_helper_counts() {
 }
 
 /// What a helper holds in memory is in no crash dump.
+/// A client at a terminal shares its process group with the helper, so its Ctrl+C
+/// reaches both; the end of the input is what ends a helper in good order.
+#[test]
+fn an_interrupt_from_the_terminal_does_not_end_a_helper() {
+    let rig = Rig::start();
+    let mut client = Client::start(&rig.cli, None);
+    assert_eq!(client.uptime("a")["status"], "ok");
+    let pid = rustix::process::Pid::from_child(&client.child);
+    for _ in 0..2 {
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is ours");
+        assert_eq!(client.uptime("a")["status"], "ok");
+    }
+}
+
 #[test]
 fn a_running_helper_leaves_no_core() {
     let rig = Rig::start();

@@ -1,4 +1,7 @@
 //! `openshell doctor`: silent about nothing, and with a fix for what is wrong.
+//!
+//! They prove that every wrong has a line and a fix. That the fixes work when they
+//! are typed is shown for `install` alone.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -187,6 +190,25 @@ fn a_key_that_could_not_be_had() {
     let (status, report) = doctor(&cli, &[]);
     assert_eq!((status, found(&report, "key")[0].0.as_str()), (1, "wrong"));
     assert!(!cli.key_file().exists() && !cli.config_dir().exists());
+
+    // The fix it names is all it takes.
+    let words = "`openshell key init --file`";
+    let checks = report["checks"].as_array().expect("an array");
+    let key = checks.iter().find(|check| check["check"] == "key");
+    let fix = key.and_then(|key| key["fix"].as_str()).unwrap_or_default();
+    assert!(fix.contains(words), "{report}");
+    assert_eq!(cli.run(["key", "init", "--file"]).status, 0);
+    let (status, report) = doctor(&cli, &[]);
+    assert_eq!((status, found(&report, "key")[0].0.as_str()), (0, "ok"));
+    let server = Sshd::start(&SshdOptions::default());
+    cli.enrol(&server, "a");
+    let (status, report) = doctor(&cli, &[]);
+    assert_eq!(status, 0, "{report}");
+    let (_, detail) = &found(&report, "key")[0];
+    assert!(detail.contains("master.key"), "{report}");
+    // A register that has a key gets no second one in this way.
+    let again = cli.run(["key", "init", "--file"]);
+    assert_eq!(again.status, 1, "{again:?}");
 }
 
 #[test]

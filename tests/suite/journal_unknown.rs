@@ -1,5 +1,8 @@
 //! Outcomes that nobody knows: found out about by the next call, settled by a
 //! person, told to a repetition of the call. And turns: one writer at a time.
+//!
+//! Invariant under test: nothing unknown becomes a success by guess, and nothing is
+//! run twice to find out. Kills at every single point are the fault harness's.
 
 use std::fs;
 use std::process::{Child, Command};
@@ -8,7 +11,7 @@ use openshell_tests::finish;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::cli_support::{Rig, ended, eventually, unique};
+use crate::cli_support::{Rig, add, ended, eventually, text, unique};
 
 /// Sends a signal to a child of ours.
 fn signal(child: &Child, signal: rustix::process::Signal) {
@@ -61,6 +64,10 @@ fn stopped_in_a_write(rig: &Rig, key: &str) -> (Child, String, String, Vec<u8>) 
             count(&journal(rig), "attempt") > attempts
         });
         signal(&child, rustix::process::Signal::STOP);
+        eventually("it stands still", || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", child.id()));
+            stat.is_ok_and(|stat| stat.contains(") T "))
+        });
         let text = journal(rig);
         let action = text
             .lines()
@@ -71,10 +78,13 @@ fn stopped_in_a_write(rig: &Rig, key: &str) -> (Child, String, String, Vec<u8>) 
         let has_ended = text
             .lines()
             .any(|line| line.contains("\"event\":\"outcome\"") && line.contains(&action));
-        if !has_ended {
+        // The record can be seen a moment before the journal is given back; nobody
+        // could write anything then.
+        let lock = fs::File::open(rig.cli.audit_dir().join("lock")).expect("it was made");
+        if !has_ended && lock.try_lock().is_ok() {
             return (child, action, path, content.into_bytes());
         }
-        // It was quicker than we: once more.
+        // It was quicker than we, or slower: once more.
         signal(&child, rustix::process::Signal::CONT);
         ended(&finish(child), 0, "");
     }
@@ -133,6 +143,51 @@ fn a_write_that_was_killed_is_settled_by_the_next_reader() {
     let again = rig.on("remote_read_file", &path, json!({"length": 5}), &[]);
     assert_eq!(again.json()["audit"]["settled"], Value::Null, "{again:?}");
     assert_eq!(rig.cli.run(["audit", "verify"]).status, 0);
+}
+
+/// The journal does not tell a path that a registered secret is part of; what became
+/// of the write is found out all the same, and its temporary file removed.
+#[test]
+fn a_write_below_a_directory_named_like_a_secret_is_settled_too() {
+    let rig = Rig::start();
+    let secret = rig.files.file_name().expect("it has a name");
+    let secret = secret.to_str().expect("temporary paths are UTF-8");
+    let identity = rig.cli.dir().join("identity");
+    // Not by the fixture, which notes what must be found nowhere.
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", secret, "-f"])
+        .arg(&identity)
+        .status();
+    assert!(made.is_ok_and(|status| status.success()));
+    rig.server
+        .authorize(&fs::read_to_string(identity.with_extension("pub")).expect("just made"));
+    assert_eq!(rig.cli.run(["server", "remove", "a"]).status, 0);
+    let (identity, key) = (text(&identity), rig.server.host_key_line());
+    let flags = [
+        "--identity",
+        &identity,
+        "--passphrase-stdin",
+        "--host-key",
+        &key,
+    ];
+    assert_eq!(add(&rig.cli, &rig.server, "a", &flags, secret).status, 0);
+    let (mut child, action, path, after) = stopped_in_a_write(&rig, "k");
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    let open = unknown(&rig);
+    let told = open[0]["path"].as_str().unwrap_or_default();
+    assert!(told.contains("[redacted:"), "{open:?}");
+    let read = rig.on("remote_read_file", &path, json!({"length": 5}), &[]);
+    ended(&read, 0, "");
+    let settled = &read.json()["audit"]["settled"][0];
+    assert_eq!(settled["action"], json!(action), "{read:?}");
+    assert_eq!(settled["finding"], truth(&path, &after), "{read:?}");
+    let names = fs::read_dir(&rig.files).expect("the test's own directory");
+    let strays: Vec<_> = names
+        .map(|name| name.expect("it can be read").file_name())
+        .filter(|name| name.to_string_lossy().starts_with(".openshell-"))
+        .collect();
+    assert!(strays.is_empty(), "{strays:?}");
 }
 
 /// The same call again is not made again, and is not told less than any other call

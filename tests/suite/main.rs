@@ -1,6 +1,8 @@
 //! The suites that drive real counterparts, as one test binary.
 //!
 //! It owns nothing but the list: each module tests one part of openshell.
+//!
+//! Invariant: a suite that is not in the list does not exist.
 
 #![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
 
@@ -53,6 +55,7 @@ mod mcp_sdk;
 mod opencode_definitions;
 mod opencode_endings;
 mod opencode_example;
+mod opencode_fanout;
 mod opencode_helper;
 mod opencode_output;
 mod opencode_questions;
@@ -72,11 +75,14 @@ mod snapshots_failures;
 mod snapshots_git;
 mod snapshots_support;
 mod snapshots_undo;
+mod ssh_ahead;
 mod ssh_auth;
 mod ssh_ending;
 mod ssh_exec;
+mod ssh_flow;
 mod ssh_host_keys;
 mod ssh_hostile;
+mod ssh_pace;
 mod ssh_pool;
 mod ssh_security_key;
 mod ssh_sftp;

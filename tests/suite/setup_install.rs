@@ -1,5 +1,8 @@
 //! `openshell install` and `uninstall`: exactly one entry comes and goes, and the
 //! configuration is otherwise the person's own.
+//!
+//! They prove it to the byte, also after somebody else's edits. Whether OpenCode
+//! then loads the plugin is the subject of `identity_doctor`.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -286,4 +289,28 @@ fn state_goes_only_when_a_person_says_so() {
     assert!(!cli.config_dir().join("paused").exists());
     assert!(cli.key_file().exists());
     nothing_left(&cli);
+}
+
+#[test]
+fn a_missing_key_is_said_and_made_where_that_is_wanted() {
+    let mut cli = Cli::new();
+    cli.unset_env("OPENSHELL_MASTER_KEY_FILE");
+    // No session, so no keychain.
+    let key = |words: &[&str]| install(&cli, words).json()["key"].clone();
+    let missing = key(&[]);
+    assert_eq!(missing["state"], "missing", "{missing}");
+    let next = missing["next"].as_str().unwrap_or_default();
+    assert!(next.contains("`openshell key init --file`"), "{missing}");
+    assert!(!cli.config_dir().exists(), "nothing was made unasked");
+    let made = key(&["--key-file"]);
+    assert_eq!(made["state"], "made", "{made}");
+    let file = cli.config_dir().join("master.key");
+    let content = text(&file);
+    for words in [&["--key-file"][..], &[]] {
+        let there = key(words);
+        assert_eq!(there["state"], "ok", "{there}");
+    }
+    assert_eq!(text(&file), content);
+    let status = cli.run(["key", "init", "--json"]).json();
+    assert_eq!(status["source"], "file", "{status}");
 }

@@ -1,5 +1,8 @@
 //! Undo of trees, actions and sessions: everything comes back, byte for byte,
 //! mode and owner included.
+//!
+//! They prove it by comparing whole trees before and after. Single files are undone
+//! in `cli_undo`.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -250,8 +253,8 @@ fn a_session_is_undone_as_a_whole() {
         (&json!(2), &json!(1))
     );
     let mut expected = begin;
-    let three = rig.files.join("three");
-    expected.insert(three.clone(), tree(&rig.files)[&three].clone());
+    let place = rig.files.join("three");
+    expected.insert(place.clone(), tree(&rig.files)[&place].clone());
     assert_eq!(tree(&rig.files), expected);
     assert_eq!(rig.content("three"), b"3a\n");
     // Again: everything is back already, and nobody is asked.
@@ -261,6 +264,24 @@ fn a_session_is_undone_as_a_whole() {
         again.json()["files"][0]["result"]["data"]["unchanged"],
         true
     );
+    // Somebody else's line between two changes of a session would go with them.
+    for (content, theirs) in [("2a\n", "2a\ntheirs\n"), ("2b\n", "")] {
+        let envelope = bridge.write("ses_torn", &three, content);
+        assert_eq!(envelope["status"], "ok", "{envelope}");
+        if !theirs.is_empty() {
+            rig.put("three", theirs, 0o644);
+        }
+    }
+    let refused = undo(&rig, &["--session", "ses_torn", "--yes"]);
+    assert_eq!(refused.status, 1, "{refused:?}");
+    let result = refused.json()["files"][0]["result"].clone();
+    assert_eq!(result["code"], "CONFLICT", "{result}");
+    let diff = result["data"]["drift"]["diff"].to_string();
+    assert!(diff.contains("+theirs"), "{result}");
+    assert_eq!(rig.content("three"), b"2b\n");
+    let insisted = undo(&rig, &["--session", "ses_torn", "--despite-drift", "--yes"]);
+    ended(&insisted, 0, "");
+    assert_eq!(rig.content("three"), b"3a\n");
     for (flag, id) in [
         ("--session", "ses_none"),
         ("--action", "01J00000000000000000000000"),

@@ -1,4 +1,7 @@
 //! Logging in to a real sshd by each registered way.
+//!
+//! They prove that a way works or says why it does not, and that no other is tried.
+//! The register and the command line are not involved.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -185,6 +188,25 @@ async fn an_agent_signs_with_whichever_key_is_right() {
         "wrong keys: {error:?}"
     );
     agent.add(&new_key(&server, "right", "rsa", ""));
+    connect(&target).await;
+}
+
+/// With each hash of each key the server would have cut it off before the last one
+/// (`MaxAuthTries` is 6 by default).
+#[tokio::test]
+async fn the_last_of_an_agents_rsa_keys_is_still_tried() {
+    let server = start();
+    let agent = SshAgent::start(server.dir());
+    for name in ["stranger-1", "stranger-2", "stranger-3"] {
+        let path = server.dir().join(name);
+        ssh_keygen(&path, "rsa", "");
+        agent.add(&path);
+    }
+    agent.add(&new_key(&server, "right", "rsa", ""));
+    let mut target = target(&server);
+    target.auth = Auth::Agent {
+        socket: Some(agent.socket().to_owned()),
+    };
     connect(&target).await;
 }
 

@@ -1,4 +1,7 @@
 //! The journal as its files hold it, read without the code that writes it.
+//!
+//! Invariant: bytes that are no record are passed over and never repaired. Whether
+//! the chain is whole is asked of `audit verify`, not found out here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,6 +24,8 @@ pub(super) struct Recorded {
     pub(super) attempted: bool,
     /// `ok`, `partial_failure`, `error` or `unknown`.
     pub(super) outcome: Option<String>,
+    /// Whether it is a command that itself says it failed.
+    pub(super) failed: bool,
     /// What a later process concluded.
     pub(super) recovered: Option<String>,
 }
@@ -72,7 +77,9 @@ impl Ledger {
             match record["event"].as_str() {
                 Some("attempt") => action.attempted = true,
                 Some("outcome") => {
-                    action.outcome = record["outcome"]["status"].as_str().map(str::to_owned);
+                    let outcome = &record["outcome"];
+                    action.outcome = outcome["status"].as_str().map(str::to_owned);
+                    action.failed = outcome["exit_code"].as_i64().is_some_and(|code| code != 0);
                 }
                 Some("recovered") => {
                     action.recovered = record["recovered"]["result"].as_str().map(str::to_owned);

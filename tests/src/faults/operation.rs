@@ -1,6 +1,9 @@
 //! What is interrupted: one operation of the product, prepared, run and looked at.
 //!
 //! The server is this machine, so an effect is read from its files directly.
+//!
+//! Invariant: whether an effect happened, and how often, can be read from the
+//! server alone. It arms no fault.
 
 use serde_json::{Value, json};
 
@@ -36,6 +39,8 @@ pub(super) enum Operation {
     SudoUndo,
     /// A use of the server after a write as root was killed half-way.
     SudoRecovery,
+    /// A read of a file whose write was killed once it was made.
+    Made,
     /// Packing the snapshots, loose ones and packs.
     Pack,
     /// A command that is kept for a person.
@@ -60,7 +65,7 @@ pub(super) enum Effect {
 }
 
 impl Operation {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Exec,
         Self::Read,
         Self::WriteNew,
@@ -79,6 +84,7 @@ impl Operation {
         Self::SudoWrite,
         Self::SudoUndo,
         Self::SudoRecovery,
+        Self::Made,
         Self::Pack,
         Self::Ask,
         Self::Answer,
@@ -141,7 +147,7 @@ impl Operation {
 
     /// Whether it looks at a server on which a write was killed.
     pub(super) fn is_recovery(self) -> bool {
-        matches!(self, Self::Recovery | Self::SudoRecovery)
+        matches!(self, Self::Recovery | Self::SudoRecovery | Self::Made)
     }
 
     pub(super) fn is_undo(self) -> bool {
@@ -214,7 +220,9 @@ impl Case {
                 word(&["approvals", "allow", &id, "--yes"])
             }
             Operation::Pack => word(&["snapshots", "gc"]),
-            Operation::Read => rig.call("remote_read_file", &json!({"path": path}), None),
+            Operation::Read | Operation::Made => {
+                rig.call("remote_read_file", &json!({"path": path}), None)
+            }
             Operation::List | Operation::Recovery | Operation::SudoRecovery => {
                 let folder = rig.files.display().to_string();
                 rig.call(
@@ -257,6 +265,11 @@ impl Case {
             arguments["sudo"] = json!(true);
         }
         arguments
+    }
+
+    /// Where its file is, or is to be, on the server.
+    pub(super) fn path(&self, rig: &Rig) -> String {
+        rig.path(&self.name)
     }
 
     /// The words of a command that waits for a person instead of being agreed to.
@@ -318,6 +331,7 @@ impl Case {
         let half_way = match self.operation {
             Operation::Recovery => Some((self.key.clone(), "sftp.write.data-confirmed")),
             Operation::SudoRecovery => Some((self.key.clone(), "sudo.stage.filled")),
+            Operation::Made => Some((self.key.clone(), "supervisor.effect.done")),
             _ => None,
         };
         if let Some((key, point)) = half_way {
@@ -404,6 +418,7 @@ impl Case {
             | Operation::Patch
             | Operation::BridgeWrite
             | Operation::AfterDeath
+            | Operation::Made
             | Operation::SudoWrite => (is(&old), is(&new)),
             // What was killed before this operation must not have happened.
             Operation::Recovery | Operation::SudoRecovery => (is(&old), false),
@@ -430,6 +445,7 @@ impl Case {
                 | Operation::BridgeWrite
                 | Operation::UndoOld
                 | Operation::AfterDeath
+                | Operation::Made
                 | Operation::SudoWrite
         ) {
             return true;
