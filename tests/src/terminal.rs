@@ -31,6 +31,8 @@ pub struct Terminal {
     _watch: Option<Watch>,
     keyboard: ChildStdin,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// Bytes that had been shown when a line was last typed.
+    answered: usize,
     stdout: PathBuf,
     gate: PathBuf,
 }
@@ -108,6 +110,7 @@ impl Terminal {
             _watch: watch,
             keyboard,
             shown,
+            answered: 0,
             stdout,
             gate,
         })
@@ -124,17 +127,24 @@ impl Terminal {
     /// Everything the terminal has shown so far.
     #[must_use]
     pub fn shown(&self) -> String {
-        let bytes = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&bytes).into_owned()
+        self.shown_since(0)
     }
 
-    /// Waits until the terminal shows a text.
+    fn shown_since(&self, start: usize) -> String {
+        let bytes = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(bytes.get(start..).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until the terminal shows a text, after the line that was typed last.
+    ///
+    /// What is typed before a prompt appears is thrown away by the binary, so wait
+    /// for the prompt itself, not for what stands above it.
     ///
     /// # Panics
     /// When it does not come.
     pub fn wait_for(&self, text: &str) {
         let limit = Instant::now() + LIMIT;
-        while !self.shown().contains(text) {
+        while !self.shown_since(self.answered).contains(text) {
             assert!(
                 Instant::now() < limit,
                 "{text:?} was never shown: {}",
@@ -150,6 +160,11 @@ impl Terminal {
     /// When nobody reads any more.
     pub fn type_line(&mut self, line: &str) {
         let text = format!("{line}\n");
+        self.answered = self
+            .shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len();
         self.keyboard
             .write_all(text.as_bytes())
             .and_then(|()| self.keyboard.flush())

@@ -1,9 +1,13 @@
 //! Questions that wait: a call is refused, a person answers at a terminal of their
 //! own, the same call goes ahead once.
+//!
+//! Invariant under test: a grant is for one question, whole and unchanged, and is
+//! used once. Dialogs of a client are not involved.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use openshell_tests::{Cli, RawMcp, Terminal};
+use openshell_tests::{Bridge, Cli, RawMcp, Terminal};
 use serde_json::{Value, json};
 
 use crate::cli_support::{Rig, ended};
@@ -204,17 +208,23 @@ fn a_person_goes_through_what_waits_at_a_terminal() {
     let shown = terminal.shown();
     assert!(shown.contains("creates the file: 2 bytes"), "{shown}");
     assert!(shown.contains("+x"), "{shown}");
-    terminal.type_line("perhaps");
-    terminal.wait_for("none of the three");
-    terminal.type_line("yes");
-    terminal.wait_for("/no");
-    terminal.type_line("no");
-    terminal.wait_for("What should be done instead?");
-    terminal.type_line("Nothing at all.");
-    terminal.wait_for("/later");
+    for (typed, prompt) in [
+        ("perhaps", prompt),
+        ("yes", prompt),
+        ("no", "What should be done instead?"),
+        ("Nothing at all.", prompt),
+    ] {
+        terminal.type_line(typed);
+        terminal.wait_for(prompt);
+    }
     terminal.type_line("later");
     let output = terminal.finish();
     assert_eq!(output.status, 0, "{output:?}");
+    let places = ["/file", "none of the three", "/no", "/later"].map(|text| {
+        let place = output.stderr.find(text);
+        place.unwrap_or_else(|| panic!("{text:?} was not shown: {output:?}"))
+    });
+    assert!(places.is_sorted(), "{output:?}");
 
     let states: Vec<Value> = kept(&rig.cli)
         .iter()
@@ -248,14 +258,66 @@ fn where_presence_is_demanded_a_grant_takes_the_passphrase() {
     let id = asks[0]["id"].as_str().expect("an id");
     let refused = rig.cli.run(["approvals", "allow", id, "--yes", "--json"]);
     assert_eq!(refused.status, 3, "{refused:?}");
-    if let Some(mut terminal) = Terminal::start(&rig.cli, &["approvals", "allow", id, "--yes"]) {
-        terminal.wait_for("Registry passphrase");
-        terminal.type_line("a guess");
+    if let Some(terminal) = Terminal::start(&rig.cli, &["approvals", "allow", id, "--yes"]) {
+        terminal.wait_for("`openshell key rotate --passphrase`");
         assert_eq!(terminal.finish().status, 3);
     }
+    let report = rig.cli.run(["doctor", "--json"]).json();
+    let checks = report["checks"].as_array().expect("a list");
+    let policy = checks.iter().find(|check| check["check"] == "policy");
+    assert_eq!(policy.map(|check| &check["state"]), Some(&json!("wrong")));
     assert_eq!(kept(&rig.cli)[0]["state"], "waiting");
     ended(&rig.exec(&touch, &["--defer"]), 3, "APPROVAL_REQUIRED");
     assert!(!rig.exists("touched"));
+}
+
+#[test]
+fn the_passphrase_at_a_terminal_lets_the_same_call_pass_once() {
+    let mut rig = Rig::start();
+    let passphrase = format!("long enough {}", std::process::id());
+    let file = rig.cli.dir().join("passphrase");
+    fs::write(&file, &passphrase).expect("ours");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+    let file = file.display().to_string();
+    let rotated = rig
+        .cli
+        .run(["key", "rotate", "--passphrase", "--passphrase-file", &file]);
+    assert_eq!(rotated.status, 0, "{rotated:?}");
+    rig.cli.unset_env("OPENSHELL_MASTER_KEY_FILE");
+    rig.cli.set_env("OPENSHELL_PASSPHRASE_FILE", &file);
+    let policy = "format = 1\n[[access]]\nservers = [\"a\"]\nconfirm = \"presence\"\n";
+    fs::write(rig.cli.config_dir().join("policy.toml"), policy).expect("ours");
+
+    // A client that says yes to everything.
+    let mut bridge = Bridge::start(&mut rig.cli.command(["bridge"]));
+    let log = rig.path("log");
+    let append = json!({"server": "a", "command": format!("echo ran >> {log}")});
+    let mut call = |expected: &str| {
+        let envelope = bridge.call("remote_exec", &append, None);
+        let envelope = envelope.expect("the helper answers");
+        let code = envelope["code"].as_str().unwrap_or("ok");
+        assert_eq!(code, expected, "{envelope}");
+        bridge.questions().last().cloned().unwrap_or_default()
+    };
+    assert_eq!(call("APPROVAL_REQUIRED")["presence"], true);
+    let asks = kept(&rig.cli);
+    assert_eq!(asks[0]["door"], "bridge", "{asks:#?}");
+    assert_eq!(asks[0]["client"], "tests 1", "{asks:#?}");
+    let id = asks[0]["id"].as_str().expect("an id");
+    for (typed, status) in [("a guess", 3), (passphrase.as_str(), 0)] {
+        let words = ["approvals", "allow", id, "--yes"];
+        let Some(mut terminal) = Terminal::start(&rig.cli, &words) else {
+            return;
+        };
+        terminal.wait_for("to show that you are there");
+        terminal.type_line(typed);
+        let output = terminal.finish();
+        assert_eq!(output.status, status, "{output:?}");
+    }
+    call("ok");
+    assert_eq!(rig.content("log"), b"ran\n");
+    call("APPROVAL_REQUIRED");
+    assert_eq!(rig.content("log"), b"ran\n");
 }
 
 #[test]
@@ -278,8 +340,6 @@ fn a_grant_made_before_presence_was_demanded_is_none() {
 
 #[test]
 fn what_is_kept_is_private_and_only_the_key_makes_an_answer() {
-    use std::os::unix::fs::PermissionsExt;
-
     let rig = Rig::start();
     let secret = format!("top-secret-{}", std::process::id());
     let file = rig.put("file", &secret, 0o600);
