@@ -5,8 +5,11 @@
 //!
 //! The sizes take turns call by call, so that a slow moment of the machine hits all
 //! of them. The histories are made by `git fast-import` from the messages of real
-//! commits and packed, as a store that was tidied is. Invariant: every size does
-//! the same changes. It asserts nothing about the times.
+//! commits and packed, as a store that was tidied is. All hold the same files in the
+//! same folders, so that they differ in the number of states alone. What neither side
+//! waits for a disk for is measured on a file system in memory, where there is one.
+//!
+//! Invariant: every size does the same changes. It asserts nothing about the times.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,15 +20,19 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use openshell_host::snapshots::{Change, FileState, Metadata, Snapshots};
 
 const SIZES: [usize; 3] = [10, 10_000, 100_000];
-/// Files in the larger histories: as many as one server's configuration has.
+/// Files in every history: as many as one server's configuration has.
 const FILES: usize = 5_000;
+/// Files that change: as many as the smallest history can have changed.
+const CHANGING: usize = 10;
+/// A file system whose files are on no disk.
+const MEMORY: &str = "/dev/shm";
 const ROUNDS: usize = 80;
 const WARM_UP: usize = 10;
 const SERVER: &str = "bench";
@@ -96,15 +103,16 @@ fn fill(repo: &Path, states: usize) {
         write!(
             stream,
             "commit refs/heads/{SERVER}\ncommitter openshell <openshell@localhost> \
-             1700000000 +0000\ndata {}\n{message}\n{}M 100644 inline {}\ndata {}\n{content}\n",
+             1700000000 +0000\ndata {}\n{message}\n{}{}",
             message.len(),
             if state == 1 {
-                format!("from refs/heads/{SERVER}^0\n")
+                // The folders are as full as they will be from the first state on.
+                let all = (0..FILES).map(|file| put(file, 0)).collect::<String>();
+                format!("from refs/heads/{SERVER}^0\n{all}")
             } else {
                 String::new()
             },
-            path.trim_start_matches('/'),
-            content.len()
+            put(file, version),
         )
         .unwrap();
     }
@@ -122,6 +130,16 @@ fn fill(repo: &Path, states: usize) {
         .write_all(stream.as_bytes())
         .unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+/// What gives a file its content, for `git fast-import`.
+fn put(file: usize, version: usize) -> String {
+    let (path, content) = (path(file), content(file, version));
+    format!(
+        "M 100644 inline {}\ndata {}\n{content}\n",
+        path.trim_start_matches('/'),
+        content.len()
+    )
 }
 
 fn field(message: &str, name: &str) -> String {
@@ -221,6 +239,7 @@ fn main() {
     }
     measure(&stores, rounds);
     beside_git(dir.path(), rounds);
+    in_memory(rounds);
 }
 
 fn measure(stores: &[(usize, Snapshots)], rounds: usize) {
@@ -238,7 +257,10 @@ fn measure(stores: &[(usize, Snapshots)], rounds: usize) {
     for round in 0..WARM_UP + rounds {
         for ((size, snapshots), lines) in stores.iter().zip(&mut lines) {
             // Files all over the history, the oldest ones included.
-            let file = round * 7919 % FILES.min(*size);
+            let file = match *size {
+                few if few < FILES => round % CHANGING,
+                _ => round * 7919 % FILES,
+            };
             let path = path(file);
             let theirs = content(file, 1_000_000 + round);
             let ours = content(file, 2_000_000 + round);
@@ -262,8 +284,8 @@ fn measure(stores: &[(usize, Snapshots)], rounds: usize) {
     }
 }
 
-/// What plain git takes for the same, in a work tree of as many files.
-fn beside_git(dir: &Path, rounds: usize) {
+/// A work tree of as many files, for plain git.
+fn work_tree(dir: &Path) -> PathBuf {
     let work = dir.join("work");
     let bare = dir.join(format!("{}.git", SIZES[1]));
     let cloned = Command::new("git")
@@ -271,38 +293,61 @@ fn beside_git(dir: &Path, rounds: usize) {
         .args([&bare, &work])
         .status();
     assert!(cloned.is_ok_and(|status| status.success()));
-    let mut lines = [
-        ("git add, git commit, no fsync", "core.fsync=none"),
-        ("git add, git commit, fsync", "core.fsync=committed,index"),
-    ]
-    .map(|(name, setting)| (Line::new(name), setting));
+    work
+}
+
+/// Changes a file as a person would, with a setting of git.
+fn commit(work: &Path, setting: &str, name: &str, content: &str) {
+    std::fs::write(work.join(name), content).unwrap();
+    for arguments in [&["add", name][..], &["commit", "--quiet", "-m", "edit"]] {
+        let status = Command::new("git")
+            .arg("-C")
+            .arg(work)
+            .args(["-c", "user.name=x", "-c", "user.email=x@y"])
+            .args(["-c", setting, "-c", "gc.auto=0"])
+            .args(arguments)
+            .status();
+        assert!(status.is_ok_and(|status| status.success()));
+    }
+}
+
+/// What plain git takes for the same.
+fn beside_git(dir: &Path, rounds: usize) {
+    let work = work_tree(dir);
+    let mut line = Line::new("git add, git commit, fsync");
     for round in 0..WARM_UP + rounds.div_ceil(2) {
-        for (which, (line, setting)) in lines.iter_mut().enumerate() {
-            let file = round * 7919 % FILES;
-            let path = path(file);
+        let file = round * 7919 % FILES;
+        let (path, content) = (path(file), content(file, 3_000_000 + round));
+        line.time(round, || {
             let name = path.trim_start_matches('/');
-            std::fs::write(
-                work.join(name),
-                content(file, 3_000_000 + 2 * round + which),
-            )
-            .unwrap();
-            let run = |arguments: &[&str]| {
-                let status = Command::new("git")
-                    .arg("-C")
-                    .arg(&work)
-                    .args(["-c", "user.name=x", "-c", "user.email=x@y"])
-                    .args(["-c", *setting, "-c", "gc.auto=0"])
-                    .args(arguments)
-                    .status();
-                assert!(status.is_ok_and(|status| status.success()));
-            };
-            line.time(round, || {
-                run(&["add", name]);
-                run(&["commit", "--quiet", "-m", "edit"]);
-            });
-        }
+            commit(&work, "core.fsync=committed,index", name, &content);
+        });
     }
-    for (line, _) in &lines {
-        line.print(None);
+    line.print(None);
+}
+
+/// Both in turns where an fsync costs nothing.
+fn in_memory(rounds: usize) {
+    let Ok(dir) = tempfile::tempdir_in(MEMORY) else {
+        return;
+    };
+    let repo = dir.path().join(format!("{}.git", SIZES[1]));
+    fill(&repo, SIZES[1]);
+    let work = work_tree(dir.path());
+    let snapshots = Snapshots::open(&repo, None).unwrap();
+    let mut ours = Line::new("after, no disk");
+    let mut git = Line::new("git add, git commit, no disk, no fsync");
+    for round in 0..WARM_UP + rounds.div_ceil(2) {
+        let file = round * 7919 % FILES;
+        let (path, content) = (path(file), content(file, 4_000_000 + round));
+        ours.time(round, || {
+            snapshots.after(&change(&path, &content)).unwrap();
+        });
+        git.time(round, || {
+            let name = path.trim_start_matches('/');
+            commit(&work, "core.fsync=none", name, &content);
+        });
     }
+    git.print(None);
+    ours.print(Some(&git));
 }

@@ -10,6 +10,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{WaitOptions, wait};
@@ -90,7 +91,7 @@ pub(crate) fn serve() -> io::Result<()> {
                 let now = State::now();
                 run.changed = state.changes(&now);
                 state = now;
-                if !matches!(bystander.try_wait(), Ok(None)) {
+                if has_ended(&mut bystander) {
                     run.changed.push("another process was ended".to_owned());
                     bystander = self::bystander()?;
                 }
@@ -100,6 +101,32 @@ pub(crate) fn serve() -> io::Result<()> {
         writeln!(output, "{answer}")?;
     }
     Ok(())
+}
+
+/// Whether the bystander was ended. A signal that it was sent takes effect when it
+/// is let run, so it is looked at until it sleeps and nothing waits for it.
+fn has_ended(bystander: &mut Child) -> bool {
+    let status = format!("/proc/{}/status", bystander.id());
+    loop {
+        let Ok(status) = fs::read_to_string(&status) else {
+            return true;
+        };
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_default().trim()
+        };
+        let waits = ["SigPnd:", "ShdPnd:"]
+            .iter()
+            .any(|name| field(name).bytes().any(|digit| digit != b'0'));
+        // Its end may have been collected already, with those of orphans.
+        if !matches!(bystander.try_wait(), Ok(None)) {
+            return true;
+        }
+        if !waits && field("State:").starts_with(['S', 'T', 't']) {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn bystander() -> io::Result<Child> {
