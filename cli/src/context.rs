@@ -1,7 +1,7 @@
 //! What verbs share: paths, the async runtime, the supervisor.
 //!
-//! Invariant: everything is made on first use, so that `openshell --help` touches
-//! nothing. It does not know which verb runs.
+//! Invariant: the supervisor and all it opens are made on first use, so that a verb
+//! that needs neither touches no file; the runtime is made at once. It does not know which verb runs.
 
 use std::cell::OnceCell;
 use std::io::IsTerminal;

@@ -1,7 +1,8 @@
 //! What can end a verb early, and the exit code each kind has.
 //!
-//! Invariant: errors of the library are classified here, once; no other file
-//! chooses an exit code. It prints nothing: `ui` does.
+//! Invariant: errors of the library and envelopes are classified here, once. A verb
+//! that reports findings of its own (`doctor`, `audit verify`, `server test`) ends with 1
+//! by itself. It prints nothing: `ui` does.
 
 use std::fmt::Display;
 

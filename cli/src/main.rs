@@ -27,7 +27,7 @@ use ui::Ui;
 #[command(name = "openshell", version, about, propagate_version = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 denied by policy or person, \
-                        4 outcome unknown, 70 internal error."
+                        4 outcome unknown, 70 internal error, 130 at a second Ctrl+C in `call`."
 )]
 struct Cli {
     /// Print JSON instead of text

@@ -124,8 +124,7 @@ fn require_target() {
     if !(added && has_target()) {
         fail(&format!(
             "the Rust target {TARGET} is missing and `rustup target add {TARGET}` did not \
-             bring it. Run that command, or install the target's standard library the way your \
-             Rust was installed (on Debian: the package libstd-rust-dev-wasm32)."
+             bring it. Use a Rust from rustup (https://rustup.rs) and run that command."
         ));
     }
 }

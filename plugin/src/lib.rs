@@ -2,7 +2,7 @@
 //! arguments and the command policy.
 //!
 //! Invariant: everything here is a pure function of its input and of what the
-//! `effects` imports return. There is no clock, file, socket or randomness, so a
+//! imports `servers`, `effects` and `outputs` return. There is no clock, file, socket or randomness, so a
 //! verdict can be reproduced from the component's digest alone.
 //!
 //! It deliberately holds no credential and makes no decision the host relies on:

@@ -3,7 +3,8 @@
 //! Invariant: each task does the set-up it needs, says what it does, and says
 //! exactly what to run where it may not do it itself. Nothing outside the
 //! workspace is changed but by package managers, and by those only where they
-//! are named here.
+//! are named here. `test` and the suites work in temporary folders of their own, which
+//! are kept where something failed.
 
 mod dist;
 mod faults;

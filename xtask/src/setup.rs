@@ -57,7 +57,7 @@ pub(crate) fn wasm_target() -> Result<(), String> {
         .current_dir(workspace()))
     .map_err(|error| {
         format!(
-            "{error}. Install the target {TARGET} the way your Rust was installed, then try again"
+            "{error}. Use a Rust from rustup (https://rustup.rs), which brings the target {TARGET}"
         )
     })
 }

@@ -32,8 +32,7 @@ pub(crate) struct FilterArgs {
     /// Only the actions of this call on several servers
     #[arg(long, value_name = "ID")]
     fanout: Option<String>,
-    /// Only records that say an action ended so: ok, error, unknown, a code such
-    /// as EXEC_TIMEOUT, or what was found out later, such as not-written
+    /// Only actions with this outcome: ok, error, unknown, a code such as EXEC_TIMEOUT, or what was found out later, such as not-written
     #[arg(long)]
     outcome: Option<String>,
     /// Not before this: 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 2h or 7d

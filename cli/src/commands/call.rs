@@ -32,7 +32,8 @@ pub(crate) struct CallArgs {
     /// Refuse whatever the call asks
     #[arg(long)]
     no: bool,
-    /// Idempotency key: a second call with the same key is answered from the record
+    /// Idempotency key: a second call with it that can change something is answered from
+    /// the record
     #[arg(long, value_name = "K")]
     key: Option<String>,
     /// Keep a question for `openshell approvals` instead of asking here

@@ -43,7 +43,7 @@ pub(crate) struct InstallArgs {
         conflicts_with = "mcp"
     )]
     npm: Option<String>,
-    /// The configuration file to change, instead of the one OpenCode reads for you everywhere
+    /// The configuration file to change, instead of your global OpenCode configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Make a master key in a file as well, where there is no keychain to keep one

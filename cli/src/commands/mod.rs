@@ -92,7 +92,7 @@ pub(crate) enum Command {
     Uninstall(uninstall::UninstallArgs),
     /// Let the servers that a workspace lists count
     Trust(trust::TrustArgs),
-    /// Refuse every remote call until resumed
+    /// Refuse every further remote call until resumed
     Pause,
     /// End a pause
     Resume,

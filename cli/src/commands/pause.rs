@@ -1,4 +1,4 @@
-//! `openshell pause` and `resume`: one switch that stops every remote call.
+//! `openshell pause` and `resume`: one switch that refuses every further remote call.
 //!
 //! Invariant: the pause is one file that every call looks for, so it holds for
 //! helpers that already run. A command under way is not ended by it.

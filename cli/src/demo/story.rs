@@ -76,7 +76,7 @@ pub(super) fn tell(
     )?;
     teller.output(&looked)?;
 
-    teller.heading("What looks harmless and is not asks, or is rejected");
+    teller.heading("What only looks harmless asks, or is rejected");
     let piped = format!("cat {app}/access.log; rm -rf {app}");
     let refused = teller.call(
         "remote_exec",

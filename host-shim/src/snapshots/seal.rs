@@ -2,7 +2,7 @@
 //! it there, then the sealed bytes.
 //!
 //! The words are the same for every file and prove nothing; what follows them is
-//! authenticated by the sealer, together with its place. It holds no key.
+//! authenticated by the sealer, together with its place.
 //! Invariant: undressing gives the very bytes that were dressed, and those of an
 //! earlier version, which had no words. It holds no key.
 

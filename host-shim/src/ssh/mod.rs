@@ -3,8 +3,9 @@
 //! Invariants: no connection outlives a host key that was not proven known; no
 //! word of a command is read by a login shell; a command is never sent twice;
 //! an outcome that is not known is said to be unknown. This module deliberately
-//! decides nothing about what may run, asks nobody and records nothing: its
-//! callers hold a permit by the time they come here.
+//! decides nothing about what may run, asks nobody and records nothing. Whoever has
+//! something run or changed holds a permit by then; connecting, and looking at what is
+//! to be judged or shown, comes before it.
 
 mod account;
 mod auth;

@@ -83,8 +83,10 @@ pub struct ToolCall {
     pub door: &'static str,
     /// The client's session, where it has one.
     pub session: Option<String>,
-    /// Idempotency key: a second call with the same key and arguments is answered
-    /// from the record.
+    /// Idempotency key: a second call of a tool that can change something, with the
+    /// same key and arguments, is answered from the record, without its output unless
+    /// that was kept. Calls that only look, and calls that were never attempted, are
+    /// made again.
     pub key: Option<String>,
     /// Folder the client works in.
     pub workspace: Option<PathBuf>,

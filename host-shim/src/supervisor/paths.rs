@@ -43,8 +43,9 @@ impl Call {
         Ok(Permit::new(action, connection, plan, &verdict, operation))
     }
 
-    /// As [`Call::permit_read`], of what root reads. The content is read once the
-    /// permit is spent, as everywhere.
+    /// As [`Call::permit_read`], of what root reads. Looking where the path leads reads
+    /// the file as root before the question, and that is thrown away; what the guest gets
+    /// is read once the permit is spent, as everywhere.
     async fn permit_read_as_root(
         &self,
         action: &Action,

@@ -1,7 +1,9 @@
 //! The change itself, and what is said of it afterwards.
 //!
-//! Invariant: what is replaced or removed is what the plan was compared with; a
-//! file that changed in between is a conflict and stays as it is. It asks nobody
+//! Invariant: what is replaced or removed was what the plan was compared with at the
+//! last look; a file that changed before it is a conflict and stays as it is. SFTP has
+//! no compare-and-swap, so what slips in after that look is overwritten; where a file
+//! took its place, it is handed on to be kept ([`Drift::Overwritten`]). It asks nobody
 //! and keeps no state.
 
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 //!
 //! Invariants: the content before is durable before the attempt is recorded, and
 //! the attempt before anything is sent; a write is bound to the hash of what it was
-//! compared with, so a file that changed in between is a conflict and stays as it
-//! is. How bytes reach the server is left to `replace` and `as_root`.
+//! compared with, so a file that changed before the last look is a conflict and stays
+//! as it is, and what slips in after that look is kept and reported. How bytes reach the server is left to `replace` and `as_root`.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Decides whether a command line is one simple command, a pipeline, or more.
 //!
-//! Invariant: [`Scan::Simple`] and [`Scan::Pipeline`] hold exactly the words each
+//! Invariant: [`Shape::Simple`] and [`Shape::Pipeline`] hold exactly the words each
 //! program would receive in every shell, apart from words marked as globs or as
 //! starting in the login directory. Everything else is handed to a person. For
 //! the sake of catastrophes and tightening rules the simple commands inside any

@@ -1,8 +1,10 @@
 //! The eight tools: one file each for its schema, its arguments and its steps.
 //!
-//! Every tool follows the same pipeline: check the arguments, open an action, ask
-//! for a permit, spend it on the effect, report. Invariant: a tool never judges its
-//! own request and never states what was executed or recorded: the host does both.
+//! Every tool that works on a server follows the same pipeline: check the arguments,
+//! open an action, ask for a permit, spend it on the effect, report. `list_servers` and
+//! what is read from `@local` open none. Invariant: the host judges every request and
+//! states what was executed and recorded; a tool does neither. Where `find` asks the
+//! policy, it leaves files out of its own search and lets nothing in.
 
 mod arguments;
 mod exec;

@@ -26,8 +26,26 @@ const COMPLETIONS: [(&str, &str); 5] = [
     ("powershell", "openshell.ps1"),
     ("zsh", "_openshell"),
 ];
-/// Documents that go into the archive.
-const DOCUMENTS: [&str; 3] = ["README.md", "CHANGELOG.md", "SECURITY.md"];
+/// Documents that go into the archive: whatever one of them links to is another.
+const DOCUMENTS: [&str; 17] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "docs/benchmarks.md",
+    "docs/benchmarks.svg",
+    "docs/bridge-conformance.jsonl",
+    "docs/bridge-protocol.md",
+    "docs/fanout.md",
+    "docs/mcp.md",
+    "docs/opencode-traps.md",
+    "docs/packages.md",
+    "docs/policy.md",
+    "docs/profile.md",
+    "docs/session.md",
+    "docs/tool-wording.md",
+    "plugin/opencode/README.md",
+];
 /// The licence texts.
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 /// Where packages are laid out.
@@ -225,4 +243,58 @@ fn write(to: &Path, text: &str) -> Result<(), String> {
 fn parent(path: &Path) -> Result<(), String> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the relative links of a document lead, from the root of the workspace.
+    fn links(document: &str) -> Vec<PathBuf> {
+        let text = fs::read_to_string(workspace().join(document)).expect("a document");
+        let mut links = Vec::new();
+        for (link, _) in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+        {
+            let file = link.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let mut leads = Path::new(document).parent().expect("a file").to_path_buf();
+            for part in file.split('/') {
+                if part == ".." {
+                    leads.pop();
+                } else {
+                    leads.push(part);
+                }
+            }
+            links.push(leads);
+        }
+        links
+    }
+
+    /// Who has only the archive can follow every link.
+    #[test]
+    fn what_a_document_links_to_is_in_the_archive() {
+        let mut followed = 0;
+        for document in DOCUMENTS {
+            for link in links(document) {
+                let shipped = DOCUMENTS.iter().any(|name| Path::new(name) == link);
+                assert!(shipped, "{document} links to {}", link.display());
+                followed += 1;
+            }
+        }
+        assert!(followed > 15, "only {followed} links were found");
+    }
+
+    /// The adapter's page is the page of its npm package, where it stands alone.
+    #[test]
+    fn the_adapters_page_links_to_nothing_beside_it() {
+        assert_eq!(
+            links("plugin/opencode/README.md"),
+            [""; 0].map(PathBuf::from)
+        );
+    }
 }

@@ -1,7 +1,8 @@
 //! Questions to the client's person, and how an answer is read.
 //!
 //! Invariant: an answer that is not understood is no answer. What is asked comes
-//! from the operation; nothing a model wrote is passed on but the command itself.
+//! from the operation: of what a model wrote, command, directory and path are passed on,
+//! and its content as a diff.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! `tools/progress`: what is heard of a call while it runs.
 //!
-//! It deliberately carries numbers only: what a command prints belongs into the
+//! It deliberately carries numbers and the names of tool and server only: what a command prints belongs into the
 //! result, where it is bounded, scrubbed and marked as data. Invariant: a note
 //! names the call it is about, and none follows its result.
 
@@ -24,7 +24,7 @@ impl Bridge {
         (ProgressTo { every, to }, from)
     }
 
-    /// Tells the client how far a call is.
+    /// Tells the client how far a call has got.
     pub(super) fn report(&self, call: &Value, progress: &Progress) {
         self.send(
             json!({"jsonrpc": "2.0", "method": "tools/progress", "params": {

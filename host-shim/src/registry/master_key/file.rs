@@ -1,4 +1,4 @@
-//! A master key in a file the operator names.
+//! A master key in a file: one the operator names, or `master.key` in its usual place.
 //!
 //! Invariant: a key file is private to its owner (0600 or tighter) or it is
 //! refused, and none is ever overwritten. It does not derive or check a key against

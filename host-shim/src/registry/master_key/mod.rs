@@ -1,7 +1,7 @@
 //! The key everything else is sealed with, and where it comes from.
 //!
-//! Three sources, always an explicit choice: a file the operator names, a
-//! passphrase, or the operating system's keychain. A register says which one it
+//! Three sources: a file, which the operator names or had made in its usual place, a
+//! passphrase, or else the operating system's keychain. A register says which one it
 //! was made with.
 //!
 //! Invariant: no source is tried because another failed, and a key is made only

@@ -2,8 +2,9 @@
 //!
 //! Invariant: until the rename the target is untouched, and a failure leaves no
 //! temporary file behind or says which one; the content is compared with
-//! what was expected right before the change and read back right after it. SFTP
-//! version 3 has no compare-and-swap, so a change in between cannot be refused;
+//! what was expected right before the change, and right after it what was written is
+//! read back or, where it is large, told by its attributes ([`marked`]). SFTP version 3
+//! has no compare-and-swap, so a change in between cannot be refused;
 //! it is kept and reported. It deliberately changes no directory.
 
 use std::time::Instant;

@@ -4,7 +4,7 @@
 //! deleting the system's own directories, overwriting a disk, a fork bomb. They
 //! are found in any part of a text, and behind programs that run other programs,
 //! as long as their words are literal. Only an operator's rule that says so
-//! expressly can lift them.
+//! expressly can lift them, and only for one simple command of literal words.
 
 mod targets;
 

@@ -1,4 +1,4 @@
-//! Commands that describe hardware, disks and what is mounted on them.
+//! Commands that describe hardware and disks; what is mounted on them is in `mounts`.
 //!
 //! Invariant: an operand is a device to be described and never one to be written;
 //! what sets something is refused. Names of devices are not checked for being

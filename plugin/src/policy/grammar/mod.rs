@@ -81,7 +81,7 @@ pub(super) const TABLES: &[&[Command]] = &[
 const SYSTEM_DIRECTORIES: &[&str] = &["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"];
 
 /// Commands of which some version takes `--help` for something else than a wish for it.
-const WITHOUT_HELP: &[&str] = &[
+pub(super) const WITHOUT_HELP: &[&str] = &[
     "ldconfig",
     "losetup",
     "mailq",

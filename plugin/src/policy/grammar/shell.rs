@@ -1,7 +1,8 @@
 //! Small programs that a shell also has as builtins, and text generators.
 //!
-//! What is allowed here runs as a program and never as the builtin, whose `-v` or
-//! array subscripts would evaluate text. Invariant: output and time are bounded by
+//! What is allowed here runs as a program and not as the builtin, whose `-v` or array
+//! subscripts would evaluate text; `command`, `type`, `ulimit` and `umask`, which exist
+//! in shells only, are asked of a bare `/bin/sh`. Invariant: output and time are bounded by
 //! the words themselves. How a program is started is not decided here.
 
 use super::super::lex::Word;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::super::tables::{Entry, Operands, Tables, Value, tables};
-use super::super::{catastrophe, privilege};
+use super::super::{catastrophe, grammar, privilege};
 
 const INTRODUCTION: &str = "\
 # What runs without a question
@@ -18,13 +18,15 @@ const INTRODUCTION: &str = "\
 This page is written from the tables that decide (`cargo xtask docs`), and a test
 keeps it so.
 
-A command runs unasked only if it is one command of literal words, its program is
-listed below, every option and operand is one of the listed, and no path it reads is
-on the list of secrets. Whatever is not listed is asked about; an abbreviation of an
-option is not listed. A pipeline, a redirection, an expansion or a second command is
-asked about; with the operator's `pipelines = \"each-stage\"`, a pipeline whose every
-command would run unasked runs unasked as well. The program must be given by its bare
-name or by its full name in `/bin`, `/sbin`, `/usr/bin` or `/usr/sbin`.
+A command runs unasked only if it is one command of literal words and file name
+patterns, its program is listed below, every option and operand is one of the listed,
+and no path it reads is on the list of secrets. Every name a pattern stands for is
+judged, and no shell expands it; `~` at the beginning of a path is the login directory.
+Whatever is not listed is asked about; an abbreviation of an option is not listed. A
+pipeline, a redirection, a variable, a substitution or a second command is asked about;
+with the operator's `pipelines = \"each-stage\"`, a pipeline whose every command would
+run unasked runs unasked as well. The program must be given by its bare name or by its
+full name in `/bin`, `/sbin`, `/usr/bin` or `/usr/sbin`.
 
 `openshell policy explain COMMAND` shows how a verdict came about, word by word.
 
@@ -62,6 +64,13 @@ fn page(tables: &Tables) -> String {
     for (name, words) in &tables.versions {
         writeln!(page, "- `{name}` {}", code(words)).unwrap();
     }
+    writeln!(
+        page,
+        "\n## Help\n\nEvery program listed under *Commands* runs with `--help` as its only word, \
+         but not these, some\nversion of which takes it for something else: {}",
+        code(grammar::WITHOUT_HELP)
+    )
+    .unwrap();
     secrets(&mut page, tables);
     writeln!(
         page,
@@ -72,7 +81,10 @@ fn page(tables: &Tables) -> String {
     for line in privilege::LIST {
         writeln!(page, "- {line}").unwrap();
     }
-    page.push_str("\n## Never\n\nRefused whoever agrees, unless an operator's rule says `override = true`:\n\n");
+    page.push_str(
+        "\n## Never\n\nRefused whoever agrees. `override = true` in an operator's rule lifts \
+         `catastrophe.*` for one\nsimple command of literal words; nothing lifts the rest.\n\n",
+    );
     for line in catastrophe::LIST {
         writeln!(page, "- {line}").unwrap();
     }

@@ -88,8 +88,8 @@ fn warm(table: &mut Table, sshd: &Sshd, cli: &Cli, probe: &mut Probe, scratch: &
         value: ours.median() / bare.median(),
         unit: "x",
         goal: Goal::AtMost(1.0),
-        reason: "policy, two durable records and the proof of the shell cost more than the \
-                 channel that was opened ahead saves; see profile.md",
+        reason: "policy, a store of the component, the records and the proof of the shell cost \
+                 more than the channel that was opened ahead saves; see profile.md",
     });
 
     table.part("a small append and its fsync", fsync.shown());

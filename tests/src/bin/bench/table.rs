@@ -1,4 +1,4 @@
-//! The table: what was measured, beside what, and whether it is what we aim at.
+//! The table: what was measured, beside what, and whether it meets its goal.
 //!
 //! Invariant: a goal that is not met is shown as not met, with the reason; a line
 //! that could not be measured says why. It deliberately holds no absolute number
@@ -161,8 +161,8 @@ impl Table {
         }
         if !self.profile.is_empty() {
             page.push_str(
-                "\n## Where the time of a call goes\n\nWhat each part means is in \
-                 [profile.md](profile.md).\n\n| part | |\n|---|---|\n",
+                "\n## Where the time of a call goes\n\nWhat a call consists of is \
+                 in [profile.md](profile.md).\n\n| part | |\n|---|---|\n",
             );
             for (what, taken) in &self.profile {
                 let _ = writeln!(page, "| {what} | {taken} |");

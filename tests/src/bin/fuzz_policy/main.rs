@@ -6,7 +6,7 @@
 //! something, a secret shown, a command that does not end. The seed and a number
 //! decide each command, so a finding can be had again. Invariant: a finding makes
 //! it fail, and where it cannot run at all it says what is missing. It deliberately
-//! knows no command by name.
+//! knows no command by name, but for the harmless habits listed in `quirks`.
 
 mod attempt;
 mod deeds;
