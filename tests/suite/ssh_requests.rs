@@ -307,9 +307,9 @@ async fn a_transfer_does_not_wait_for_each_of_its_requests() {
     let written = in_time(sftp.write_atomic(&plan)).await;
     written.expect("a new file can be written");
     let (together, pieces, others) = shared.seen(WRITE);
-    assert!(together && pieces == PIECES, "{pieces}");
-    // Each of the others is waited for at most once.
-    assert!(others <= 999, "{others} other requests of writing");
+    assert!(together && pieces >= PIECES, "{pieces}");
+    // It takes nine others, and each is waited for at most once.
+    assert!(others <= 12, "{others} other requests of writing");
 
     // Half of them to begin with, since a short file is not worth more.
     shared.hold(READ, 4);
@@ -318,8 +318,7 @@ async fn a_transfer_does_not_wait_for_each_of_its_requests() {
         .expect("it is there");
     assert_eq!(read, content);
     let (together, pieces, others) = shared.seen(READ);
-    // One more finds the end.
-    assert!(together && pieces == PIECES + 1, "{pieces}");
-    assert!(others <= 999, "{others} other requests of reading");
-    eprintln!("{others}");
+    // At least one more finds the end, and there are four others.
+    assert!(together && pieces > PIECES, "{pieces}");
+    assert!(others <= 7, "{others} other requests of reading");
 }
