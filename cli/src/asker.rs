@@ -1,18 +1,16 @@
 //! Questions on the command line: at the terminal, or answered by a flag.
 //!
-//! Invariant: typed-ahead input is thrown away before a question is read, so
-//! nothing that was in the buffer can answer it. What a question says, and what an
+//! Invariant: a question is put only after it is shown whole, and what was typed
+//! before that is thrown away, so nothing that was in the buffer can answer it. What a question says, and what an
 //! answer permits, is not decided here.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 
 use async_trait::async_trait;
 use openshell_host::approvals::{Answer, Answerer, Asker, Question, Shown, agent_in_charge};
 use openshell_host::registry::MasterKey;
-use rustix::termios::{QueueSelector, tcflush};
-use secrecy::SecretString;
 
+use crate::keyboard;
 use crate::ui::{BOLD, CYAN, YELLOW, colour_diff};
 
 /// Answers every question the same way: `--yes` or `--no`.
@@ -71,10 +69,10 @@ impl Asker for TerminalAsker {
             );
         }
         let typed = tokio::task::spawn_blocking(|| {
-            rpassword::prompt_password("Registry passphrase, to show that you are there: ")
+            keyboard::secret("Registry passphrase, to show that you are there: ")
         });
         let typed = match typed.await {
-            Ok(Ok(typed)) => SecretString::from(typed),
+            Ok(Ok(typed)) => typed,
             Ok(Err(error)) => return Answer::Unanswered(format!("{error}.")),
             Err(error) => return Answer::Unanswered(format!("{error}.")),
         };
@@ -87,23 +85,14 @@ impl Asker for TerminalAsker {
 }
 
 fn ask_at_terminal(question: &Question) -> Answer {
-    let unanswered = |error: std::io::Error| Answer::Unanswered(format!("{error}."));
     let mut terminal = anstream::stderr();
-    let _ = write!(terminal, "\n{}\nDo it? Type yes or no: ", render(question));
+    let _ = writeln!(terminal, "\n{}", render(question));
     let _ = terminal.flush();
-    let tty = match File::open("/dev/tty") {
-        Ok(tty) => tty,
-        Err(error) => return unanswered(error),
-    };
-    if let Err(error) = tcflush(&tty, QueueSelector::IFlush) {
-        return unanswered(error.into());
-    }
-    let mut line = String::new();
-    match BufReader::new(tty).read_line(&mut line) {
-        Ok(0) => Answer::Unanswered("the terminal was closed.".to_owned()),
-        Ok(_) if line.trim() == "yes" => Answer::Granted(Answerer::Person),
-        Ok(_) => Answer::Rejected(Answerer::Person, None),
-        Err(error) => unanswered(error),
+    match keyboard::line("Do it? Type yes or no: ") {
+        Ok(None) => Answer::Unanswered("the terminal was closed.".to_owned()),
+        Ok(Some(line)) if line == "yes" => Answer::Granted(Answerer::Person),
+        Ok(Some(_)) => Answer::Rejected(Answerer::Person, None),
+        Err(error) => Answer::Unanswered(format!("{error}.")),
     }
 }
 

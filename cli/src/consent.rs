@@ -6,15 +6,14 @@
 //! Invariant: whatever says yes passes through here first, and the refusal of an
 //! agent is on record where there is a journal. What is agreed to is not looked at.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::IsTerminal;
 
 use openshell_host::approvals::{AgentFound, agent_in_charge};
 use openshell_host::journal::{Durability, Event, Note};
-use rustix::termios::{QueueSelector, tcflush};
 
 use crate::context::Context;
 use crate::error::{CliError, Kind};
+use crate::keyboard;
 
 /// Refuses `what` when an agent started this process, and puts that on record.
 pub(crate) fn require_person(context: &Context, what: &str) -> Result<(), CliError> {
@@ -74,16 +73,7 @@ pub(crate) fn confirm(question: &str, refused: &str) -> Result<(), CliError> {
 /// Asks for one line at the controlling terminal. What was typed before the
 /// question is thrown away, so that nothing left in the buffer can answer it.
 pub(crate) fn ask(prompt: &str) -> Result<String, CliError> {
-    let tty = File::open("/dev/tty")?;
-    tcflush(&tty, QueueSelector::IFlush).map_err(std::io::Error::from)?;
-    let mut stderr = anstream::stderr();
-    let _ = write!(stderr, "{prompt}");
-    let _ = stderr.flush();
-    let mut line = String::new();
-    if BufReader::new(tty).read_line(&mut line)? == 0 {
-        return Err(CliError::new(Kind::Denied, "the terminal was closed"));
-    }
-    Ok(line.trim().to_owned())
+    keyboard::line(prompt)?.ok_or_else(|| CliError::new(Kind::Denied, "the terminal was closed"))
 }
 
 /// Puts a decision of a person on record, durably, before it takes effect.

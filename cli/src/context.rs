@@ -15,6 +15,7 @@ use openshell_host::supervisor::{FanoutLimit, Predial, Resources, Supervisor};
 use tokio::runtime::Runtime;
 
 use crate::error::CliError;
+use crate::keyboard;
 
 /// Shared state of one run.
 pub(crate) struct Context {
@@ -53,10 +54,9 @@ impl Context {
 
     pub(crate) fn supervisor(&self) -> Result<&Supervisor, CliError> {
         if self.supervisor.get().is_none() {
-            let prompt = std::io::stdin().is_terminal().then(|| {
-                Arc::new(|| rpassword::prompt_password("Registry passphrase: ").map(Into::into))
-                    as _
-            });
+            let prompt = std::io::stdin()
+                .is_terminal()
+                .then(|| Arc::new(|| keyboard::secret("Registry passphrase: ")) as _);
             let resources = Resources::new(self.paths.clone(), prompt)
                 .with_patience(Patience::from_env()?)
                 .with_fanout(FanoutLimit::from_env()?)

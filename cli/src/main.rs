@@ -12,6 +12,8 @@ mod context;
 mod demo;
 mod error;
 mod install;
+mod keyboard;
+mod setting;
 mod ui;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@ mod mcp;
 mod model;
 mod opencode;
 mod peer;
+mod port;
 pub mod secrets;
 mod sshd;
 mod sudoers;
@@ -33,6 +34,7 @@ pub use opencode::{
     program as opencode_program,
 };
 pub use peer::Peer;
+pub use port::Port;
 pub use sshd::{Sshd, SshdOptions, ssh_keygen};
 pub use sudoers::Sudoers;
 pub use terminal::Terminal;

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::account::Account;
+use crate::port::Port;
 use crate::sshd::ssh_keygen;
 
 /// How long a server may take until it listens.
@@ -37,6 +38,7 @@ const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 #[derive(Debug)]
 pub struct Peer {
     port: u16,
+    _reserved: Option<Port>,
     host_key: String,
     process: Process,
     account: Account,
@@ -69,11 +71,11 @@ impl Peer {
             .find(|line| line.starts_with("ssh-ed25519 "))
             .map(first_two_words)
             .unwrap_or_else(|| panic!("dropbearkey printed no key: {made}"));
-        let port = free_port();
+        let port = Port::reserve();
         let child = Command::new(program)
             .args(["-F", "-E", "-r"])
             .arg(&key)
-            .args(["-p", &format!("127.0.0.1:{port}"), "-P"])
+            .args(["-p", &format!("127.0.0.1:{}", port.number()), "-P"])
             .arg(dir.path().join("pid"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -116,6 +118,7 @@ impl Peer {
         });
         Some(Self {
             port,
+            _reserved: None,
             host_key,
             process,
             account,
@@ -137,16 +140,17 @@ impl Peer {
         let key = dir.path().join("host");
         ssh_keygen(&key, "ed25519", "");
         let public = fs::read_to_string(key.with_extension("pub")).expect("just made");
-        let port = free_port();
+        let port = Port::reserve();
         let place = dir.path().display();
         let text = format!(
-            "ServerName peer\nServerType standalone\nDefaultAddress 127.0.0.1\nPort {port}\n\
+            "ServerName peer\nServerType standalone\nDefaultAddress 127.0.0.1\nPort {}\n\
              User nobody\nGroup nogroup\nPidFile {place}/pid\nScoreboardFile {place}/score\n\
              DelayTable none\nTransferLog none\nSystemLog {place}/system\nWtmpLog off\n\
              UseReverseDNS off\nRequireValidShell off\nAllowOverwrite on\n\
              LoadModule mod_sftp.c\n<IfModule mod_sftp.c>\nSFTPEngine on\n\
              SFTPHostKey {place}/host\nSFTPAuthorizedUserKeys file:{place}/keys\n\
              SFTPAuthMethods publickey password\nSFTPLog {place}/sftp-log\n{}\n</IfModule>\n",
+            port.number(),
             lines.join("\n")
         );
         fs::write(dir.path().join("config"), text).expect("the directory is ours");
@@ -169,21 +173,22 @@ impl Peer {
     }
 
     fn listening(
-        port: u16,
+        port: Port,
         host_key: String,
         child: Child,
         account: Account,
         dir: TempDir,
     ) -> Self {
         let mut peer = Self {
-            port,
+            port: port.number(),
+            _reserved: Some(port),
             host_key,
             process: Process::Daemon(child),
             account,
             dir,
         };
         let limit = Instant::now() + START_LIMIT;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", peer.port)).is_err() {
             if let Process::Daemon(child) = &mut peer.process
                 && let Ok(Some(status)) = child.try_wait()
             {
@@ -352,13 +357,6 @@ fn account_with_home() -> Option<(TempDir, Account)> {
 
 fn log_file(dir: &Path) -> fs::File {
     fs::File::create(dir.join("log")).expect("the directory is ours")
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has a free port")
-        .port()
 }
 
 fn run(command: &mut Command) -> String {

@@ -13,7 +13,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::port::Port;
 use crate::secrets::{self, Kind, Run};
 
 /// Where Debian, Fedora, macOS and the BSDs install the server.
@@ -69,6 +69,8 @@ impl Default for SshdOptions {
 pub struct Sshd {
     child: Child,
     port: u16,
+    /// Kept also while the server is stopped, so that it can come back.
+    _reserved: Option<Port>,
     dir: TempDir,
     host_keys: Vec<PathBuf>,
     user: String,
@@ -124,7 +126,9 @@ impl Sshd {
         fs::copy(dir.path().join("client.pub"), &authorized).expect("the key was just made");
         set_mode(&authorized, 0o644);
 
-        let port = options.port.unwrap_or_else(free_port);
+        let reserved = options.port.is_none().then(Port::reserve);
+        let port = options.port.or(reserved.as_ref().map(Port::number));
+        let port = port.expect("one of them is there");
         let config = dir.path().join("sshd_config");
         fs::write(&config, config_text(options, dir.path(), &host_keys, port))
             .expect("the directory is writable");
@@ -132,6 +136,7 @@ impl Sshd {
         let mut server = Self {
             child: listen(dir.path()),
             port,
+            _reserved: reserved,
             dir,
             host_keys,
             user: login_name(),
@@ -142,7 +147,13 @@ impl Sshd {
 
     fn wait_until_it_listens(&mut self) -> Result<(), String> {
         let limit = Instant::now() + START_LIMIT;
-        while !self.log().contains("Server listening on ") {
+        // One address after the other is bound; all of them are to be there.
+        let addresses = fs::read_to_string(self.dir.path().join("sshd_config"))
+            .expect("the server's own file")
+            .lines()
+            .filter(|line| line.starts_with("ListenAddress "))
+            .count();
+        while self.log().matches("Server listening on ").count() < addresses {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("{status}: {}", self.log()));
             }
@@ -400,13 +411,6 @@ fn version_number(version: &str) -> (u32, u32) {
     let mut parts = digits.split(|c: char| !c.is_ascii_digit());
     let mut next = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
     (next(), next())
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has a free port")
-        .port()
 }
 
 fn set_mode(path: &Path, mode: u32) {

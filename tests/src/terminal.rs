@@ -15,7 +15,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::cli::{Cli, Output, binary};
@@ -31,6 +31,7 @@ pub struct Terminal {
     _watch: Option<Watch>,
     keyboard: ChildStdin,
     shown: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
     /// Bytes that had been shown when a line was last typed.
     answered: usize,
     stdout: PathBuf,
@@ -96,7 +97,7 @@ impl Terminal {
         let mut screen = child.stdout.take().expect("stdout was asked for");
         let shown = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&shown);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(count @ 1..) = screen.read(&mut piece) {
                 sink.lock()
@@ -110,6 +111,7 @@ impl Terminal {
             _watch: watch,
             keyboard,
             shown,
+            reader: Some(reader),
             answered: 0,
             stdout,
             gate,
@@ -184,6 +186,10 @@ impl Terminal {
                 ended => panic!("no end ({ended:?}): {}", self.shown()),
             }
         };
+        // The last of it may still be on its way.
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader does not panic");
+        }
         let output = Output {
             status: status.code().unwrap_or(-1),
             stdout: fs::read_to_string(&self.stdout).unwrap_or_default(),

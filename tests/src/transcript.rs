@@ -129,7 +129,13 @@ impl Player {
             return self.write(b"\n");
         }
         if let Some(shape) = fields.get("expect") {
-            return self.expect(shape);
+            let frame = self.next(shape, Instant::now() + PATIENCE)?;
+            return self
+                .fits("$", shape, Some(&frame))
+                .map_err(|what| format!("{what}; the frame is {frame}"));
+        }
+        if let Some(shape) = fields.get("until") {
+            return self.until(shape);
         }
         if let Some(status) = fields.get("end") {
             return self.end(status);
@@ -144,18 +150,31 @@ impl Player {
             .map_err(|error| format!("the helper does not read: {error}"))
     }
 
-    /// Waits for the frame a shape means: the next one of its `id` and `method`.
-    fn expect(&mut self, shape: &Value) -> Result<(), String> {
+    /// Waits for a frame that has the shape and passes over those before it that the
+    /// shape means and that do not fit, such as notes of what is not there yet.
+    fn until(&mut self, shape: &Value) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
+        let mut last = "nothing".to_owned();
+        loop {
+            let frame = self
+                .next(shape, deadline)
+                .map_err(|what| format!("{what}; the last that did not fit: {last}"))?;
+            match self.fits("$", shape, Some(&frame)) {
+                Ok(()) => return Ok(()),
+                Err(what) => last = what,
+            }
+        }
+    }
+
+    /// Waits for the frame a shape means: the next one of its `id` and `method`.
+    fn next(&mut self, shape: &Value, deadline: Instant) -> Result<Value, String> {
         let mut looked_at = 0;
         loop {
             while looked_at < self.waiting.len() {
                 let frame = self.waiting[looked_at].clone();
                 if self.is_meant(shape, &frame) {
                     self.waiting.remove(looked_at);
-                    return self
-                        .fits("$", shape, Some(&frame))
-                        .map_err(|what| format!("{what}; the frame is {frame}"));
+                    return Ok(frame);
                 }
                 looked_at += 1;
             }

@@ -56,6 +56,34 @@ fn every_conversation_comes_out_as_written() {
 }
 
 #[test]
+fn what_is_waited_for_may_come_late_but_must_come() {
+    // The bridge is a program that prints what these conversations send.
+    let play = |steps: &str| {
+        let text = format!("{{\"conversation\": \"one\"}}\n{steps}");
+        let conversations = conversations(&text).expect("every line is a step");
+        Player::start(&mut Command::new("cat"), &[]).play(&conversations[0])
+    };
+    let sent = r#"
+{"send": {"method": "note", "bytes": 0}}
+{"send": {"method": "other", "bytes": 6}}
+{"send": {"method": "note", "bytes": 6}}
+{"send": {"method": "note", "bytes": 7}}
+{"until": {"method": "note", "bytes": 6}}
+{"expect": {"method": "note", "bytes": 7}}
+{"expect": {"method": "other", "bytes": 6}}
+"#;
+    assert_eq!(play(&format!("{sent}{{\"end\": 0}}")), Ok(()));
+    let failed = play(
+        r#"
+{"send": {"method": "note", "bytes": 0}}
+{"send": {"method": "note", "bytes": 6}}
+{"expect": {"method": "note", "bytes": 6}}
+"#,
+    );
+    assert!(failed.is_err_and(|what| what.contains("$.bytes must be 6")));
+}
+
+#[test]
 fn a_conversation_that_comes_out_otherwise_is_noticed() {
     let text = r#"
 {"note": "nothing"}

@@ -5,11 +5,10 @@
 //! `known_hosts` line are in `identity_hosts`.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use openshell_tests::{Cli, Sshd, SshdOptions, Terminal, ssh_keygen};
+use openshell_tests::{Cli, Port, Sshd, SshdOptions, Terminal, ssh_keygen};
 use serde_json::{Value, json};
 
 use crate::cli_support::{Rig, add, ended, ids, text, uptime};
@@ -245,10 +244,8 @@ fn fingerprint(server: &Sshd) -> String {
 #[test]
 fn a_server_is_added_before_it_is_reachable() {
     let cli = Cli::new();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has a free port")
-        .port();
+    let closed = Port::reserve();
+    let port = closed.number();
     let key = another_key(cli.dir(), "host");
     let identity = cli.dir().join("identity");
     ssh_keygen(&identity, "ed25519", "");

@@ -182,6 +182,20 @@ pub(crate) fn unique(prefix: &str) -> String {
     format!("{prefix}{:016x}{:016x}", number(), number())
 }
 
+/// Processes with exactly these words on their command line: such a program runs,
+/// and is not about to be run.
+pub(crate) fn running(words: &[&str]) -> Vec<u32> {
+    let wanted: Vec<u8> = words
+        .iter()
+        .flat_map(|word| word.bytes().chain([0]))
+        .collect();
+    let entries = fs::read_dir("/proc").expect("proc(5) is mounted");
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == wanted))
+        .collect()
+}
+
 /// Whether this process may do what only root may; says so aloud where not.
 pub(crate) fn is_root(what: &str) -> bool {
     let root = rustix::process::getuid().is_root();

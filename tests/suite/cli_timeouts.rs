@@ -1,19 +1,17 @@
 //! Commands that are ended: by time, by a person, by the death of the helper.
 //!
-//! A command is known by a number that stands on no other command line. The
-//! limits here are promises to a person who waits, several times what is needed.
+//! A command is known by a number that stands on no other command line. Nothing is
+//! timed: what must have happened before a command is ended is waited for.
 //!
 //! They prove that what was ended is gone, or said to run. Which signal was used
 //! does not matter to them.
 
-use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use openshell_tests::finish;
+use openshell_tests::{Output, finish};
 use serde_json::{Value, json};
 
-use crate::cli_support::{Rig, ended, eventually};
+use crate::cli_support::{Rig, ended, eventually, running};
 
 /// A number of seconds to sleep that no other process sleeps.
 fn seconds() -> u32 {
@@ -25,33 +23,26 @@ fn seconds() -> u32 {
 }
 
 /// Processes that sleep for this number, by their exact command line.
-fn sleepers(seconds: u32) -> Vec<i32> {
-    let wanted = format!("sleep\0{seconds}\0").into_bytes();
-    let entries = fs::read_dir("/proc").expect("these tests look at /proc");
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == wanted))
-        .collect()
+fn sleepers(seconds: u32) -> Vec<u32> {
+    running(&["sleep", &seconds.to_string()])
 }
 
-/// Waits until no process sleeps for this number, within a bound.
+/// Waits until no process sleeps for this number.
 #[track_caller]
-fn gone_within(seconds: u32, limit: Duration) {
-    let start = Instant::now();
-    loop {
-        let left = sleepers(seconds);
-        if left.is_empty() {
-            return;
-        }
-        assert!(
-            start.elapsed() < limit,
-            "still running after {limit:?}: {left:?}"
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
+fn gone(seconds: u32) {
+    let what = format!("the end of `sleep {seconds}`");
+    eventually(&what, || sleepers(seconds).is_empty());
 }
 
-const PROMPTLY: Duration = Duration::from_secs(2);
+/// Starts a command, waits until so many of it sleep for this number, and
+/// interrupts the call.
+fn interrupted(rig: &Rig, command: &str, sleeping: u32, many: usize) -> Output {
+    let arguments = json!({"server": "a", "command": command}).to_string();
+    let child = rig.cli.start(["call", "remote_exec", &arguments, "--yes"]);
+    eventually("the command runs", || sleepers(sleeping).len() == many);
+    signal(child.id(), rustix::process::Signal::INT);
+    finish(child)
+}
 
 fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(pid.try_into().expect("a process id"));
@@ -72,24 +63,25 @@ fn a_command_out_of_time_is_gone_with_its_group() {
     }
     let rig = Rig::start();
     let (plain, child, piped) = (seconds(), seconds(), seconds());
-    for (command, numbers) in [
-        (format!("sleep {plain}"), vec![plain]),
+    for (timeout, command, numbers) in [
+        (1_000, format!("sleep {plain}"), vec![plain]),
         (
+            1_000,
             format!("sleep {child} & sleep {plain}; wait"),
             vec![plain, child],
         ),
+        // Long enough to print, also on a busy machine.
         (
+            15_000,
             format!("trap '' INT TERM HUP; echo started; sleep {plain} | cat; sleep {piped}"),
             vec![plain, piped],
         ),
     ] {
-        let arguments = json!({"server": "a", "command": command, "timeout": 1000});
-        let start = Instant::now();
+        let arguments = json!({"server": "a", "command": command, "timeout": timeout});
         let output = rig.cli.call("remote_exec", &arguments, &["--yes"]);
-        let took = start.elapsed();
         ended(&output, 1, "EXEC_TIMEOUT");
         for number in numbers {
-            gone_within(number, PROMPTLY);
+            gone(number);
         }
         let envelope = output.json();
         assert_eq!(
@@ -101,8 +93,7 @@ fn a_command_out_of_time_is_gone_with_its_group() {
             "{command}: {envelope}"
         );
         let ran = envelope["execution"]["durationMs"].as_u64();
-        assert!(ran.is_some_and(|ms| ms >= 1000), "{command}: {envelope}");
-        assert!(took < Duration::from_secs(30), "{command}: {took:?}");
+        assert!(ran.is_some_and(|ms| ms >= timeout), "{command}: {envelope}");
         let outcome = last_outcome(&rig);
         assert_eq!(outcome["ended"], "group-gone", "{outcome}");
         assert_eq!(outcome["code"], "EXEC_TIMEOUT", "{outcome}");
@@ -118,17 +109,12 @@ fn a_command_out_of_time_is_gone_with_its_group() {
 fn what_escapes_is_said_to_run() {
     let rig = Rig::start();
     let number = seconds();
-    let command = format!("setsid sleep {number}");
-    let arguments = json!({"server": "a", "command": command, "timeout": 1000});
-    let output = rig.cli.call("remote_exec", &arguments, &["--yes"]);
+    let output = interrupted(&rig, &format!("setsid sleep {number}"), number, 1);
     let left = sleepers(number);
     for pid in &left {
-        signal(
-            u32::try_from(*pid).expect("a process id"),
-            rustix::process::Signal::KILL,
-        );
+        signal(*pid, rustix::process::Signal::KILL);
     }
-    ended(&output, 1, "EXEC_TIMEOUT");
+    ended(&output, 1, "CANCELLED");
     assert_eq!(left.len(), 1, "setsid puts it out of reach: {output:?}");
     assert_eq!(output.json()["data"]["process"], "may-run", "{output:?}");
     let named = format!("still running: {} `sleep {number}`", left[0]);
@@ -152,11 +138,10 @@ fn what_escapes_in_silence_is_found_too() {
         "setsid sh -c 'sleep {escaped} & sleep {escaped}' </dev/null >/dev/null 2>&1 & \
          sleep {waiting}"
     );
-    let arguments = json!({"server": "a", "command": command, "timeout": 1000});
-    let output = rig.cli.call("remote_exec", &arguments, &["--yes"]);
+    let output = interrupted(&rig, &command, escaped, 2);
     let left = sleepers(escaped);
-    ended(&output, 1, "EXEC_TIMEOUT");
-    gone_within(waiting, PROMPTLY);
+    ended(&output, 1, "CANCELLED");
+    gone(waiting);
     let envelope = output.json();
     assert_eq!(envelope["data"]["process"], "may-run", "{envelope}");
     let named: Vec<i64> = envelope["execution"]["leftRunning"]
@@ -185,7 +170,7 @@ fn a_killed_helper_takes_its_command_along() {
     let child = rig.cli.start(words.iter().chain(&key));
     eventually("the command runs", || !sleepers(number).is_empty());
     signal(child.id(), rustix::process::Signal::KILL);
-    gone_within(number, PROMPTLY);
+    gone(number);
     let output = finish(child);
     assert_eq!(output.status, -9, "{output:?}");
     assert_eq!(output.stdout, "");
@@ -207,18 +192,8 @@ fn an_interrupt_ends_the_command_and_is_recorded() {
     let rig = Rig::start();
     let number = seconds();
     let command = format!("echo before; sleep {number}; touch {}", rig.path("after"));
-    let arguments = json!({"server": "a", "command": command}).to_string();
-    let child = rig.cli.start(["call", "remote_exec", &arguments, "--yes"]);
-    eventually("the command runs", || !sleepers(number).is_empty());
-    let start = Instant::now();
-    signal(child.id(), rustix::process::Signal::INT);
-    let output = finish(child);
-    gone_within(number, PROMPTLY);
-    assert!(
-        start.elapsed() < Duration::from_secs(30),
-        "{:?}",
-        start.elapsed()
-    );
+    let output = interrupted(&rig, &command, number, 1);
+    gone(number);
     ended(&output, 1, "CANCELLED");
     let envelope = output.json();
     assert_eq!(envelope["data"]["process"], "group-gone", "{envelope}");
@@ -243,7 +218,7 @@ fn a_lost_connection_is_unknown_and_not_repeated() {
     rig.server.drop_connections();
     let output = finish(child);
     ended(&output, 4, "OUTCOME_UNKNOWN");
-    gone_within(number, PROMPTLY);
+    gone(number);
     assert_eq!(output.json()["execution"]["attempted"], true, "{output:?}");
     assert_eq!(last_outcome(&rig)["status"], "unknown");
     let again = rig
@@ -281,18 +256,12 @@ fn silence_of_a_server_ends_by_itself() {
         &other.host_key_line(),
     ]);
     assert_eq!(added.status, 0, "{added:?}");
-    let start = Instant::now();
     let output = cli.call(
         "remote_exec",
         &json!({"server": "mute", "command": "uptime"}),
         &[],
     );
     ended(&output, 1, "CONNECT_TIMEOUT");
-    assert!(
-        start.elapsed() < Duration::from_secs(40),
-        "{:?}",
-        start.elapsed()
-    );
 }
 
 /// Standard input of a command is empty, so that none waits for what never comes.

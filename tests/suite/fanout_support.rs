@@ -47,7 +47,10 @@ impl Fleet {
                 .collect(),
             ..SshdOptions::default()
         });
-        let cli = Cli::new();
+        let mut cli = Cli::new();
+        // On a busy machine a server may be slow; it is still to be asked about with
+        // the others.
+        cli.set_env("OPENSHELL_FANOUT_READY_MS", "60000");
         let files = cli.files();
         let fleet = Self {
             cli,

@@ -318,13 +318,25 @@ fn a_locked_keychain_is_said_and_an_unlocked_one_works() {
     let server = Sshd::start(&SshdOptions::default());
     let script = format!(
         r#"
+# Asking for it makes the bus start another daemon, which is locked; whether it has an
+# owner does not.
+owned() {{
+    dbus-send --session --dest=org.freedesktop.DBus --print-reply / \
+        org.freedesktop.DBus.NameHasOwner string:org.freedesktop.secrets | grep -q "boolean $1"
+}}
+eventually() {{
+    tries=0
+    until "$@"; do tries=$((tries + 1)); test $tries -lt 1200 || exit 9; sleep 0.05; done
+}}
+opened() {{
+    dbus-send --session --dest=org.freedesktop.secrets --print-reply /org/freedesktop/secrets \
+        org.freedesktop.Secret.Service.ReadAlias string:default 2>/dev/null | grep -q collection/login
+}}
 unlock() {{
     printf %s "$PASSWORD" | gnome-keyring-daemon --foreground --unlock --components=secrets >/dev/null 2>&1 &
     daemon=$!
-    tries=0
-    until dbus-send --session --dest=org.freedesktop.secrets --print-reply /org/freedesktop/secrets \
-        org.freedesktop.Secret.Service.ReadAlias string:default 2>/dev/null | grep -q collection/login
-    do tries=$((tries + 1)); test $tries -lt 200 || exit 9; sleep 0.05; done
+    eventually owned true
+    eventually opened
 }}
 lock() {{
     dbus-send --session --dest=org.freedesktop.secrets --print-reply /org/freedesktop/secrets \
@@ -338,6 +350,7 @@ use added
 lock
 use locked
 kill $daemon; wait $daemon
+eventually owned false
 unlock
 use unlocked
 "$BINARY" key rotate --json; echo "rotate $?"

@@ -4,9 +4,8 @@
 //! Whether the times it prints are right is not checked.
 
 use std::fs;
-use std::net::TcpListener;
 
-use openshell_tests::{Cli, Output, Sshd, SshdOptions};
+use openshell_tests::{Cli, Output, Port, Sshd, SshdOptions};
 use serde_json::Value;
 
 use crate::cli_support::Rig;
@@ -179,9 +178,8 @@ fn what_fails_says_what_to_do() {
     assert!(shown.stdout.contains("not tried"), "{shown:?}");
     assert!(!shown.stderr.is_empty(), "{shown:?}");
 
-    // Nobody listens on a port that was just free.
-    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|it| it.local_addr());
-    let port = port.expect("a free port").port().to_string();
+    let closed = Port::reserve();
+    let port = closed.number().to_string();
     let key = server.host_key_line();
     let identity = server.client_key_path().display().to_string();
     let added = cli.run([

@@ -11,7 +11,7 @@ use openshell_tests::finish;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::cli_support::{Rig, add, ended, eventually, text, unique};
+use crate::cli_support::{Rig, add, ended, eventually, running, text, unique};
 
 /// Sends a signal to a child of ours.
 fn signal(child: &Child, signal: rustix::process::Signal) {
@@ -307,7 +307,9 @@ fn a_lost_command_is_found_running_and_then_gone_and_settled_by_a_person() {
     let arguments = json!({"server": "a", "command": command}).to_string();
     let words = ["call", "remote_exec", &arguments, "--yes", "--key", "k"];
     let child = rig.cli.start(words);
-    eventually("the command runs", || rig.exists("marker"));
+    eventually("the command runs", || {
+        rig.exists("marker") && !running(&["sleep", &number]).is_empty()
+    });
     rig.server.drop_connections();
     let lost = finish(child);
     ended(&lost, 4, "OUTCOME_UNKNOWN");

@@ -84,6 +84,7 @@ mod ssh_host_keys;
 mod ssh_hostile;
 mod ssh_pace;
 mod ssh_pool;
+mod ssh_requests;
 mod ssh_security_key;
 mod ssh_sftp;
 mod ssh_shells;

@@ -6,7 +6,6 @@
 //! Consent is not their subject.
 
 use std::fs;
-use std::time::Duration;
 
 use openshell_tests::{Cli, RawMcp};
 use serde_json::{Value, json};
@@ -16,8 +15,6 @@ use crate::mcp_pending::allow_all;
 
 /// Everything a client gets for `tools/list`, in bytes.
 const LISTING_MAX: usize = 4_096;
-/// How long a person who closes a client waits for what it started.
-const PROMPTLY: Duration = Duration::from_secs(2);
 
 fn request(id: impl Into<Value>, method: &str, params: &Value) -> Value {
     let id: Value = id.into();
@@ -170,7 +167,9 @@ fn a_frame_that_is_too_long_is_refused_and_the_next_one_read() {
 
 #[test]
 fn the_end_of_the_input_ends_what_runs_and_is_recorded() {
-    let rig = Rig::start();
+    let mut rig = Rig::start();
+    // What this proves is the order of things, also where they take their time.
+    rig.cli.set_env("OPENSHELL_FAREWELL_MS", "60000");
     let pid_file = rig.path("pid");
     let command = format!("echo $$ > {pid_file}; sleep 600");
     let arguments = json!({"server": "a", "command": command});
@@ -190,7 +189,6 @@ fn the_end_of_the_input_ends_what_runs_and_is_recorded() {
     let (status, took) = mcp.hang_up();
     assert!(status.success(), "{status}");
     eprintln!("ended {took:?} after its input");
-    assert!(took < PROMPTLY, "{took:?}");
     eventually("the command is gone", || fs::metadata(&process).is_err());
     let records = rig.cli.records();
     let outcome = records

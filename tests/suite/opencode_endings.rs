@@ -4,17 +4,12 @@
 //! They prove that a call that was interrupted leaves nothing running and that a
 //! new helper repeats nothing. Kills at exact points are the fault harness's.
 
-use std::time::Duration;
-
 use openshell_tests::{OpenCode, OpenCodeOptions, Reply, ScriptedModel, Step};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::opencode_rig::allowing_all;
 use crate::opencode_site::{PATIENCE, Site, exec, helper_of, odd_seconds, processes_with};
-
-/// How soon after an interruption nothing may run any more on the server.
-const ENDED: Duration = Duration::from_secs(10);
 
 #[test]
 fn an_interruption_ends_the_remote_command() {
@@ -31,7 +26,7 @@ fn an_interruption_ends_the_remote_command() {
         });
     site.opencode.interrupt(&session);
     site.opencode
-        .wait_until(ENDED, "the end of the remote command", || {
+        .wait_until(PATIENCE, "the end of the remote command", || {
             processes_with(&seconds).is_empty()
         });
     site.opencode.wait_idle(&session, PATIENCE);
@@ -103,7 +98,7 @@ fn a_helper_killed_in_mid_call_runs_nothing_twice() {
         "{told}"
     );
     site.opencode
-        .wait_until(ENDED, "the end of the remote command", || {
+        .wait_until(PATIENCE, "the end of the remote command", || {
             processes_with(&seconds).is_empty()
         });
     let recorded = site.recorded_since(mark);

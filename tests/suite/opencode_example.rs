@@ -4,12 +4,12 @@
 //! It proves that each command of the text does what the text says. The words
 //! between them are not read.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use openshell_tests::{Cli, OpenCode, OpenCodeOptions, Reply, ScriptedModel, Step};
+use openshell_tests::{Cli, OpenCode, OpenCodeOptions, Port, Reply, ScriptedModel, Step};
 use serde_json::{Value, json};
 
 use crate::opencode_site::{PATIENCE, helper_env};
@@ -19,17 +19,14 @@ const DIRECTORY: &str = "examples/opencode-local";
 /// `serve.sh`, which turns into sshd.
 struct Server {
     child: Child,
-    port: u16,
+    port: Port,
 }
 
 impl Server {
     fn start(directory: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free loopback port")
-            .port();
+        let port = Port::reserve();
         let mut child = Command::new("./serve.sh")
-            .arg(port.to_string())
+            .arg(port.number().to_string())
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -37,7 +34,7 @@ impl Server {
             .spawn()
             .expect("the script can be run");
         let deadline = std::time::Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", port.number())).is_err() {
             let ended = child.try_wait().expect("the child is ours");
             assert!(ended.is_none(), "serve.sh ended: {ended:?}");
             assert!(std::time::Instant::now() < deadline, "nobody listens");
@@ -88,7 +85,7 @@ fn the_practice_project_works_as_its_readme_says() {
         .find(|block| block.contains("openshell server add"))
         .expect("the README introduces the server");
     let enrolling: String = enrolling
-        .replace("--port 2222", &format!("--port {}", server.port))
+        .replace("--port 2222", &format!("--port {}", server.port.number()))
         .replace("openshell key init\n", "");
     let path = std::env::var("PATH").unwrap_or_default();
     let bin = openshell_tests::binary().parent().expect("a file");

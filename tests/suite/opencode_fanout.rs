@@ -12,7 +12,11 @@ use crate::opencode_site::Site;
 
 /// The site, its server known under a second name.
 fn site() -> Site {
-    let site = Site::start(allowing_all());
+    let mut options = allowing_all();
+    // One question for both, also where one of them is slow.
+    let ready = ("OPENSHELL_FANOUT_READY_MS".to_owned(), "60000".to_owned());
+    options.env.push(ready);
+    let site = Site::start(options);
     site.cli.enrol(&site.server, "b");
     site
 }

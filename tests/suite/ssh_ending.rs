@@ -72,19 +72,23 @@ async fn what_leaves_the_group_may_run() {
     let server = start();
     let connection = connect(&target(&server)).await;
     let mark = unique();
-    let outcome = connection
-        .exec(
-            ExecRequest {
-                timeout: Duration::from_secs(1),
-                ..request(script(&format!("setsid sleep {mark} & wait")))
-            },
-            CancellationToken::new(),
-        )
-        .await
-        .expect("it starts");
-    let left = processes(&format!("sleep {mark}"));
+    // Its own command line, and not that of setsid(1), which is still in the group.
+    let pattern = format!("^sleep {mark}$");
+    let cancel = CancellationToken::new();
+    let (outcome, ()) = tokio::join!(
+        connection.exec(
+            request(script(&format!("setsid sleep {mark} & wait"))),
+            cancel.clone()
+        ),
+        async {
+            eventually("it has left", || !processes(&pattern).is_empty()).await;
+            cancel.cancel();
+        }
+    );
+    let outcome = outcome.expect("it starts");
+    let left = processes(&pattern);
     kill(&left);
-    assert_eq!(outcome.end, End::TimedOut(Ended::MayRun));
+    assert_eq!(outcome.end, End::Cancelled(Ended::MayRun));
     assert_eq!(left.len(), 1);
     assert!(outcome.note.is_some_and(|note| note.contains("left it")));
 }

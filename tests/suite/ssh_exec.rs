@@ -209,7 +209,11 @@ async fn a_process_left_in_the_background_is_not_waited_for() {
     let server = start();
     let connection = connect(&target(&server)).await;
     let mark = unique();
-    let outcome = run(&connection, script(&format!("sleep {mark} & echo started"))).await;
+    // What was forked is seen by its own name before the command ends.
+    let background = format!(
+        "sleep {mark} & until grep -q '^sleep' /proc/$!/cmdline; do sleep 0.02; done; echo started"
+    );
+    let outcome = run(&connection, script(&background)).await;
     let left = processes(&format!("sleep {mark}"));
     kill(&left);
     assert_eq!(outcome.end, End::Exit(0));

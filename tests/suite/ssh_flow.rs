@@ -1,26 +1,23 @@
-//! What a transfer costs on the link: how often it waits for the other side, and
-//! how much crosses. Counted by a proxy in between, never timed.
+//! What a transfer costs on the link: how much crosses. Counted by a proxy in
+//! between, never timed.
 //!
-//! Invariant: the delay only keeps turns apart; nothing here depends on how long
-//! anything takes. Whether the content arrives whole is `ssh_sftp`'s business.
+//! Invariant: nothing here depends on how long anything takes. Whether the content
+//! arrives whole is `ssh_sftp`'s business, how often it waits for the other side that of
+//! `ssh_requests`.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use openshell_host::ssh::{Connection, Expect, Sftp, WriteKind, WritePlan, temporary_name};
 use openshell_tests::Sshd;
 use sha2::{Digest, Sha256};
 
 use crate::ssh_support::{connect, start, target};
-
-/// Long enough for everything that is sent without waiting to be sent meanwhile.
-const ONE_WAY_MS: u64 = 80;
 
 /// What crossed a link.
 #[derive(Default)]
@@ -29,16 +26,12 @@ struct Counts {
     down: u64,
     /// Bytes from the client.
     up: u64,
-    /// How often the client began to speak after the server had.
-    turns: u64,
-    server_spoke: bool,
 }
 
-/// A link to a server whose delay can be set.
+/// A link to a server.
 #[derive(Clone, Default)]
 struct Link {
     counts: Arc<Mutex<Counts>>,
-    delay_ms: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -70,34 +63,19 @@ impl Link {
         port
     }
 
-    /// Carries one direction, in order, each piece after the delay.
+    /// Carries one direction.
     fn carry(&self, mut from: TcpStream, mut to: TcpStream, up: bool) {
-        let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
         let link = self.clone();
         thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
             while let Ok(length @ 1..) = from.read(&mut buffer) {
                 {
                     let mut counts = link.counts();
-                    if up {
-                        counts.up += length as u64;
-                        counts.turns += u64::from(counts.server_spoke);
-                    } else {
-                        counts.down += length as u64;
-                    }
-                    counts.server_spoke = !up;
+                    let count = if up { &mut counts.up } else { &mut counts.down };
+                    *count += length as u64;
                 }
-                let delay = Duration::from_millis(link.delay_ms.load(Ordering::Relaxed));
-                let piece = buffer.get(..length).unwrap_or_default().to_vec();
-                if sender.send((Instant::now() + delay, piece)).is_err() {
-                    return;
-                }
-            }
-        });
-        thread::spawn(move || {
-            for (due, piece) in receiver {
-                thread::sleep(due.saturating_duration_since(Instant::now()));
-                if to.write_all(&piece).is_err() {
+                let piece = buffer.get(..length).unwrap_or_default();
+                if to.write_all(piece).is_err() {
                     return;
                 }
             }
@@ -139,30 +117,6 @@ fn plan(path: &Path, content: &[u8], old: Option<&[u8]>) -> WritePlan {
         kind: WriteKind::Atomic,
         temporary: temporary_name().expect("randomness"),
     }
-}
-
-#[tokio::test]
-async fn a_transfer_does_not_wait_for_each_of_its_requests() {
-    let server = start();
-    let link = Link::default();
-    let (_connection, sftp) = over(&link, &server).await;
-    link.delay_ms.store(ONE_WAY_MS, Ordering::Relaxed);
-    // Seven requests at least, and short enough for the server's window of 2 MiB.
-    let content = content(7 * (255 << 10), 0);
-    let file = server.dir().join("long");
-    link.reset();
-    let written = sftp.write_atomic(&plan(&file, &content, None)).await;
-    written.expect("a new file can be written");
-    let writing = link.counts().turns;
-    link.reset();
-    let path = file.to_str().expect("an ASCII path");
-    let (read, _) = sftp.read_whole(path, 1 << 30).await.expect("it is there");
-    assert_eq!(read, content);
-    let reading = link.counts().turns;
-    // Writing takes eleven with all that belongs to it and reading six; with one
-    // request after the other each would take six more.
-    assert!(writing <= 14, "{writing} turns of writing");
-    assert!(reading <= 9, "{reading} turns of reading");
 }
 
 #[tokio::test]

@@ -168,7 +168,7 @@ fn a_time_out_does_not_vouch_for_what_runs_as_root() {
         return;
     };
     let command = "sudo -n sh -c 'echo $$; exec sleep 300 </dev/null >/dev/null 2>&1'";
-    let arguments = json!({"server": "a", "command": command, "timeout": 3000});
+    let arguments = json!({"server": "a", "command": command, "timeout": 15_000});
     let ended_early = rig.cli.call("remote_exec", &arguments, &["--yes"]);
     ended(&ended_early, 1, "EXEC_TIMEOUT");
     let data = ended_early.json()["data"].take();

@@ -4,7 +4,6 @@
 //! `doors::bridge`'s; here is only who may start it and how it ends.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use openshell_host::approvals::agent_between;
 use openshell_host::doors::{BridgeOptions, serve_bridge};
@@ -12,6 +11,7 @@ use openshell_host::doors::{BridgeOptions, serve_bridge};
 use crate::consent::refuse;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::setting::{farewell, milliseconds};
 
 /// Variable that says how long an effect lasts before the client hears of it, in ms.
 const PROGRESS_VARIABLE: &str = "OPENSHELL_PROGRESS_MS";
@@ -23,7 +23,8 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, CliError> {
         return Err(refuse(context, "bridge", &found));
     }
     let options = BridgeOptions {
-        progress_every: progress_every()?,
+        progress_every: milliseconds(PROGRESS_VARIABLE, 50..=600_000)?,
+        farewell: farewell()?,
     };
     let supervisor = context.supervisor()?.clone();
     let served = context.runtime().block_on(async move {
@@ -35,17 +36,4 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, CliError> {
     served.map_err(|error| CliError::failed(error.to_string()))?;
     // A blocked read of stdin must not keep the process alive.
     std::process::exit(0)
-}
-
-fn progress_every() -> Result<Option<Duration>, CliError> {
-    let Some(value) = std::env::var_os(PROGRESS_VARIABLE) else {
-        return Ok(None);
-    };
-    let value = value.to_string_lossy();
-    match value.parse() {
-        Ok(ms @ 50..=600_000) => Ok(Some(Duration::from_millis(ms))),
-        _ => Err(CliError::usage(format!(
-            "{PROGRESS_VARIABLE} must be a number of milliseconds from 50 to 600000, not {value:?}"
-        ))),
-    }
 }

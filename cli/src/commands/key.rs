@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::consent::{require_person, require_terminal};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::keyboard;
 use crate::ui::Ui;
 
 #[derive(Debug, Subcommand)]
@@ -172,8 +173,8 @@ pub(super) fn new_passphrase(
         "a person must type the passphrase",
         "Give a file of mode 0600 with --passphrase-file PATH.",
     )?;
-    let first = SecretString::from(rpassword::prompt_password(format!("{prompt}: "))?);
-    let second = SecretString::from(rpassword::prompt_password("Once more: ")?);
+    let first = keyboard::secret(&format!("{prompt}: "))?;
+    let second = keyboard::secret("Once more: ")?;
     if first.expose_secret() != second.expose_secret() {
         return Err(CliError::usage("the two passphrases differ"));
     }

@@ -9,13 +9,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use openshell_host::registry::{KeyHome, Recovery, bring_back, read_passphrase_file};
-use secrecy::SecretString;
 use serde_json::json;
 
 use super::key::{name_file, new_passphrase};
 use crate::consent::{record, require_person, require_terminal};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::keyboard;
 use crate::ui::Ui;
 
 /// Longest document read, in bytes.
@@ -93,9 +93,7 @@ pub(crate) fn import(args: &ImportArgs, context: &Context, ui: Ui) -> Result<Exi
                 "a person must type the passphrase",
                 "Give a file of mode 0600 with --passphrase-file PATH.",
             )?;
-            SecretString::from(rpassword::prompt_password(
-                "Passphrase of the recovery document: ",
-            )?)
+            keyboard::secret("Passphrase of the recovery document: ")?
         }
     };
     let key = document.open(&passphrase)?;

@@ -13,6 +13,7 @@ use super::key::{HomeArgs, name, name_file, new_passphrase, word};
 use crate::consent::{record, require_person};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::keyboard;
 use crate::ui::Ui;
 
 pub(crate) fn run(args: HomeArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
@@ -33,7 +34,7 @@ pub(crate) fn run(args: HomeArgs, context: &Context, ui: Ui) -> Result<ExitCode,
         KeyHome::Same
     };
     record(context, "the master key is being rotated".to_owned())?;
-    let ask = || rpassword::prompt_password("Present registry passphrase: ").map(Into::into);
+    let ask = || keyboard::secret("Present registry passphrase: ");
     let rotated = rotate(context.paths(), &env.with_prompt(&ask), &home)?;
     record(
         context,

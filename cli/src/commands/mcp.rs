@@ -14,6 +14,7 @@ use openshell_host::doors::{McpOptions, serve_mcp};
 
 use crate::context::Context;
 use crate::error::CliError;
+use crate::setting::farewell;
 
 #[derive(Debug, Args)]
 pub(crate) struct McpArgs {
@@ -35,6 +36,7 @@ pub(crate) fn run(args: McpArgs, context: &Context) -> Result<ExitCode, CliError
     let options = McpOptions {
         workspace,
         dialogs_count: agent_between().is_none(),
+        farewell: farewell()?,
     };
     let supervisor = context.supervisor()?.clone();
     let served = context.runtime().block_on(async move {

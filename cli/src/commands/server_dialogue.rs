@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 use openshell_host::registry::AuthMaterial;
 use russh::keys;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::server_add::{AddArgs, agent, check_identity};
 use crate::consent::ask;
 use crate::error::{CliError, Kind};
+use crate::keyboard;
 use crate::ui::Ui;
 
 /// Where ssh(1) looks for keys, the best kind first.
@@ -134,9 +135,9 @@ fn required(prompt: &str) -> Result<String, CliError> {
 }
 
 fn secret(prompt: &str) -> Result<SecretString, CliError> {
-    let typed = rpassword::prompt_password(prompt)?;
-    if typed.is_empty() {
+    let typed = keyboard::secret(prompt)?;
+    if typed.expose_secret().is_empty() {
         return Err(CliError::new(Kind::Usage, "nothing was typed"));
     }
-    Ok(SecretString::from(typed))
+    Ok(typed)
 }

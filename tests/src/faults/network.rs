@@ -32,8 +32,6 @@ pub fn network(bytes: u64, time: Duration, seed: u64) -> Report {
     let mut report = Report::default();
     let until = Instant::now() + time;
     let mut rig = Rig::bare();
-    // Short, so that a stalled connection does not hold up the others.
-    rig.cli.set_env("OPENSHELL_SILENCE_MS", "2500");
     let proxy = Proxy::start(rig.server.port());
     let key = rig.cli.key_file().display().to_string();
     rig.run(&["key", "init", "--file", &key], &[]);
@@ -54,6 +52,8 @@ pub fn network(bytes: u64, time: Duration, seed: u64) -> Report {
             }
         }
     }
+    // Short, so that a stalled connection does not hold up the others.
+    rig.cli.set_env("OPENSHELL_SILENCE_MS", "2500");
     let mut chance = Chance(seed);
     chance.shuffle(&mut plan);
     let planned = plan.len();

@@ -266,6 +266,11 @@ fn is_closed(side: &TcpStream) -> bool {
 mod tests {
     use super::*;
 
+    /// Only a hang takes longer.
+    const PATIENCE: Duration = Duration::from_secs(60);
+    /// How long nothing more may come before that counts as silence.
+    const SILENCE: Duration = Duration::from_millis(300);
+
     /// Sends ten bytes through a proxy to an echo and returns what came back.
     fn echoed(mischief: Option<(Direction, u64, Mischief)>) -> (usize, bool) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
@@ -284,8 +289,11 @@ mod tests {
             proxy.set(direction, at, mischief);
         }
         let mut side = TcpStream::connect(("127.0.0.1", proxy.port())).expect("it listens");
-        side.set_read_timeout(Some(Duration::from_millis(400)))
-            .expect("a time-out can be set");
+        let wait = |side: &TcpStream, limit| {
+            side.set_read_timeout(Some(limit))
+                .expect("a time-out can be set");
+        };
+        wait(&side, PATIENCE);
         side.write_all(b"0123456789").expect("it listens");
         let mut got = 0;
         let mut buffer = [0; 64];
@@ -297,6 +305,12 @@ mod tests {
             }
             if got == 10 {
                 break true;
+            }
+            if let Some((_, at, Mischief::Stall)) = mischief
+                && got as u64 == at
+            {
+                // All that may come is there, and silence has no sign.
+                wait(&side, SILENCE);
             }
         };
         assert_eq!(proxy.has_struck(), mischief.is_some());

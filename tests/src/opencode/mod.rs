@@ -15,7 +15,6 @@ mod layout;
 mod screen;
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::model::ScriptedModel;
+use crate::port::Port;
 use crate::secrets::{self, Run, Watch};
 
 use events::Events;
@@ -73,7 +73,7 @@ pub enum Reply {
 pub struct OpenCode {
     _watch: Option<Watch>,
     child: Child,
-    port: u16,
+    port: Port,
     scratch: TempDir,
     workspace: PathBuf,
     events: Arc<Events>,
@@ -99,15 +99,12 @@ impl OpenCode {
     pub fn start(options: &OpenCodeOptions, model: &ScriptedModel) -> Self {
         let scratch = secrets::directory("openshell-opencode-");
         let workspace = lay_out(scratch.path(), options, model);
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free loopback port")
-            .port();
+        let port = Port::reserve();
         let log = fs::File::create(scratch.path().join("opencode.log")).expect("a new file");
         let mut command = prepared(scratch.path(), &workspace, options);
         command
             .args(["serve", "--hostname", "127.0.0.1", "--port"])
-            .arg(port.to_string())
+            .arg(port.number().to_string())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);
         let child = command.spawn().expect("OpenCode can be run");
@@ -180,14 +177,19 @@ impl OpenCode {
     /// The end of what OpenCode wrote to its log and terminal, for a failure message.
     #[must_use]
     pub fn log(&self) -> String {
+        let text = self.whole_log();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    fn whole_log(&self) -> String {
         let mut text =
             fs::read_to_string(self.scratch.path().join("opencode.log")).unwrap_or_default();
         let logs = self.home().join(".local/share/opencode/log");
         for entry in fs::read_dir(logs).into_iter().flatten().flatten() {
             text += &fs::read_to_string(entry.path()).unwrap_or_default();
         }
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        text
     }
 
     /// Opens a session.
@@ -363,7 +365,7 @@ impl OpenCode {
             }
             // The port is open before requests are served; one that comes too
             // early is never answered.
-            if self.log().contains("server listening on") {
+            if self.whole_log().contains("server listening on") {
                 return;
             }
             assert!(
@@ -407,7 +409,7 @@ impl OpenCode {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://127.0.0.1:{}{path}", self.port.number())
     }
 
     fn get(&self, path: &str) -> Value {

@@ -178,7 +178,13 @@ impl Scan {
                 self.repository(path)?;
             }
             for entry in fs::read_dir(path).map_err(place)? {
-                self.tree(&entry?.path(), part)?;
+                let entry = entry?.path();
+                match self.tree(&entry, part) {
+                    // A process that ends takes its files away, and what is gone holds
+                    // nothing.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && is_gone(&entry) => {}
+                    scanned => scanned?,
+                }
             }
         } else if kind.is_file() {
             let real = path.canonicalize().map_err(place)?;
@@ -231,6 +237,11 @@ impl Scan {
             }
         }
     }
+}
+
+/// Whether nothing has this name any more. A symbolic link that leads nowhere is there.
+fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Whether a file is a journal, which holds less than others may.

@@ -37,6 +37,10 @@ use protocol::{INVALID_REQUEST, METHOD_NOT_FOUND, Message, capability_snapshot};
 
 /// How long running calls get to end and be recorded after the input ended.
 const FAREWELL: Duration = Duration::from_millis(1_800);
+/// How long the last frames may take to be written after that.
+const LAST_FRAMES: Duration = Duration::from_millis(100);
+// A person who closes a client is promised its end within two seconds.
+const _: () = assert!(FAREWELL.as_millis() + LAST_FRAMES.as_millis() < 2_000);
 /// Calls that may run at once: one waiting for its server takes less than 1 MB.
 const CALLS_MAX: usize = 1024;
 
@@ -57,6 +61,9 @@ pub struct BridgeOptions {
     /// How long an effect may last before its client hears of it, and how often it
     /// hears from then on; 10 s where nothing is said.
     pub progress_every: Option<Duration>,
+    /// How long running calls may take to end and be recorded after the input ended;
+    /// 1.8 s where nothing is said.
+    pub farewell: Option<Duration>,
 }
 
 /// Serves one client until its input ends.
@@ -96,14 +103,14 @@ pub async fn serve_bridge(
     };
     // Nobody is left to hear or to answer: end what runs, and let it be recorded.
     bridge.give_up();
-    let _ = tokio::time::timeout(FAREWELL, async {
+    let _ = tokio::time::timeout(bridge.options.farewell.unwrap_or(FAREWELL), async {
         while calls.join_next().await.is_some() {}
     })
     .await;
     bridge.supervisor.resources().close().await;
     drop(bridge);
     calls.abort_all();
-    let _ = tokio::time::timeout(Duration::from_millis(100), writer).await;
+    let _ = tokio::time::timeout(LAST_FRAMES, writer).await;
     Ok(read?)
 }
 

@@ -33,6 +33,10 @@ use frames::{Frames, Transport};
 
 /// How long running calls get to end and be recorded after the input ended.
 const FAREWELL: Duration = Duration::from_millis(1_700);
+/// How long the last frames may take to be written after that.
+const LAST_FRAMES: Duration = Duration::from_millis(100);
+// A person who closes a client is promised its end within two seconds.
+const _: () = assert!(FAREWELL.as_millis() + LAST_FRAMES.as_millis() < 2_000);
 
 /// What a client is told about the tools as a whole.
 const INSTRUCTIONS: &str = "Work on registered servers over SSH; list_servers names them. Looking \
@@ -61,6 +65,9 @@ pub struct McpOptions {
     /// Whether an answer that comes through the client is a person's. Where an
     /// agent's own shell started this process, the client may be the agent.
     pub dialogs_count: bool,
+    /// How long running calls may take to end and be recorded after the input ended;
+    /// 1.7 s where nothing is said.
+    pub farewell: Option<Duration>,
 }
 
 /// Serves one client until its input ends.
@@ -90,7 +97,7 @@ pub async fn serve_mcp(
     door.inner.ended.cancel();
     door.inner.supervisor.resources().close().await;
     drop(frames);
-    let _ = tokio::time::timeout(Duration::from_millis(100), writer).await;
+    let _ = tokio::time::timeout(LAST_FRAMES, writer).await;
     served
 }
 
@@ -128,13 +135,14 @@ impl Door {
             }
         };
         let ended = self.inner.ended.clone();
+        let farewell = self.inner.options.farewell.unwrap_or(FAREWELL);
         let waiting = running.waiting();
         tokio::pin!(waiting);
         tokio::select! {
             _ = &mut waiting => {}
             () = ended.cancelled() => {
                 // The loop lets running calls finish first; they are being ended.
-                let _ = tokio::time::timeout(FAREWELL, &mut waiting).await;
+                let _ = tokio::time::timeout(farewell, &mut waiting).await;
             }
         }
         Ok(())

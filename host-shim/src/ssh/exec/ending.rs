@@ -2,15 +2,17 @@
 //!
 //! Invariant: [`Ended::GroupGone`] is said only if the process group was seen
 //! to be empty, the command's output was let go by everybody, and nothing that
-//! carries its mark was found. It
+//! carries its mark was found. Limits count what this process was let run: a busy
+//! machine makes nothing uncertain. It
 //! deliberately sends no SSH signal: OpenSSH refuses those on root logins
 //! ("session signalling requires privilege separation").
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::ssh::connection::Connection;
+use crate::ssh::pace::OwnTime;
 
 use super::run::{Event, Running};
 use super::shell::Shell;
@@ -43,19 +45,19 @@ pub(super) async fn end_early(
     mark: Option<&str>,
 ) -> ExecOutcome {
     let ended_at = Instant::now();
-    let limit = ended_at + CLOSE_LIMIT;
+    let mut limit = OwnTime::new(CLOSE_LIMIT);
     // If even this cannot be sent, the connection is gone, and with it the lifeline.
-    let _ = timeout_at(limit, running.shell.channel.eof()).await;
-    let mut released = closed_by(&mut running, limit).await;
+    let _ = limit.within(running.shell.channel.eof()).await;
+    let mut released = closed_within(&mut limit, &mut running).await;
     let group = running.shell.group;
-    let gone = matches!(
-        tokio::time::timeout(REAP_LIMIT, reap(connection, group)).await,
-        Ok(true)
-    );
+    let gone = OwnTime::new(REAP_LIMIT)
+        .within(reap(connection, group))
+        .await
+        .unwrap_or(false);
     if gone && !released {
         // On a busy server the last descriptor is closed a little later than the
         // last process of the group is gone.
-        released = closed_by(&mut running, Instant::now() + LATE_LIMIT).await;
+        released = closed_within(&mut OwnTime::new(LATE_LIMIT), &mut running).await;
     }
     let released = released && !connection.is_closed();
     running.shell.channel.abandon();
@@ -87,16 +89,16 @@ pub(super) async fn left_of(
 ) -> Vec<LeftProcess> {
     let Some(mark) = mark else { return Vec::new() };
     let survey = connection.survey(mark, Some(group));
-    match tokio::time::timeout(SURVEY_LIMIT, survey).await {
-        Ok(Ok(survey)) => survey.left,
-        Ok(Err(_)) | Err(_) => Vec::new(),
+    match OwnTime::new(SURVEY_LIMIT).within(survey).await {
+        Some(Ok(survey)) => survey.left,
+        Some(Err(_)) | None => Vec::new(),
     }
 }
 
-/// Waits for the channel to close, until a moment; says whether it did.
-async fn closed_by(running: &mut Running, limit: Instant) -> bool {
+/// Waits for the channel to close, within what is left of a limit; says whether it did.
+async fn closed_within(limit: &mut OwnTime, running: &mut Running) -> bool {
     let closing = async { while running.advance().await != Event::Closed {} };
-    timeout_at(limit, closing).await.is_ok()
+    limit.within(closing).await.is_some()
 }
 
 /// Makes sure over a second channel that a process group is gone.

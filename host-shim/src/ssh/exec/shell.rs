@@ -157,7 +157,8 @@ impl Shell {
             }
             Err(SshError::ConnectionLost { started: true })
         };
-        tokio::time::timeout(limit, conversation)
+        OwnTime::new(limit)
+            .within(conversation)
             .await
             .unwrap_or(Err(SshError::ConnectionLost { started: true }))
     }
@@ -191,7 +192,8 @@ impl Shell {
             }
             Err(SshError::ConnectionLost { started: true })
         };
-        tokio::time::timeout(limit, conversation)
+        OwnTime::new(limit)
+            .within(conversation)
             .await
             .unwrap_or(Err(SshError::ConnectionLost { started: true }))
     }

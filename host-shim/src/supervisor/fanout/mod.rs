@@ -18,7 +18,6 @@ mod select;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -40,10 +39,6 @@ use crate::journal::KeyStage;
 use gather::{Outcome, gather};
 use group::Group;
 use member::payload;
-
-/// How long a server may take at least to get ready before the others go on
-/// without it.
-const READY: Duration = Duration::from_secs(5);
 
 impl Supervisor {
     /// Runs a call on several servers.
@@ -106,8 +101,8 @@ impl Supervisor {
         let group = Arc::new(Group::new(
             Ulid::generate().to_string(),
             &servers,
-            limit.get(),
-            READY,
+            limit.servers(),
+            limit.ready(),
             Arc::clone(call.asker()),
         ));
         let shared = Shared {

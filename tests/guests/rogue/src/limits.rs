@@ -42,11 +42,12 @@ pub(crate) fn hoard(_: &Arguments) -> Result<(), Failure> {
     hoard_forever()
 }
 
-/// Allocates without end; shared with the policy.
+/// Allocates without end; shared with the policy. It takes large pieces and writes
+/// nothing into them, so that it reaches the limit of memory before that of time.
 pub(crate) fn hoard_forever() -> ! {
     let mut hoard = Vec::new();
     loop {
-        hoard.push(black_box(vec![1_u8; 1 << 20]));
+        hoard.push(black_box(Vec::<u8>::with_capacity(16 << 20)));
     }
 }
 

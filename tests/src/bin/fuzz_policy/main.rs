@@ -153,8 +153,13 @@ fn commands<'a>(
         Vec::new()
     };
     let started = Instant::now();
-    let time = options.time;
-    let made = (0..).map(move |n| (Some(n), generator.command(n)));
-    let made = made.take_while(move |_| started.elapsed() < time);
+    let (time, most) = (options.time, options.commands);
+    let goes_on = move |n: &u64| match most {
+        Some(most) => *n < most,
+        None => started.elapsed() < time,
+    };
+    let made = (0..)
+        .take_while(goes_on)
+        .map(move |n| (Some(n), generator.command(n)));
     Box::new(known.into_iter().map(|text| (None, text)).chain(made))
 }

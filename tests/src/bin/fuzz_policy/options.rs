@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
-fuzz_policy run [--minutes N | --seconds N] [--seed S]
+fuzz_policy run [--minutes N | --seconds N | --commands N] [--seed S]
                 [--only N]         the Nth command of the seed alone
                 [--command TEXT]   this command alone
                 [--programs DIR]   DIR/usr holds further programs, such as unpacked packages
@@ -33,7 +33,9 @@ pub(crate) enum Task {
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) seed: u64,
+    /// How long to go on, where no number of commands is given.
     pub(crate) time: Duration,
+    pub(crate) commands: Option<u64>,
     pub(crate) only: Option<u64>,
     pub(crate) command: Option<String>,
     pub(crate) programs: Option<PathBuf>,
@@ -46,7 +48,7 @@ pub(crate) struct Options {
 impl Options {
     /// Whether there is time to run what is known to be allowed first.
     pub(crate) fn starts_with_known(&self) -> bool {
-        self.planted.is_empty() && self.time > Duration::from_secs(300)
+        self.planted.is_empty() && self.commands.is_none() && self.time > Duration::from_secs(300)
     }
 }
 
@@ -56,6 +58,7 @@ pub(crate) fn read(words: &[String]) -> Result<Task, String> {
     let mut options = Options {
         seed: fresh_seed(),
         time: Duration::from_secs(60),
+        commands: None,
         only: None,
         command: None,
         programs: None,
@@ -74,6 +77,7 @@ pub(crate) fn read(words: &[String]) -> Result<Task, String> {
                 options.time = Duration::from_secs(60 * number(word, value()?)?)
             }
             ("run", "--seconds") => options.time = Duration::from_secs(number(word, value()?)?),
+            ("run", "--commands") => options.commands = Some(number(word, value()?)?),
             ("run", "--only") => options.only = Some(number(word, value()?)?),
             ("run", "--command") => options.command = Some(value()?.clone()),
             ("run", "--programs") => options.programs = Some(PathBuf::from(value()?)),

@@ -131,7 +131,11 @@ async fn feed(command: &mut Command, input: &str) -> Output {
         .spawn()
         .expect("OpenSSH's clients are installed (openssh-client)");
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).await.unwrap();
+    // A client that was refused ends without reading.
+    match stdin.write_all(input.as_bytes()).await {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        written => written.unwrap(),
+    }
     drop(stdin);
     child.wait_with_output().await.unwrap()
 }
