@@ -39,6 +39,8 @@ struct Counts {
 struct Link {
     counts: Arc<Mutex<Counts>>,
     delay_ms: Arc<AtomicU64>,
+    /// Bytes it carries from the client in a second; 0 for no limit.
+    rate: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -94,9 +96,16 @@ impl Link {
                 }
             }
         });
+        let slow = Arc::clone(&self.rate);
         thread::spawn(move || {
             for (due, piece) in receiver {
                 thread::sleep(due.saturating_duration_since(Instant::now()));
+                if let rate @ 1.. = slow.load(Ordering::Relaxed)
+                    && up
+                {
+                    let time = piece.len() as f64 / rate as f64;
+                    thread::sleep(Duration::from_secs_f64(time));
+                }
                 if to.write_all(&piece).is_err() {
                     return;
                 }
@@ -108,6 +117,15 @@ impl Link {
 
 /// A connection over a link, with its SFTP session open.
 async fn over(link: &Link, server: &Sshd) -> (Arc<Connection>, Arc<Sftp>) {
+    patiently_over(link, server, Duration::from_secs(20)).await
+}
+
+/// The same, to a server that may say nothing for so long.
+async fn patiently_over(
+    link: &Link,
+    server: &Sshd,
+    silence: Duration,
+) -> (Arc<Connection>, Arc<Sftp>) {
     let port = link.start(server.port());
     let known = fs::read_to_string(server.known_hosts_path()).expect("the fixture's file");
     let file = server.dir().join("known-over-the-link");
@@ -116,6 +134,7 @@ async fn over(link: &Link, server: &Sshd) -> (Arc<Connection>, Arc<Sftp>) {
     let mut target = target(server);
     target.port = port;
     target.known_hosts = vec![file];
+    target.silence = silence;
     let connection = connect(&target).await;
     let sftp = connection.sftp().await.expect("SFTP is there");
     (connection, sftp)
@@ -221,4 +240,20 @@ async fn a_large_file_crosses_the_link_once() {
     let Counts { down, up, .. } = *link.counts();
     assert!(down > SIZE as u64 * 3 / 2, "{down} bytes came back");
     assert!(up < SIZE as u64 * 5 / 4, "{up} bytes went out");
+}
+
+/// On a slow link requests wait behind each other for longer than a server may answer
+/// nothing; each answer shows that it is there.
+#[tokio::test]
+async fn a_slow_link_is_not_taken_for_a_silent_server() {
+    let server = start();
+    let link = Link::default();
+    let (_connection, sftp) = patiently_over(&link, &server, Duration::from_secs(3)).await;
+    // All that is under way at once takes twelve seconds; nine is the limit.
+    link.rate.store(350_000, Ordering::Relaxed);
+    let content = content(18 * (255 << 10), 0);
+    let file = server.dir().join("slow");
+    let written = sftp.write_atomic(&plan(&file, &content, None)).await;
+    written.expect("every part of it is answered");
+    assert_eq!(fs::read(&file).expect("it was written"), content);
 }

@@ -88,7 +88,7 @@ pub(super) async fn left_of(
     let Some(mark) = mark else { return Vec::new() };
     let survey = connection.survey(mark, Some(group));
     match tokio::time::timeout(SURVEY_LIMIT, survey).await {
-        Ok(Ok(survey)) => survey.left,
+        Ok(Ok(survey)) => survey.left(),
         Ok(Err(_)) | Err(_) => Vec::new(),
     }
 }
