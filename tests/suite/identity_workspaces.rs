@@ -282,3 +282,26 @@ fn a_question_says_that_the_server_is_the_workspaces() {
     terminal.type_line("no");
     ended(&terminal.finish(), 3, "APPROVAL_REJECTED");
 }
+
+/// What the policy calls secret is kept sealed, and on a server of a workspace nothing
+/// else needs the master key.
+#[test]
+fn a_secret_file_is_written_and_brought_back() {
+    let one = Workspaces::new(1);
+    let dir = &one.dirs[0];
+    let file = one.cli.files().join(".env");
+    let path = file.display().to_string();
+    fs::write(&file, "original\n").expect("ours");
+    ended(&one.write(dir, &path, "changed\n"), 0, "");
+    assert_eq!(fs::read_to_string(&file).expect("ours"), "changed\n");
+    let history = one.history(dir, &["dev", &path]);
+    assert!(
+        history.iter().all(|state| state["sealed"] == true),
+        "{history:?}"
+    );
+    let undone = one
+        .cli
+        .run_in(dir, ["undo", "dev", &path, "--yes", "--json"]);
+    ended(&undone, 0, "");
+    assert_eq!(fs::read_to_string(&file).expect("ours"), "original\n");
+}

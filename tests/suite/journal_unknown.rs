@@ -145,10 +145,8 @@ fn a_write_that_was_killed_is_settled_by_the_next_reader() {
     assert_eq!(rig.cli.run(["audit", "verify"]).status, 0);
 }
 
-/// The journal does not tell a path that a registered secret is part of; what became
-/// of the write is found out all the same, and its temporary file removed.
-#[test]
-fn a_write_below_a_directory_named_like_a_secret_is_settled_too() {
+/// A server whose login has a secret that the directory of its files is named like.
+fn named_like_a_secret() -> Rig {
     let rig = Rig::start();
     let secret = rig.files.file_name().expect("it has a name");
     let secret = secret.to_str().expect("temporary paths are UTF-8");
@@ -171,6 +169,14 @@ fn a_write_below_a_directory_named_like_a_secret_is_settled_too() {
         &key,
     ];
     assert_eq!(add(&rig.cli, &rig.server, "a", &flags, secret).status, 0);
+    rig
+}
+
+/// The journal does not tell a path that a registered secret is part of; what became
+/// of the write is found out all the same, and its temporary file removed.
+#[test]
+fn a_write_below_a_directory_named_like_a_secret_is_settled_too() {
+    let rig = named_like_a_secret();
     let (mut child, action, path, after) = stopped_in_a_write(&rig, "k");
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
@@ -190,15 +196,23 @@ fn a_write_below_a_directory_named_like_a_secret_is_settled_too() {
     assert!(strays.is_empty(), "{strays:?}");
 }
 
-/// The same call again is not made again, and is not told less than any other call
-/// about the file would be.
+/// A repetition looks at the file that the call names: the record has no name for it.
 #[test]
-fn a_repetition_of_a_killed_write_looks_at_the_file_first() {
-    let rig = Rig::start();
+fn a_repetition_below_a_directory_named_like_a_secret_tells_the_truth() {
+    let rig = named_like_a_secret();
     let (mut child, action, path, after) = stopped_in_a_write(&rig, "k");
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
-    let attempts = count(&journal(&rig), "attempt");
+    let told = unknown(&rig)[0]["path"].to_string();
+    assert!(told.contains("[redacted:"), "{told}");
+    let envelope = repeated(&rig, &path).json();
+    let settled = &envelope["audit"]["settled"][0];
+    assert_eq!(settled["action"], json!(action), "{envelope}");
+    assert_eq!(settled["finding"], truth(&path, &after), "{envelope}");
+}
+
+/// Makes the call that `stopped_in_a_write` made once more.
+fn repeated(rig: &Rig, path: &str) -> openshell_tests::Output {
     let round = path.rsplit("file").next().unwrap_or_default();
     let key = format!("k{round}");
     let arguments = rig.cli.dir().join("arguments.json");
@@ -210,7 +224,19 @@ fn a_repetition_of_a_killed_write_looks_at_the_file_first() {
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn();
-    let again = finish(again.expect("the binary runs"));
+    finish(again.expect("the binary runs"))
+}
+
+/// The same call again is not made again, and is not told less than any other call
+/// about the file would be.
+#[test]
+fn a_repetition_of_a_killed_write_looks_at_the_file_first() {
+    let rig = Rig::start();
+    let (mut child, action, path, after) = stopped_in_a_write(&rig, "k");
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    let attempts = count(&journal(&rig), "attempt");
+    let again = repeated(&rig, &path);
     let expected = truth(&path, &after);
     match expected {
         "written" => ended(&again, 0, ""),

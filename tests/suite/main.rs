@@ -44,6 +44,7 @@ mod identity_trust;
 mod identity_workspace;
 mod identity_workspaces;
 mod journal_audit;
+mod journal_full;
 mod journal_unknown;
 mod mcp_approvals;
 mod mcp_calls;

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -32,6 +33,8 @@ struct Counts {
 #[derive(Clone, Default)]
 struct Link {
     counts: Arc<Mutex<Counts>>,
+    /// Bytes it carries from the client in a second; 0 for no limit.
+    rate: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -74,6 +77,12 @@ impl Link {
                     let count = if up { &mut counts.up } else { &mut counts.down };
                     *count += length as u64;
                 }
+                if let rate @ 1.. = link.rate.load(Ordering::Relaxed)
+                    && up
+                {
+                    let time = length as f64 / rate as f64;
+                    thread::sleep(Duration::from_secs_f64(time));
+                }
                 let piece = buffer.get(..length).unwrap_or_default();
                 if to.write_all(piece).is_err() {
                     return;
@@ -86,6 +95,15 @@ impl Link {
 
 /// A connection over a link, with its SFTP session open.
 async fn over(link: &Link, server: &Sshd) -> (Arc<Connection>, Arc<Sftp>) {
+    patiently_over(link, server, Duration::from_secs(20)).await
+}
+
+/// The same, to a server that may say nothing for so long.
+async fn patiently_over(
+    link: &Link,
+    server: &Sshd,
+    silence: Duration,
+) -> (Arc<Connection>, Arc<Sftp>) {
     let port = link.start(server.port());
     let known = fs::read_to_string(server.known_hosts_path()).expect("the fixture's file");
     let file = server.dir().join("known-over-the-link");
@@ -94,6 +112,7 @@ async fn over(link: &Link, server: &Sshd) -> (Arc<Connection>, Arc<Sftp>) {
     let mut target = target(server);
     target.port = port;
     target.known_hosts = vec![file];
+    target.silence = silence;
     let connection = connect(&target).await;
     let sftp = connection.sftp().await.expect("SFTP is there");
     (connection, sftp)
@@ -175,4 +194,20 @@ async fn a_large_file_crosses_the_link_once() {
     let Counts { down, up, .. } = *link.counts();
     assert!(down > SIZE as u64 * 3 / 2, "{down} bytes came back");
     assert!(up < SIZE as u64 * 5 / 4, "{up} bytes went out");
+}
+
+/// On a slow link requests wait behind each other for longer than a server may answer
+/// nothing; each answer shows that it is there.
+#[tokio::test]
+async fn a_slow_link_is_not_taken_for_a_silent_server() {
+    let server = start();
+    let link = Link::default();
+    let (_connection, sftp) = patiently_over(&link, &server, Duration::from_secs(3)).await;
+    // All that is under way at once takes twelve seconds; nine is the limit.
+    link.rate.store(350_000, Ordering::Relaxed);
+    let content = content(18 * (255 << 10), 0);
+    let file = server.dir().join("slow");
+    let written = sftp.write_atomic(&plan(&file, &content, None)).await;
+    written.expect("every part of it is answered");
+    assert_eq!(fs::read(&file).expect("it was written"), content);
 }

@@ -146,6 +146,10 @@ fn verify(no_journal: bool, context: &Context, ui: Ui) -> Result<ExitCode, CliEr
                 found.before_store,
                 "changes on record are older than this store",
             ),
+            (
+                found.not_kept,
+                "changes left a state that could not be kept, as their outcome says",
+            ),
         ] {
             if count > 0 {
                 ui.note(&format!("{count} {what}."));
@@ -191,6 +195,7 @@ fn report(found: &Verification) -> Value {
         "foreign": found.foreign,
         "beforeJournal": found.before_journal,
         "beforeStore": found.before_store,
+        "notKept": found.not_kept,
         "faults": faults,
     })
 }

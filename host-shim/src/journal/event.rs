@@ -121,6 +121,9 @@ pub struct Operation {
     /// Permission bits a written file gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
+    /// Owner and group a written file gets, as `UID:GID`, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// SHA-256 of the content before, in hex; none where there was no file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_sha256: Option<String>,

@@ -11,7 +11,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::error::SnapshotError;
-use crate::journal::{EventKind, Filter, Journal};
+use crate::journal::{Conclusion, EventKind, Filter, Journal};
 
 /// What the journal says of one action.
 #[derive(Debug, Clone, Default)]
@@ -19,8 +19,17 @@ pub(super) struct Said {
     pub(super) server: String,
     /// What was tried; none where nothing was.
     pub(super) attempt: Option<Tried>,
-    /// Whether it came about.
-    pub(super) done: bool,
+    /// How it came about; none where it did not.
+    pub(super) done: Option<Done>,
+}
+
+/// A change that came about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Done {
+    /// When its outcome was recorded.
+    pub(super) time: Timestamp,
+    /// Whether the record says that its state could not be kept.
+    pub(super) not_kept: bool,
 }
 
 /// A change that was begun.
@@ -83,7 +92,11 @@ impl Ledger {
                 }
                 EventKind::Outcome => {
                     if let Some(said) = ledger.actions.get_mut(&action) {
-                        said.done = entry.outcome.is_some_and(|outcome| outcome.happened());
+                        let happened = entry.outcome.filter(Conclusion::happened);
+                        said.done = happened.map(|outcome| Done {
+                            time,
+                            not_kept: outcome.status == "partial_failure",
+                        });
                     }
                 }
                 _ => {}

@@ -3,8 +3,9 @@
 //!
 //! Invariant: nothing is changed, and the first fault does not hide the next. A
 //! fault is something that cannot be if nothing but openshell wrote here; what
-//! has an innocent reason (a journal or a store that was begun anew) is counted
-//! apart.
+//! has an innocent reason (a journal or a store that was begun anew, a state that
+//! could not be kept and was told so) is counted apart. Changes that are made
+//! meanwhile are none of this check's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -54,6 +55,9 @@ pub struct Verification {
     pub before_journal: u64,
     /// Changes in the journal from before the first state that is kept.
     pub before_store: u64,
+    /// Changes whose outcome on record says that the state they left could not be
+    /// kept.
+    pub not_kept: u64,
     /// What is wrong.
     pub faults: Vec<Fault>,
 }
@@ -66,10 +70,26 @@ impl Snapshots {
     /// Where the repository or the journal cannot be read at all; what is damaged
     /// in them is part of the result.
     pub fn verify(&self, journal: Option<&Path>) -> Result<Verification, SnapshotError> {
+        self.verify_with(|| journal.map(Ledger::read).transpose())
+    }
+
+    /// As [`Snapshots::verify`], with a way to what the journal says.
+    fn verify_with(
+        &self,
+        read: impl FnOnce() -> Result<Option<Ledger>, SnapshotError>,
+    ) -> Result<Verification, SnapshotError> {
         // A handle of its own: a long check keeps no call waiting, and finds on
         // the disk what another handle may have in memory.
         let repo = repository::open(&self.shared.path)?;
-        let ledger = journal.map(Ledger::read).transpose()?;
+        // The branches first: a state is kept before the journal says so, and what is
+        // on record from here on may have kept a state that is not looked at.
+        let since = Timestamp::now();
+        let mut tips = Vec::new();
+        for branch in history::branches(&repo, None)? {
+            let tip = history::tip(&repo, &branch);
+            tips.push((branch, tip));
+        }
+        let ledger = read()?;
         let mut check = Check {
             repo: &repo,
             ledger: ledger.as_ref(),
@@ -77,9 +97,10 @@ impl Snapshots {
             commits: HashSet::new(),
             after: HashSet::new(),
             begins: None,
+            since,
         };
-        for branch in history::branches(&repo, None)? {
-            check.branch(&branch);
+        for (branch, tip) in tips {
+            check.branch(&branch, tip);
         }
         if let Some(ledger) = &ledger {
             check.missing(ledger);
@@ -98,6 +119,8 @@ struct Check<'a> {
     after: HashSet<String>,
     /// When the first action of which a state is kept began.
     begins: Option<Timestamp>,
+    /// When the branches were looked at.
+    since: Timestamp,
 }
 
 /// When an action began: its id says it, to the millisecond (ULID).
@@ -123,10 +146,10 @@ impl Check<'_> {
     }
 
     /// Follows a branch from its tip to its beginning.
-    fn branch(&mut self, branch: &str) {
+    fn branch(&mut self, branch: &str, tip: Result<Option<Oid>, git2::Error>) {
         let server = names::server_of(branch);
         let shown = server.clone().unwrap_or_else(|| branch.to_owned());
-        let mut next = match history::tip(self.repo, branch) {
+        let mut next = match tip {
             Ok(tip) => tip,
             Err(error) => {
                 self.fault(&shown, None, None, error.message().to_owned());
@@ -301,6 +324,12 @@ impl Check<'_> {
         }
     }
 
+    /// Whether a record was written after the branches were looked at. The journal
+    /// knows times to the millisecond, and a state is kept before its record.
+    fn is_later(&self, time: Timestamp) -> bool {
+        time.as_millisecond() >= self.since.as_millisecond()
+    }
+
     /// Changes the journal has and the history has not.
     fn missing(&mut self, ledger: &Ledger) {
         let mut actions: HashMap<&str, &Said> = HashMap::new();
@@ -315,16 +344,23 @@ impl Check<'_> {
                 continue;
             };
             let known = self.begins.is_some_and(|begins| tried.time >= begins);
+            let left = said
+                .done
+                .filter(|done| !self.is_later(done.time) && !self.after.contains(id));
+            if left.is_some_and(|done| done.not_kept) {
+                self.found.not_kept += 1;
+            }
             let lacks = [
                 (
-                    said.done && !self.after.contains(id),
+                    left.is_some_and(|done| !done.not_kept),
                     "the state it left behind is not kept",
                 ),
                 (
-                    tried
-                        .snapshot
-                        .as_ref()
-                        .is_some_and(|commit| !self.commits.contains(commit)),
+                    !self.is_later(tried.time)
+                        && tried
+                            .snapshot
+                            .as_ref()
+                            .is_some_and(|commit| !self.commits.contains(commit)),
                     "the state from before it is not kept",
                 ),
             ];
@@ -404,3 +440,7 @@ fn result_matches(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "tests/meanwhile.rs"]
+mod tests;

@@ -69,7 +69,7 @@ impl Connection {
         via: Option<Arc<Connection>>,
         pace: &Pace,
     ) -> Arc<Self> {
-        let main = Lane::new(dialled);
+        let main = Lane::new(dialled, target.silence);
         Arc::new_cyclic(|shared| Self {
             shared: Weak::clone(shared),
             sessions: Sessions::new(Arc::clone(&main)),
@@ -150,7 +150,8 @@ impl Connection {
         *current = None;
         let channel = self.sessions.for_files(self).await?;
         let mut time = OwnTime::new(self.target.connect_timeout);
-        let opened = time.within(Sftp::open(channel, self.activity.clone()));
+        let opening = Sftp::open(channel, self.activity.clone(), self.target.silence);
+        let opened = time.within(opening);
         let sftp = opened.await.ok_or_else(|| SftpError::Unavailable {
             reason: "the server did not answer".to_owned(),
         })??;

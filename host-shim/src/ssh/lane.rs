@@ -5,8 +5,9 @@
 //! lanes are logged in for those that have to stand beside it.
 //!
 //! Invariant: a session that was opened is closed even if whoever asked for it
-//! has given up meanwhile. It deliberately decides nothing about order: a turn
-//! is brought along.
+//! has given up meanwhile; a server that does not answer the wish for one within
+//! the time for silence is lost, whatever else it answers. It deliberately decides
+//! nothing about order: a turn is brought along.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use super::client::Client;
 use super::dial::Dialled;
 use super::error::SshError;
 use super::host_key::HostKey;
+use super::pace::OwnTime;
 use super::queue::Turn;
 use crate::fault::{self, Point};
 
@@ -32,6 +34,8 @@ pub(super) struct Lane {
     session: Handle<Client>,
     host_key: HostKey,
     software: String,
+    /// How long the server may take to answer the wish for a session.
+    silence: Duration,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -44,7 +48,7 @@ struct Counts {
     open: usize,
     /// Whether it ever admitted one.
     admitted: bool,
-    /// Whether it was lost with a session on it.
+    /// Whether it was lost with a session on it, or with the wish for one.
     cut: bool,
     /// Whether it is known to be gone, though the library has not said so yet.
     gone: bool,
@@ -74,7 +78,8 @@ pub(super) enum Opening {
 }
 
 impl Lane {
-    pub(super) fn new(dialled: Dialled) -> Arc<Self> {
+    /// Takes a session over whose server may say nothing for `silence`.
+    pub(super) fn new(dialled: Dialled, silence: Duration) -> Arc<Self> {
         let Dialled {
             session,
             host_key,
@@ -84,6 +89,7 @@ impl Lane {
             session,
             host_key,
             software,
+            silence,
             counts: Arc::default(),
         })
     }
@@ -152,7 +158,14 @@ impl Lane {
         turn: Option<Arc<Turn>>,
     ) -> Result<Opening, SshError> {
         fault::reach(Point::ChannelBefore);
-        let reason = match self.session.channel_open_session().await {
+        // Keepalives do not find this out: they are answered elsewhere in the server.
+        let mut time = OwnTime::new(self.silence);
+        let Some(answer) = time.within(self.session.channel_open_session()).await else {
+            let mut counts = self.counts();
+            (counts.gone, counts.cut) = (true, true);
+            return Err(SshError::ConnectionLost { started: false });
+        };
+        let reason = match answer {
             Ok(channel) => {
                 seat.admit();
                 fault::reach(Point::ChannelOpened);

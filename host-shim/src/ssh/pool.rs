@@ -279,7 +279,9 @@ impl PoolState {
             Entry::Open(open) => {
                 // One count is ours; others are callers and connections through it.
                 let unused = Arc::strong_count(open) == 1 && open.idle() >= self.config.idle;
-                if unused || open.is_closed() {
+                // One that counts as lost may still carry a command, and is closed by
+                // the last who uses it.
+                if unused {
                     taken.push(Arc::clone(open));
                 }
                 !unused && !open.is_closed()

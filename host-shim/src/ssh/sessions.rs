@@ -243,7 +243,8 @@ impl Sessions {
                 reason: format!("{} connections of one session each are in use", more.len()),
             });
         }
-        let lane = Lane::new(connection.dial_again().await?);
+        let silence = connection.target().silence;
+        let lane = Lane::new(connection.dial_again().await?, silence);
         more.push(Arc::clone(&lane));
         let seat = lane.seat();
         Ok((lane, seat))

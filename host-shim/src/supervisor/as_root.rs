@@ -7,11 +7,13 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::action::Action;
 use super::call::Call;
 use super::change::{Present, WritePlan};
 use super::failure::failure;
-use super::replace::{Broken, Done};
+use super::replace::{Broken, Done, way};
 use crate::approvals::{Answer, Answerer, Matter};
 use crate::engine::contract::{Decision, Failure, FailureCode, Verdict};
 use crate::registry::Sudo;
@@ -102,10 +104,11 @@ pub(super) async fn attrs(connection: &Arc<Connection>, path: &str) -> Result<At
     }
 }
 
-/// Carries out a plan as root.
+/// Carries out a plan as root. Once it was begun it comes to its end.
 pub(super) async fn replace(
     connection: &Arc<Connection>,
     plan: &WritePlan,
+    cancel: &CancellationToken,
 ) -> Result<Done, Broken> {
     let files = RootFiles::new(Arc::clone(connection));
     let (Some(after), Some(sha256)) = (&plan.after, &plan.after_sha256) else {
@@ -132,6 +135,8 @@ pub(super) async fn replace(
         temporary: plan.temporary.clone(),
     };
     let staging = plan.staging.as_deref().unwrap_or_default();
+    // What is staged goes over it, at once then.
+    way(connection, cancel).await?;
     let installed = files.install(&write, staging, sha256).await;
     if let Err(error) = installed.result {
         let mut failure = Failure::from(error);

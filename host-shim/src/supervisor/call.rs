@@ -260,7 +260,7 @@ impl Call {
                 return Err(replay::refuse(self, &earlier).await);
             }
             Err(error) => {
-                self.resources().forget_journal();
+                self.resources().journal_failed(&error);
                 return Err(error.into());
             }
         };

@@ -43,7 +43,7 @@ impl Call {
         }
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
-        self.settle_commands(action, &connection).await;
+        self.settle_commands(action, &connection).await?;
 
         let mut program = Program::Script(spec.command.clone());
         if verdict.decision == Decision::AutoAllow {
@@ -115,9 +115,10 @@ impl Call {
         let mut stages = verdict.stages.clone();
         let named = Names::new(connection, spec.cwd.as_deref());
         if !verdict.globs.is_empty() {
-            stages = named.expand(&verdict.stages, &verdict.globs).await?;
+            let expanding = named.expand(&verdict.stages, &verdict.globs);
+            stages = self.while_wanted(expanding).await?;
         }
-        let resolved = named.resolve(&stages).await?;
+        let resolved = self.while_wanted(named.resolve(&stages)).await?;
         let expanded = (!verdict.globs.is_empty()).then_some(&stages);
         for stage in expanded.into_iter().flatten().chain(&resolved) {
             let judged = self.judge(

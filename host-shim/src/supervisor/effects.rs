@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, Ending, Facts};
-use super::as_root;
 use super::call::Call;
 use super::digest::sha256;
 use super::envelope::LeftRunning;
@@ -99,9 +98,9 @@ impl Call {
         };
         self.begin_read(&permit).await?;
         if spec.sudo {
-            return read_as_root(&permit, spec).await;
+            return self.read_as_root(&permit, spec).await;
         }
-        let sftp = permit.connection.sftp().await?;
+        let sftp = self.sftp(&permit.connection).await?;
         self.settle_before_reading(&permit.action, &permit.connection, &sftp, &spec.path)
             .await;
         let read = async {
@@ -114,7 +113,7 @@ impl Call {
                 other => other.map_err(Failure::from),
             }
         };
-        let (bytes, attributes) = self.until_cancelled(read).await?;
+        let (bytes, attributes) = self.while_wanted(read).await?;
         // Files in /proc say 0 and have content all the same; where such a piece is
         // full, more may follow.
         let read_to = spec.offset + bytes.len() as u64;
@@ -146,20 +145,25 @@ impl Call {
             return Err(self.misused("The permit is not for metadata."));
         };
         self.begin_read(&permit).await?;
-        let sftp = permit.connection.sftp().await?;
-        // Three questions in the time of one. OpenSSH resolves a dangling link to a
-        // name; only the kind tells that nothing is there.
-        let asked = futures::future::join3(sftp.lstat(path), sftp.kind(path), sftp.realpath(path));
-        let (attributes, leads_to, name) = asked.await;
-        let attributes = attributes?;
-        let target = match attributes.kind {
-            ssh::FileKind::Symlink => Some(sftp.readlink(path).await?),
-            _ => None,
+        let looking = async {
+            let sftp = permit.connection.sftp().await?;
+            // Three questions in the time of one. OpenSSH resolves a dangling link to
+            // a name; only the kind tells that nothing is there.
+            let asked =
+                futures::future::join3(sftp.lstat(path), sftp.kind(path), sftp.realpath(path));
+            let (attributes, leads_to, name) = asked.await;
+            let attributes = attributes?;
+            let target = match attributes.kind {
+                ssh::FileKind::Symlink => Some(sftp.readlink(path).await?),
+                _ => None,
+            };
+            let resolved = match leads_to {
+                Ok(_) => Some(name?),
+                Err(_) => None,
+            };
+            Ok::<_, SshError>((attributes, target, resolved))
         };
-        let resolved = match leads_to {
-            Ok(_) => Some(name?),
-            Err(_) => None,
-        };
+        let (attributes, target, resolved) = self.while_wanted(looking).await?;
         permit
             .action
             .note_facts(|facts| facts.execution.completed = true);
@@ -187,9 +191,9 @@ impl Call {
             return Err(self.misused("The permit is not for listing."));
         };
         self.begin_read(&permit).await?;
-        let sftp = permit.connection.sftp().await?;
+        let sftp = self.sftp(&permit.connection).await?;
         let walk = self
-            .until_cancelled(sftp.walk(
+            .while_wanted(sftp.walk(
                 &spec.path,
                 spec.recursive,
                 spec.limit as usize,
@@ -229,18 +233,38 @@ impl Call {
             .await?)
     }
 
-    async fn until_cancelled<T, E: Into<Failure>>(
-        &self,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Failure> {
-        tokio::select! {
-            done = work => done.map_err(Into::into),
-            () = self.cancel().cancelled() => Err(failure(
-                FailureCode::Cancelled,
-                "The call was given up.",
-                "",
-            )),
-        }
+    /// Reads a piece of a file as root. It is read whole: it is a file that is about
+    /// to be changed, and those are kept whole as well.
+    async fn read_as_root(&self, permit: &Permit, spec: &ReadSpec) -> Result<Content, Failure> {
+        let (_, present) = self
+            .look_as_root(&permit.connection, &spec.path, LARGEST)
+            .await?;
+        let present = present.ok_or_else(|| {
+            failure(
+                FailureCode::FileNotFound,
+                format!("{} does not exist.", spec.path),
+                "Check the path.",
+            )
+        })?;
+        let total_size = present.content.len() as u64;
+        let from = usize::try_from(spec.offset.min(total_size)).unwrap_or(usize::MAX);
+        let bytes: Vec<u8> = present.content[from..]
+            .iter()
+            .take(spec.length as usize)
+            .copied()
+            .collect();
+        let sha256 = (bytes.len() as u64 == total_size).then(|| sha256(&bytes));
+        permit.action.note_facts(|facts| {
+            facts.execution.completed = true;
+            facts.sha256.clone_from(&sha256);
+        });
+        Ok(Content {
+            bytes,
+            offset: spec.offset,
+            total_size,
+            sha256,
+            mode: present.attrs.mode,
+        })
     }
 }
 
@@ -258,38 +282,6 @@ fn not_a_file(path: &str, kind: Option<ssh::FileKind>) -> Failure {
         format!("{path} is not a regular file."),
         "Devices, sockets and pipes are not read.",
     )
-}
-
-/// Reads a piece of a file as root. It is read whole: it is a file that is about
-/// to be changed, and those are kept whole as well.
-async fn read_as_root(permit: &Permit, spec: &ReadSpec) -> Result<Content, Failure> {
-    let (_, present) = as_root::look(&permit.connection, &spec.path, LARGEST).await?;
-    let present = present.ok_or_else(|| {
-        failure(
-            FailureCode::FileNotFound,
-            format!("{} does not exist.", spec.path),
-            "Check the path.",
-        )
-    })?;
-    let total_size = present.content.len() as u64;
-    let from = usize::try_from(spec.offset.min(total_size)).unwrap_or(usize::MAX);
-    let bytes: Vec<u8> = present.content[from..]
-        .iter()
-        .take(spec.length as usize)
-        .copied()
-        .collect();
-    let sha256 = (bytes.len() as u64 == total_size).then(|| sha256(&bytes));
-    permit.action.note_facts(|facts| {
-        facts.execution.completed = true;
-        facts.sha256.clone_from(&sha256);
-    });
-    Ok(Content {
-        bytes,
-        offset: spec.offset,
-        total_size,
-        sha256,
-        mode: present.attrs.mode,
-    })
 }
 
 /// What a running command needs besides its plan.

@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::as_root;
 use super::change::{Present, WritePlan};
 use super::failure::failure;
 use crate::engine::contract::{Failure, FailureCode};
 use crate::snapshots::{Change, FileState, Metadata, SnapshotError, Snapshots};
-use crate::ssh::{Connection, Drift};
+use crate::ssh::{Connection, Drift, SshError};
 
 /// Everything a snapshot says besides the state.
 pub(super) struct Keeper {
@@ -76,11 +77,15 @@ impl Keeper {
     }
 }
 
+/// Keeps what a change left. The server is waited for as long as `patience` says, or
+/// as the limits of what is done as root say: the change was made, so its outcome has
+/// to be recorded and the turn at the file to be given back.
 pub(super) async fn keep_after(
     keeper: Keeper,
     connection: &Arc<Connection>,
     plan: &WritePlan,
     drift: Option<&Drift>,
+    patience: Duration,
 ) -> Result<(), String> {
     // The attributes as the server has them now, so that a later comparison is
     // with facts and not with what was asked for.
@@ -92,11 +97,8 @@ pub(super) async fn keep_after(
             .map(Some)
             .map_err(|failure| failure.message)
     } else {
-        match connection.sftp().await {
-            Ok(sftp) => sftp.stat(&plan.path).await.map(Some),
-            Err(error) => Err(error),
-        }
-        .map_err(|error| error.to_string())
+        let looking = async { connection.sftp().await?.stat(&plan.path).await };
+        within(patience, looking).await.map(Some)
     };
     let after = match (&plan.after, attrs?) {
         (None, _) | (_, None) => None,
@@ -122,6 +124,20 @@ pub(super) async fn keep_after(
     .await
     .map_err(|failure| failure.message)?
     .map_err(|error| error.to_string())
+}
+
+/// What a server answers within a time, or why there is no answer.
+async fn within<T>(
+    limit: Duration,
+    asking: impl Future<Output = Result<T, SshError>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(limit, asking).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!(
+            "the server did not say within {} ms what it is",
+            limit.as_millis()
+        )),
+    }
 }
 
 /// A state as the snapshot store keeps it.
@@ -153,4 +169,20 @@ pub(super) async fn blocking<T: Send + 'static>(
             "",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A channel that never opens must not keep the outcome from being recorded.
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_not_waited_for() {
+        let asking = std::future::pending::<Result<(), SshError>>();
+        let refused = within(Duration::from_millis(5), asking).await;
+        let refused = refused.expect_err("it never answers");
+        assert!(refused.contains("within 5 ms"), "{refused}");
+        let answered = within(Duration::from_secs(60), async { Ok(7) }).await;
+        assert_eq!(answered, Ok(7));
+    }
 }

@@ -28,10 +28,10 @@ const LIMIT: Duration = Duration::from_secs(5);
 const LATE: SignedDuration = SignedDuration::from_mins(16);
 
 /// How long this process leaves a note alone after it found nothing.
-const PAUSE: Duration = Duration::from_secs(60);
+pub(super) const PAUSE: Duration = Duration::from_secs(60);
 
 /// What the journal has in place of a registered secret begins so.
-const REDACTED: &str = "[redacted:";
+pub(super) const REDACTED: &str = "[redacted:";
 
 impl Call {
     /// Removes what is on record as left on the action's server.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::as_root;
 use super::call::Call;
 use super::keep::file_state;
 use super::permit::{Permit, Plan};
@@ -86,10 +85,11 @@ impl Call {
         };
         action.attempt(&verdict, &operation, false).await?;
         let found = if spec.sudo {
-            as_root::look(&connection, &spec.path, LARGEST).await?.1
+            self.look_as_root(&connection, &spec.path, LARGEST).await?.1
         } else {
-            let sftp = connection.sftp().await?;
-            present(&sftp, &spec.path, LARGEST).await?
+            let sftp = self.sftp(&connection).await?;
+            self.while_wanted(present(&sftp, &spec.path, LARGEST))
+                .await?
         };
         action.note_facts(|facts| facts.execution.completed = true);
         Ok((spec.path, file_state(found.as_ref())))

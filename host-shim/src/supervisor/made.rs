@@ -11,6 +11,7 @@ use super::call::Call;
 use super::change::Present;
 use super::digest::sha256;
 use super::keep::{Keeper, blocking, file_state};
+use super::restore::kept_of;
 use crate::engine::contract::{Decision, Failure, Request};
 use crate::fault::{self, Point};
 use crate::journal::{Context, EventKind, Filter, Journal, JournalError, Operation};
@@ -25,6 +26,16 @@ pub(super) enum Look {
     Nothing,
 }
 
+/// What a write is compared with.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Empty for what is no file.
+    pub(super) sha256: String,
+    pub(super) mode: u32,
+    /// As `UID:GID`, where it is a file.
+    pub(super) owner: Option<String>,
+}
+
 impl Look {
     /// Hash and permission bits; none where there is nothing.
     pub(super) fn found(&self) -> Option<(String, u32)> {
@@ -33,6 +44,20 @@ impl Look {
             Self::Other(mode) => Some((String::new(), *mode)),
             Self::Nothing => None,
         }
+    }
+
+    /// Everything a write is compared with.
+    pub(super) fn facts(&self) -> Option<Found> {
+        let (sha256, mode) = self.found()?;
+        let owner = match self {
+            Self::File(file) => Some((file.attrs.uid, file.attrs.gid)),
+            Self::Other(_) | Self::Nothing => None,
+        };
+        Some(Found {
+            sha256,
+            mode,
+            owner: owner.map(|(uid, gid)| format!("{uid}:{gid}")),
+        })
     }
 
     fn state(&self) -> Option<FileState<'static>> {
@@ -74,6 +99,10 @@ impl Call {
         {
             secret |= as_root::is_hidden(Some(file));
         }
+        if secret {
+            // What is kept of it is sealed.
+            self.resources().master_key().await?;
+        }
         let keeper = Keeper {
             snapshots: self.resources().snapshots()?,
             server: record.history_name(),
@@ -90,6 +119,37 @@ impl Call {
         let before = before.clone();
         fault::reach(Point::SettleKeeping);
         Ok(blocking(move || keeper.found_made(state, &before)).await??)
+    }
+
+    /// As [`Call::catch_up`], for a file whose history was not looked at.
+    ///
+    /// # Errors
+    /// As [`Call::catch_up`], or where the snapshot store cannot be read.
+    pub(super) async fn catch_up_with(
+        &self,
+        action: &Action,
+        history: &str,
+        path: &str,
+        now: Option<&Present>,
+    ) -> Result<bool, Failure> {
+        let snapshots = self.resources().snapshots()?;
+        let kept = kept_of(&snapshots, history, path).await?;
+        let Some(newest) = kept.first() else {
+            return Ok(false);
+        };
+        if newest.sealed {
+            // Only its content tells. Where that cannot be read there is nothing to go by.
+            if self.resources().master_key().await.is_err() {
+                return Ok(false);
+            }
+            let (server, path, id) = (history.to_owned(), path.to_owned(), newest.id.clone());
+            let load = move || snapshots.load(&server, &path, &id);
+            match blocking(load).await? {
+                Ok(state) if !state.same_as(&file_state(now)) => {}
+                Ok(_) | Err(_) => return Ok(false),
+            }
+        }
+        self.catch_up(action, newest, now).await
     }
 
     /// Where a file is not what was last kept of it, looks in the journal for a

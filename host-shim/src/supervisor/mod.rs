@@ -47,6 +47,7 @@ mod replace;
 mod replay;
 mod resources;
 mod restore;
+mod waiting;
 mod write;
 
 use std::path::{Path, PathBuf};

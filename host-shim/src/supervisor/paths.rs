@@ -13,7 +13,7 @@ use crate::approvals::{Matter, escape_line};
 use crate::engine::contract::{Failure, ReadSpec, Request, Verdict, WalkSpec};
 use crate::journal;
 use crate::snapshots::LARGEST;
-use crate::ssh::Connection;
+use crate::ssh::{Connection, SshError};
 
 impl Call {
     pub(super) async fn permit_read(
@@ -57,7 +57,7 @@ impl Call {
         let verdict = self.as_root(action, verdict, does)?;
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
-        let (resolved, _) = as_root::look(&connection, &spec.path, LARGEST).await?;
+        let (resolved, _) = self.look_as_root(&connection, &spec.path, LARGEST).await?;
         let verdict = self.judge(action, requested(), None, Some(&resolved))?;
         let verdict = self.as_root(action, verdict, does)?;
         let mut operation = path_operation("read", &resolved);
@@ -135,13 +135,14 @@ impl Call {
         let verdict = self.judge(action, request(path.to_owned()), None, None)?;
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
-        let sftp = connection.sftp().await?;
-        // A name that does not resolve is judged as it stands; the effect then
-        // says that it is not there.
-        let resolved = sftp
-            .realpath(path)
-            .await
-            .unwrap_or_else(|_| path.to_owned());
+        let resolving = async {
+            let sftp = connection.sftp().await?;
+            // A name that does not resolve is judged as it stands; the effect then
+            // says that it is not there.
+            let resolved = sftp.realpath(path).await;
+            Ok::<_, SshError>(resolved.unwrap_or_else(|_| path.to_owned()))
+        };
+        let resolved = self.while_wanted(resolving).await?;
         if resolved == path {
             return Ok((connection, verdict, resolved));
         }

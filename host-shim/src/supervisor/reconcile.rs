@@ -10,18 +10,25 @@
 //! like any other. What was interrupted is never repeated or completed here.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::action::Action;
 use super::call::Call;
 use super::change::Present;
 use super::effects::name_left;
 use super::envelope::SettledEarlier;
-use super::made::{Look, look_at};
+use super::leftovers::PAUSE;
+use super::made::{Found, Look, look_at};
 use crate::approvals::escape_line;
 use crate::engine::contract::Failure;
 use crate::fault::{self, Point};
 use crate::journal::{Finding, JournalError, Operation, Settled, Settlement, Unsettled};
-use crate::ssh::{Connection, Sftp, Survey};
+use crate::ssh::{Connection, LeftProcess, Sftp, Survey};
+
+/// How far two clocks may go apart while a command is unknown.
+const SLACK: Duration = Duration::from_secs(60);
 
 /// Most commands that are looked for in the course of one call.
 const COMMANDS: usize = 4;
@@ -66,10 +73,11 @@ impl Call {
         if any.is_empty() {
             return;
         }
-        let resolved = sftp
-            .realpath(path)
-            .await
-            .unwrap_or_else(|_| path.to_owned());
+        let resolving = async { Ok::<_, Failure>(sftp.realpath(path).await) };
+        let Ok(resolved) = self.while_wanted(resolving).await else {
+            return;
+        };
+        let resolved = resolved.unwrap_or_else(|_| path.to_owned());
         let recorded = action.journal().redactor().text(&resolved);
         let unknown: Vec<Unsettled> = any
             .into_iter()
@@ -78,7 +86,8 @@ impl Call {
         if unknown.is_empty() {
             return;
         }
-        if let Some(look) = look_at(sftp, &resolved).await {
+        let looking = async { Ok::<_, Failure>(look_at(sftp, &resolved).await) };
+        if let Ok(Some(look)) = self.while_wanted(looking).await {
             // The next change of the file tries again.
             let _ = self
                 .settle_writes(action, connection, unknown, &resolved, &look)
@@ -96,11 +105,14 @@ impl Call {
         path: &str,
         look: &Look,
     ) -> Result<Option<String>, Failure> {
-        let mut state = look.found();
+        let mut state = look.facts();
         let mut made = None;
         for (age, account) in unknown.into_iter().rev().enumerate() {
             let operation = account.operation.clone();
-            let finding = compare(&operation, state.as_ref());
+            let undo = account.context.tool == "undo";
+            let Some(finding) = compare(&operation, undo, state.as_ref()) else {
+                continue;
+            };
             let place = escape_line(path);
             let evidence = match finding {
                 Finding::Written => format!("{place} holds what it was to become"),
@@ -120,7 +132,7 @@ impl Call {
                     _ => "looked into",
                 },
             );
-            let sha256 = state.as_ref().map(|(sha256, _)| sha256.clone());
+            let sha256 = state.as_ref().map(|found| found.sha256.clone());
             let sha256 = sha256.filter(|sha256| !sha256.is_empty());
             if finding == Finding::Written && age == 0 {
                 let (context, write) = (&account.context, &account.operation);
@@ -134,7 +146,12 @@ impl Call {
                 self.clear_beside(action, connection, &id, path).await;
             }
             if finding == Finding::Written {
-                state = operation.base_sha256.map(|base| (base, u32::MAX));
+                // Mode and owner of then are not known.
+                state = operation.base_sha256.map(|sha256| Found {
+                    sha256,
+                    mode: u32::MAX,
+                    owner: None,
+                });
             }
         }
         Ok(made)
@@ -142,25 +159,35 @@ impl Call {
 
     /// Looks for the commands on this server whose end is unknown. What does not
     /// work here must not keep anybody from running another.
-    pub(super) async fn settle_commands(&self, action: &Action, connection: &Arc<Connection>) {
+    ///
+    /// # Errors
+    /// Only where the call is given up meanwhile.
+    pub(super) async fn settle_commands(
+        &self,
+        action: &Action,
+        connection: &Arc<Connection>,
+    ) -> Result<(), Failure> {
         let Ok(unknown) = on_server(action, connection).await else {
-            return;
+            return Ok(());
         };
         let commands = unknown
             .into_iter()
             .rev()
-            .filter(|account| matches!(account.operation.kind.as_str(), "exec" | "argv"));
+            .filter(|account| matches!(account.operation.kind.as_str(), "exec" | "argv"))
+            // What proved nothing a moment ago is not paid for by every call.
+            .filter(|account| !self.resources().looked_for(&account.context.action, PAUSE));
         for account in commands.take(COMMANDS) {
-            let Ok(survey) = connection
-                .survey(&account.context.action, account.group)
-                .await
-            else {
-                return;
+            let looking = connection.survey(&account.context.action, account.group);
+            let looking = async { Ok::<_, Failure>(looking.await) };
+            let Ok(survey) = self.while_wanted(looking).await? else {
+                self.resources().note_look(&account.context.action);
+                return Ok(());
             };
             // What runs as another account is in no group that is known.
             let as_others = account.operation.run_as.is_some();
             let group = account.group.filter(|_| !as_others);
-            let Some((finding, evidence)) = conclude_command(&survey, group) else {
+            let Some((finding, evidence)) = conclude_command(&survey, group, age(&account)) else {
+                self.resources().note_look(&account.context.action);
                 continue;
             };
             let told = format!(
@@ -174,9 +201,10 @@ impl Call {
                 .await
                 .is_err()
             {
-                return;
+                return Ok(());
             }
         }
+        Ok(())
     }
 }
 
@@ -206,36 +234,67 @@ async fn writes(
     Ok(unknown)
 }
 
-/// What the state of a file says about a write.
-fn compare(operation: &Operation, found: Option<&(String, u32)>) -> Finding {
-    let now = found.map(|(sha256, _)| sha256.as_str());
+/// What the state of a file says about a write; none where it says nothing, because
+/// the record of an `undo` does not say which owner it was to bring back.
+fn compare(operation: &Operation, undo: bool, found: Option<&Found>) -> Option<Finding> {
+    let now = found.map(|found| found.sha256.as_str());
     let base = operation.base_sha256.as_deref();
     let new = operation.new_sha256.as_deref();
     if base == new {
-        // Only the mode was to change.
-        return match (now == new, operation.mode, found) {
-            (true, Some(wanted), Some((_, mode))) if wanted != *mode => Finding::NotWritten,
-            (true, ..) => Finding::Written,
-            (false, ..) => Finding::Changed,
+        // Only mode or owner were to change.
+        let same = |found: &Found| {
+            let owner = operation.owner.is_none() || operation.owner == found.owner;
+            operation.mode.is_none_or(|wanted| wanted == found.mode) && owner
+        };
+        return match (now == new, found) {
+            (true, Some(found)) if !same(found) => Some(Finding::NotWritten),
+            (true, Some(_)) if undo && operation.owner.is_none() => None,
+            (true, _) => Some(Finding::Written),
+            (false, _) => Some(Finding::Changed),
         };
     }
-    if now == new {
+    Some(if now == new {
         Finding::Written
     } else if now == base {
         Finding::NotWritten
     } else {
         Finding::Changed
-    }
+    })
 }
 
-/// What a survey says about a command, with what it rests on; none where it
-/// proves nothing.
-fn conclude_command(survey: &Survey, group: Option<u32>) -> Option<(Finding, String)> {
-    if let Some(running) = name_left(&survey.left) {
-        return Some((
-            Finding::StillRunning,
-            format!("is still running: {running}"),
-        ));
+/// How long ago a change was attempted, by the clock of this machine.
+fn age(account: &Unsettled) -> Duration {
+    let attempted: Option<Timestamp> = account.ts.parse().ok();
+    let age = attempted.map(|attempted| Timestamp::now().duration_since(attempted));
+    age.and_then(|age| Duration::try_from(age).ok())
+        .unwrap_or_default()
+}
+
+/// What a survey says about a command that was attempted so long ago, with what it
+/// rests on; none where it proves nothing.
+fn conclude_command(
+    survey: &Survey,
+    group: Option<u32>,
+    age: Duration,
+) -> Option<(Finding, String)> {
+    let running = |processes: &[LeftProcess]| {
+        name_left(processes).map(|running| {
+            let evidence = format!("is still running: {running}");
+            (Finding::StillRunning, evidence)
+        })
+    };
+    if let Some(found) = running(&survey.marked) {
+        return Some(found);
+    }
+    // The number of a group is given out again, by a server that was started anew from
+    // the beginning.
+    if !survey.grouped.is_empty() {
+        let since = survey.up.map(|up| up + SLACK >= age);
+        match since {
+            Some(true) => return running(&survey.grouped),
+            Some(false) => {}
+            None => return None,
+        }
     }
     // Processes of other users show neither environment nor mark: root sees them,
     // and a group that is known and empty has none.
@@ -322,28 +381,65 @@ mod tests {
             (&chmod, None, Finding::Changed),
         ];
         for (operation, found, expected) in table {
-            let found = found.map(|(sha256, mode)| (sha256.to_owned(), mode));
+            let found = found.map(|(sha256, mode)| state(sha256, mode, "0:0"));
             assert_eq!(
-                compare(operation, found.as_ref()),
-                expected,
+                compare(operation, false, found.as_ref()),
+                Some(expected),
                 "{operation:?} {found:?}"
             );
         }
     }
 
+    fn state(sha256: &str, mode: u32, owner: &str) -> Found {
+        Found {
+            sha256: sha256.to_owned(),
+            mode,
+            owner: Some(owner.to_owned()),
+        }
+    }
+
+    #[test]
+    fn an_owner_is_brought_back_only_where_the_file_has_it() {
+        let chown = |owner: Option<&str>| Operation {
+            base_sha256: Some("n".to_owned()),
+            new_sha256: Some("n".to_owned()),
+            mode: Some(0o600),
+            owner: owner.map(str::to_owned),
+            ..Operation::default()
+        };
+        let named = chown(Some("7:7"));
+        let table = [
+            (&named, state("n", 0o600, "7:7"), Some(Finding::Written)),
+            (&named, state("n", 0o600, "0:0"), Some(Finding::NotWritten)),
+            (&named, state("n", 0o644, "7:7"), Some(Finding::NotWritten)),
+            (&named, state("x", 0o600, "7:7"), Some(Finding::Changed)),
+            // A record from before owners were on record.
+            (&chown(None), state("n", 0o600, "0:0"), None),
+            (
+                &chown(None),
+                state("n", 0o644, "0:0"),
+                Some(Finding::NotWritten),
+            ),
+        ];
+        for (operation, found, expected) in table {
+            let finding = compare(operation, true, Some(&found));
+            assert_eq!(finding, expected, "{operation:?} {found:?}");
+        }
+    }
+
     #[test]
     fn a_command_is_gone_only_where_that_is_proven_and_never_done() {
+        let process = || LeftProcess {
+            pid: 7,
+            command: "sleep 9".to_owned(),
+        };
         let survey = |running: bool, complete, root| Survey {
-            left: running
-                .then(|| LeftProcess {
-                    pid: 7,
-                    command: "sleep 9".to_owned(),
-                })
-                .into_iter()
-                .collect(),
+            marked: running.then(process).into_iter().collect(),
             complete,
             root,
+            ..Survey::default()
         };
+        let hour = Duration::from_secs(3600);
         let table = [
             (
                 survey(true, false, false),
@@ -361,8 +457,24 @@ mod tests {
             (survey(false, false, true), Some(5), None),
         ];
         for (survey, group, expected) in table {
-            let found = conclude_command(&survey, group).map(|(finding, _)| finding);
+            let found = conclude_command(&survey, group, hour).map(|(finding, _)| finding);
             assert_eq!(found, expected, "{survey:?} {group:?}");
+        }
+        // What is in the group without a mark may be somebody else's by now.
+        let seconds = Duration::from_secs;
+        for (up, expected) in [
+            (Some(seconds(7200)), Some(Finding::StillRunning)),
+            (Some(seconds(3590)), Some(Finding::StillRunning)),
+            (Some(seconds(120)), Some(Finding::Gone)),
+            (None, None),
+        ] {
+            let survey = Survey {
+                grouped: vec![process()],
+                up,
+                ..survey(false, true, false)
+            };
+            let found = conclude_command(&survey, Some(5), hour).map(|(finding, _)| finding);
+            assert_eq!(found, expected, "{up:?}");
         }
     }
 }

@@ -8,10 +8,13 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::change::WritePlan;
 use super::digest::sha256;
 use super::failure::failure;
 use super::place::present;
+use super::waiting::given_up;
 use crate::engine::contract::{Failure, FailureCode, Written};
 use crate::snapshots::LARGEST;
 use crate::ssh::{self, Connection, Drift, Expect, FileAccess, Sftp, SftpError, SshError};
@@ -75,12 +78,26 @@ impl From<SshError> for Broken {
     }
 }
 
-/// Carries out a plan.
+/// The SFTP session a change goes over, unless the call is given up before it is
+/// there: nothing of the change was sent then.
+pub(super) async fn way(
+    connection: &Connection,
+    cancel: &CancellationToken,
+) -> Result<Arc<Sftp>, Broken> {
+    tokio::select! {
+        biased;
+        sftp = connection.sftp() => Ok(sftp?),
+        () = cancel.cancelled() => Err(given_up().into()),
+    }
+}
+
+/// Carries out a plan. Once it was begun it comes to its end.
 pub(super) async fn replace(
     connection: &Arc<Connection>,
     plan: &WritePlan,
+    cancel: &CancellationToken,
 ) -> Result<Done, Broken> {
-    let sftp = connection.sftp().await?;
+    let sftp = way(connection, cancel).await?;
     let Some(after) = &plan.after else {
         remove(&sftp, plan).await?;
         return Ok(Done {

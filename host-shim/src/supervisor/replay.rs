@@ -21,6 +21,7 @@ use super::call::Call;
 use super::envelope::{Audit, Envelope, Execution, SnapshotStatus, Status};
 use super::failure::failure;
 use super::fanout::Member;
+use super::leftovers::REDACTED;
 use crate::engine::Engine;
 use crate::engine::contract::{Decision, Failure, FailureCode, Request};
 use crate::journal::{
@@ -92,7 +93,12 @@ async fn look(call: &Arc<Call>, state: &KeyState) {
 }
 
 async fn find_out(call: &Call, action: &Action, operation: &Operation) -> Result<(), Failure> {
-    let path = operation.path.as_deref();
+    // What the record has in place of a secret names no file; the call does.
+    let told = operation.path.as_deref();
+    let named = call.arguments().get("path").and_then(Value::as_str);
+    let path = told
+        .filter(|path| !path.contains(REDACTED))
+        .or_else(|| named.filter(|_| told.is_some()));
     // Only its hash leaves the host, so that a secret file is no obstacle; a server
     // that is closed by now is.
     let subject = Request::ReadPath(path.unwrap_or("/").to_owned());
@@ -103,11 +109,12 @@ async fn find_out(call: &Call, action: &Action, operation: &Operation) -> Result
     let connection = call.connection(action).await?;
     match (operation.kind.as_str(), path) {
         ("write", Some(path)) => {
-            let sftp = connection.sftp().await?;
+            let sftp = call.sftp(&connection).await?;
             call.settle_before_reading(action, &connection, &sftp, path)
                 .await;
         }
-        _ => call.settle_commands(action, &connection).await,
+        ("write", None) => {}
+        _ => call.settle_commands(action, &connection).await?,
     }
     Ok(())
 }

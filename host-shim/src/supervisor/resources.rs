@@ -121,7 +121,8 @@ pub struct Resources {
     snapshots: Mutex<Option<Snapshots>>,
     pool: Pool,
     rejected: Mutex<std::collections::HashSet<(String, String)>>,
-    /// When a temporary file of an action was looked for in vain.
+    /// When something of an action, a temporary file or a process, was looked for in
+    /// vain.
     looks: Mutex<HashMap<String, Instant>>,
 }
 
@@ -220,10 +221,23 @@ impl Resources {
         Ok(journal)
     }
 
-    /// Lets go of a journal that failed, so that the next call opens it anew and
-    /// has its end verified.
-    pub(super) fn forget_journal(&self) {
-        *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Takes into account that the journal refused a record. Where what is on disk is
+    /// in doubt it is let go, so that the next call opens it anew and has its end
+    /// verified. Where there was no room, or no turn, it is kept: it tries again by
+    /// itself, and holds the outcomes that could not be written yet.
+    pub(super) fn journal_failed(&self, error: &JournalError) {
+        let in_doubt = match error {
+            JournalError::Stopped { .. }
+            | JournalError::Corrupt { .. }
+            | JournalError::Truncated { .. } => true,
+            JournalError::Unavailable { .. }
+            | JournalError::Busy { .. }
+            | JournalError::TooLarge { .. }
+            | JournalError::Duplicate(_) => false,
+        };
+        if in_doubt {
+            *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// Closes connections and makes the journal durable. Blocks for the last
@@ -444,7 +458,7 @@ impl Resources {
             .contains(&(session.to_owned(), operation.to_owned()))
     }
 
-    /// Notes that the temporary file of an action was looked for in vain.
+    /// Notes that something of an action was looked for in vain.
     pub(super) fn note_look(&self, action: &str) {
         self.looks
             .lock()
@@ -452,7 +466,7 @@ impl Resources {
             .insert(action.to_owned(), Instant::now());
     }
 
-    /// Whether the temporary file of an action was looked for in vain lately.
+    /// Whether something of an action was looked for in vain lately.
     pub(super) fn looked_for(&self, action: &str, lately: Duration) -> bool {
         self.looks
             .lock()

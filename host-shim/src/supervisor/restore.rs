@@ -12,7 +12,6 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::action::Action;
-use super::as_root;
 use super::call::Call;
 use super::change::{After, Present, Proposal};
 use super::envelope::Envelope;
@@ -299,14 +298,16 @@ impl Call {
         name: &str,
     ) -> Result<(String, Option<Present>, bool), Failure> {
         if !self.was_as_root(server, name).await? {
-            let sftp = connection.sftp().await?;
+            let sftp = self.sftp(connection).await?;
             let seen = async {
-                let resolved = resolve(&sftp, name).await?;
+                let resolved = self.while_wanted(resolve(&sftp, name)).await?;
                 if resolved != name && self.was_as_root(server, &resolved).await? {
                     return Ok(None);
                 }
                 self.take_turn(action, connection, &resolved).await?;
-                let present = present(&sftp, &resolved, LARGEST).await?;
+                let present = self
+                    .while_wanted(present(&sftp, &resolved, LARGEST))
+                    .await?;
                 Ok(Some((resolved, present)))
             };
             match seen.await {
@@ -321,9 +322,9 @@ impl Call {
             }
         }
         self.require_sudo(action)?;
-        let (path, _) = as_root::look(connection, name, LARGEST).await?;
+        let (path, _) = self.look_as_root(connection, name, LARGEST).await?;
         self.take_turn(action, connection, &path).await?;
-        let (path, now) = as_root::look(connection, name, LARGEST).await?;
+        let (path, now) = self.look_as_root(connection, name, LARGEST).await?;
         Ok((path, now, true))
     }
 
@@ -434,7 +435,7 @@ impl Drifted {
 }
 
 /// The kept states of a file, the newest first.
-async fn kept_of(
+pub(super) async fn kept_of(
     snapshots: &Snapshots,
     server: &str,
     path: &str,

@@ -26,6 +26,10 @@ use crate::fault::{self, Point};
 use crate::journal::{self, Durability, Leftover};
 use crate::ssh::{self, Connection, WriteKind};
 
+/// How long the server is waited for after a change, to see what it left, in times
+/// that it may say nothing.
+const KEEP_SILENCES: u32 = 3;
+
 /// Mode of a new file when none was asked for.
 const NEW_FILE_MODE: u32 = 0o644;
 
@@ -44,14 +48,14 @@ impl Call {
         }
         let connection = self.connection(action).await?;
         let (path, before) = if spec.sudo {
-            let (path, _) = as_root::look(&connection, &spec.path, limit).await?;
+            let (path, _) = self.look_as_root(&connection, &spec.path, limit).await?;
             self.take_turn(action, &connection, &path).await?;
-            as_root::look(&connection, &spec.path, limit).await?
+            self.look_as_root(&connection, &spec.path, limit).await?
         } else {
-            let sftp = connection.sftp().await?;
-            let path = resolve(&sftp, &spec.path).await?;
+            let sftp = self.sftp(&connection).await?;
+            let path = self.while_wanted(resolve(&sftp, &spec.path)).await?;
             self.take_turn(action, &connection, &path).await?;
-            let before = present(&sftp, &path, limit).await?;
+            let before = self.while_wanted(present(&sftp, &path, limit)).await?;
             (path, before)
         };
         self.settle_before_writing(action, &connection, &path, before.as_ref())
@@ -99,7 +103,8 @@ impl Call {
         let name = format!("{}:{}", action.server(), escape_line(path));
         let mut plan = WritePlan::new(&name, proposal, secret);
         if !plan.as_root && plan.after.as_ref().is_some_and(|after| after.ids.is_some()) {
-            plan.settle_owner(&connection.account().await?);
+            let account = self.while_wanted(connection.account()).await?;
+            plan.settle_owner(&account);
         }
         let owner = plan.after.as_ref().and_then(|after| after.ids);
         let owner = owner.map(|(uid, gid)| format!("{uid}:{gid}"));
@@ -108,6 +113,7 @@ impl Call {
         operation.base_sha256.clone_from(&plan.before_sha256);
         operation.new_sha256.clone_from(&plan.after_sha256);
         operation.mode = plan.after.as_ref().map(|after| after.mode);
+        operation.owner.clone_from(&owner);
         operation.host_key = Some(connection.host_key().fingerprint());
         operation.digest = self
             .digester("write", action, &connection)
@@ -135,15 +141,26 @@ impl Call {
             operation.staging.clone_from(&plan.staging);
         }
         if plan.after.is_some() && !plan.as_root {
-            let account = connection.account().await?;
-            let sftp = connection.sftp().await?;
-            (plan.kind, _) = sftp.write_plan_kind(&plan.path, &account).await?;
+            let account = self.while_wanted(connection.account()).await?;
+            let sftp = self.sftp(&connection).await?;
+            let kind = sftp.write_plan_kind(&plan.path, &account);
+            (plan.kind, _) = self.while_wanted(kind).await?;
             if plan.kind == WriteKind::Atomic {
                 plan.temporary = ssh::temporary_name()?;
                 operation.temporary = Some(plan.temporary.clone());
             }
         }
+        if plan.secret {
+            // What is kept of it is sealed. On a server of a workspace nothing else has
+            // needed the key so far, and nobody shall be asked in vain.
+            self.resources().master_key().await?;
+        }
         self.ask_about(action, &verdict, &plan, &operation).await?;
+        // What an earlier change left and could not keep is kept as its own first.
+        let history = action.record().history_name();
+        let before = plan.before.as_ref();
+        self.catch_up_with(action, &history, &plan.path, before)
+            .await?;
         let keeper = self.keeper(action, &plan)?;
         let state = file_state(plan.before.as_ref());
         let kept = blocking(move || keeper.before(state)).await??;
@@ -215,14 +232,17 @@ impl Call {
             return Ok(unchanged(&plan));
         }
         let keeper = self.keeper(&action, &plan)?;
+        let cancel = self.cancel().clone();
+        let patience = action.target().map(|target| target.silence * KEEP_SILENCES);
+        let patience = patience.unwrap_or_default();
         action.attempt(&verdict, &operation, true).await?;
         // As with commands: the task owns the change and its record.
         let owned = tokio::spawn(async move {
             let started = std::time::Instant::now();
             let result = if plan.as_root {
-                as_root::replace(&connection, &plan).await
+                as_root::replace(&connection, &plan, &cancel).await
             } else {
-                replace(&connection, &plan).await
+                replace(&connection, &plan, &cancel).await
             };
             fault::reach(Point::EffectDone);
             let left_behind = match &result {
@@ -243,8 +263,9 @@ impl Call {
                 Err(failure) => Ending::failed(failure),
             };
             if let Ok(done) = &result {
-                let status = match keep_after(keeper, &connection, &plan, done.drift.as_ref()).await
-                {
+                let drift = done.drift.as_ref();
+                let kept = keep_after(keeper, &connection, &plan, drift, patience).await;
+                let status = match kept {
                     Ok(()) => SnapshotStatus::Written,
                     Err(error) => {
                         ending = Ending::partial(format!(

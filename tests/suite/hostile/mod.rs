@@ -1,18 +1,20 @@
 //! Servers that lie in every field, against the whole product: what the command
 //! says is clear, holds no escape, and costs a bounded amount of memory.
 //!
-//! `handshake` is plain TCP, `session` is SSH by the library's server half, and
-//! `files` answers SFTP byte by byte.
+//! `handshake` is plain TCP, `session` is SSH by the library's server half, `files`
+//! answers SFTP byte by byte, `waiting` answers nothing at all, and `handles` counts.
 //!
 //! Invariant of the fixture: a call that writes an escape to the terminal or takes
 //! more memory than its limit fails the test, whatever its result. Nothing is tried
 //! against a real server.
 
 mod files;
+mod handles;
 mod handshake;
 mod session;
 mod sftp;
 mod ssh;
+mod waiting;
 
 use openshell_host::approvals::escape_text;
 use openshell_tests::{Cli, Output, finish_watched, ssh_keygen};

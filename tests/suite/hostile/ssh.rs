@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
 use openshell_tests::ssh_keygen;
@@ -35,6 +36,10 @@ pub(super) struct Behaviour {
     pub(super) noise: Option<Command>,
     /// What a command does; by default it answers `id` and ends.
     pub(super) command: Option<Command>,
+    /// Counts the sessions that are asked for, and leaves every wish unanswered.
+    pub(super) mute: Option<&'static AtomicUsize>,
+    /// Hears what is typed into a shell.
+    pub(super) heard: Option<fn(&str)>,
     /// How SFTP answers.
     pub(super) files: Option<SftpLie>,
 }
@@ -77,6 +82,7 @@ impl Liar {
                 let peer = Peer {
                     behaviour: behaviour.clone(),
                     rounds: 0,
+                    unanswered: Vec::new(),
                     channels: HashMap::new(),
                     shells: HashMap::new(),
                 };
@@ -109,6 +115,8 @@ impl Liar {
 struct Peer {
     behaviour: Behaviour,
     rounds: usize,
+    /// Kept, since the library refuses what is dropped.
+    unanswered: Vec<ChannelOpenHandle>,
     channels: HashMap<ChannelId, Channel<Msg>>,
     /// What was typed into each shell so far.
     shells: HashMap<ChannelId, String>,
@@ -155,6 +163,11 @@ impl server::Handler for Peer {
         _: &mut Session,
     ) -> Result<(), russh::Error> {
         self.channels.insert(channel.id(), channel);
+        if let Some(asked) = self.behaviour.mute {
+            asked.fetch_add(1, Ordering::SeqCst);
+            self.unanswered.push(reply);
+            return Ok(());
+        }
         reply.accept().await;
         Ok(())
     }
@@ -209,6 +222,9 @@ impl server::Handler for Peer {
         let Some(typed) = self.shells.get_mut(&id) else {
             return Ok(());
         };
+        if let Some(heard) = self.behaviour.heard {
+            heard(&String::from_utf8_lossy(data));
+        }
         typed.push_str(&String::from_utf8_lossy(data));
         let Some(nonce) = nonce(typed) else {
             return Ok(());

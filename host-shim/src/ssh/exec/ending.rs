@@ -90,7 +90,7 @@ pub(super) async fn left_of(
     let Some(mark) = mark else { return Vec::new() };
     let survey = connection.survey(mark, Some(group));
     match OwnTime::new(SURVEY_LIMIT).within(survey).await {
-        Some(Ok(survey)) => survey.left,
+        Some(Ok(survey)) => survey.left(),
         Some(Err(_)) | None => Vec::new(),
     }
 }

@@ -202,8 +202,10 @@ fn assignment(mark: &str) -> Result<String, SshError> {
 }
 
 /// Second part for a third purpose: names what runs of a command, one
-/// `NONCE left PID COMMAND` a process, and `NONCE complete` where every
-/// environment of this account could be looked at; `NONCE end` is the last line.
+/// `NONCE marked PID COMMAND` a process that carries the mark, one `NONCE grouped PID
+/// COMMAND` a process in the group, which may be one of those; `NONCE complete` where
+/// every environment of this account could be looked at, `NONCE up SECONDS` where the
+/// age of the first process is known; `NONCE end` is the last line.
 ///
 /// Where there is a `/proc` as on Linux it is read; elsewhere ps(1) is asked for
 /// the group, which in a session of sshd is the session as well. The searching
@@ -224,8 +226,13 @@ pub(super) fn survey(nonce: &str, mark: &str, group: Option<u32>) -> Result<Stri
          case $openshell_f in /proc/self/*) echo {nonce} complete; continue ;; esac\n\
          openshell_p=${{openshell_f#/proc/}}\n\
          openshell_p=${{openshell_p%/environ}}\n\
-         echo \"{nonce} left $openshell_p $(tr '\\000\\n' '  ' </proc/$openshell_p/cmdline)\"\n\
+         echo \"{nonce} marked $openshell_p $(tr '\\000\\n' '  ' </proc/$openshell_p/cmdline)\"\n\
          done\n\
+         if read -r openshell_u openshell_l </proc/uptime && read -r openshell_l </proc/1/stat; then\n\
+         set -- ${{openshell_l##*[\\)] }}\n\
+         shift 19 && openshell_h=$(getconf CLK_TCK || echo 100) && \
+         echo {nonce} up $((${{openshell_u%%.*}} - $1 / openshell_h))\n\
+         fi\n\
          for openshell_f in /proc/[0-9]*/stat; do\n\
          read -r openshell_l <$openshell_f || continue\n\
          set -- ${{openshell_l##*[\\)] }}\n\
@@ -233,12 +240,12 @@ pub(super) fn survey(nonce: &str, mark: &str, group: Option<u32>) -> Result<Stri
          case \" $3 $4 \" in *\" {group} \"*) ;; *) continue ;; esac\n\
          openshell_p=${{openshell_f#/proc/}}\n\
          openshell_p=${{openshell_p%/stat}}\n\
-         echo \"{nonce} left $openshell_p $(tr '\\000\\n' '  ' </proc/$openshell_p/cmdline)\"\n\
+         echo \"{nonce} grouped $openshell_p $(tr '\\000\\n' '  ' </proc/$openshell_p/cmdline)\"\n\
          done\n\
          else\n\
          ps -A -o pid= -o pgid= -o stat= -o args= | while read -r openshell_p openshell_g openshell_z openshell_l; do\n\
          case $openshell_z in Z*|X*) continue ;; esac\n\
-         case $openshell_g in {group}) echo \"{nonce} left $openshell_p $openshell_l\" ;; esac\n\
+         case $openshell_g in {group}) echo \"{nonce} grouped $openshell_p $openshell_l\" ;; esac\n\
          done\n\
          fi\n\
          echo {nonce} end\n\

@@ -340,10 +340,20 @@ fn what_left_the_group_is_found_by_its_mark() {
             child.wait().unwrap();
         }
         let said = |line: String| found.lines().any(|known| known.trim_end() == line);
-        for (child, expected) in [(&marked, true), (&grouped, true), (&stranger, false)] {
-            let line = format!("{NONCE} left {} sleep 1000", child.id());
-            assert_eq!(said(line), expected, "{shell:?}: {found}");
+        let all = [&marked, &grouped, &stranger];
+        for (word, expected) in [
+            ("marked", [true, false, false]),
+            ("grouped", [false, true, false]),
+        ] {
+            for (child, expected) in all.into_iter().zip(expected) {
+                let line = format!("{NONCE} {word} {} sleep 1000", child.id());
+                assert_eq!(said(line), expected, "{shell:?}: {found}");
+            }
         }
+        let up = format!("{NONCE} up ");
+        let up = found.lines().find_map(|line| line.strip_prefix(&up));
+        let up: Option<u64> = up.and_then(|seconds| seconds.trim().parse().ok());
+        assert!(up.is_some(), "{shell:?}: {found}");
         assert!(said(format!("{NONCE} complete")), "{shell:?}: {found}");
         assert!(
             found.ends_with(&format!("{NONCE} end\n")),

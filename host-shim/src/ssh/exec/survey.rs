@@ -37,12 +37,28 @@ pub struct LeftProcess {
 /// What was found of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Processes of it that run, at most 16 of them.
-    pub left: Vec<LeftProcess>,
+    /// Processes that carry its mark, at most 16 of them.
+    pub marked: Vec<LeftProcess>,
+    /// Processes in its group or session without the mark, at most 16 of them. Some
+    /// time later the group's number may be another's.
+    pub grouped: Vec<LeftProcess>,
     /// Whether every process of the login account could be looked at.
     pub complete: bool,
     /// Whether the login account is root, which sees everybody's processes.
     pub root: bool,
+    /// How long the server, or the container it is, has been up; none where it does
+    /// not say.
+    pub up: Option<Duration>,
+}
+
+impl Survey {
+    /// Everything that runs of a command that ended just now.
+    pub(super) fn left(self) -> Vec<LeftProcess> {
+        let mut left: Vec<_> = self.marked.into_iter().chain(self.grouped).collect();
+        left.sort_by_key(|process| process.pid);
+        left.truncate(NAMED);
+        left
+    }
 }
 
 impl Connection {
@@ -67,17 +83,23 @@ fn read(lines: &[String]) -> Survey {
         match word {
             "complete" => survey.complete = true,
             "root" => survey.root = true,
-            "left" => {
+            "up" => survey.up = rest.parse().ok().map(Duration::from_secs),
+            "marked" | "grouped" => {
                 let (pid, command) = rest.split_once(' ').unwrap_or((rest, ""));
                 let Ok(pid) = pid.parse() else { continue };
                 let command = command.trim();
-                let known = survey.left.iter().any(|process| process.pid == pid);
+                let mut all = survey.marked.iter().chain(&survey.grouped);
+                let known = all.any(|process| process.pid == pid);
+                let found = match word {
+                    "marked" => &mut survey.marked,
+                    _ => &mut survey.grouped,
+                };
                 // What has no command line is no program: a thread of the kernel,
                 // or a process that ended meanwhile.
-                if command.is_empty() || known || survey.left.len() == NAMED {
+                if command.is_empty() || known || found.len() == NAMED {
                     continue;
                 }
-                survey.left.push(LeftProcess {
+                found.push(LeftProcess {
                     pid,
                     command: command.chars().take(COMMAND_LIMIT).collect(),
                 });
@@ -85,23 +107,27 @@ fn read(lines: &[String]) -> Survey {
             _ => {}
         }
     }
-    survey.left.sort_by_key(|process| process.pid);
+    for found in [&mut survey.marked, &mut survey.grouped] {
+        found.sort_by_key(|process| process.pid);
+    }
     survey
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LeftProcess, Survey, read};
+    use super::{Duration, LeftProcess, Survey, read};
 
     #[test]
     fn lines_become_a_survey() {
         let lines = [
             "complete",
-            "left 40 sleep 300",
-            "left 12 sh -c x y",
-            "left 40 sleep 300",
-            "left 13  ",
-            "left x y",
+            "up 77",
+            "marked 40 sleep 300",
+            "marked 12 sh -c x y",
+            "grouped 40 sleep 300",
+            "grouped 50 cron",
+            "marked 13  ",
+            "marked x y",
             "other",
         ]
         .map(str::to_owned);
@@ -112,9 +138,11 @@ mod tests {
         assert_eq!(
             read(&lines),
             Survey {
-                left: vec![process(12, "sh -c x y"), process(40, "sleep 300")],
+                marked: vec![process(12, "sh -c x y"), process(40, "sleep 300")],
+                grouped: vec![process(50, "cron")],
                 complete: true,
                 root: false,
+                up: Some(Duration::from_secs(77)),
             }
         );
     }

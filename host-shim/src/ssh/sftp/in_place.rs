@@ -45,7 +45,7 @@ impl Sftp {
         self.set(&handle, &plan.path, length)
             .await
             .map_err(incomplete)?;
-        let reply = self.raw().fstat(handle.name.as_str()).await;
+        let reply = self.ask(|raw| raw.fstat(handle.name.as_str())).await;
         let now = Attrs::from(
             &reply
                 .map_err(|error| incomplete(self.fail(error, &plan.path)))?

@@ -4,11 +4,15 @@
 //! if a server sends another, or no end of names, the listing is refused as a
 //! whole. It deliberately does not sort by anything but the bytes of the name.
 
+use std::sync::Arc;
+
 use russh_sftp::client::error::Error as Raw;
+use russh_sftp::client::rawsession::RawSftpSession;
 use russh_sftp::protocol::StatusCode;
 
 use super::attrs::{Attrs, FileKind, names_in_longname};
 use super::error::{SftpError, shortened};
+use super::handle::Handle;
 use super::session::{Sftp, checked};
 use crate::ssh::error::SshError;
 
@@ -47,8 +51,10 @@ impl Sftp {
 
     pub(super) async fn list_plain(&self, path: &str) -> Result<Vec<DirEntry>, SftpError> {
         checked(path)?;
-        let handle = match self.raw().opendir(path).await {
-            Ok(handle) => handle.handle,
+        let name = path.to_owned();
+        let open = async move |raw: Arc<RawSftpSession>| raw.opendir(name).await;
+        let handle = match Handle::opened(self, open).await {
+            Ok(handle) => handle,
             Err(error) => {
                 let error = self.fail(error, path);
                 // OpenSSH answers ENOTDIR with SSH_FX_NO_SUCH_FILE or _FAILURE.
@@ -67,11 +73,11 @@ impl Sftp {
                 return Err(error);
             }
         };
-        let result = self.entries(path, &handle).await;
+        let result = self.entries(path, &handle.name).await;
         // Nobody answers on a channel that failed, and waiting for it takes long.
         if self.is_alive() {
             // The entries are what was asked for; a failed close takes nothing from them.
-            let _ = self.raw().close(handle).await;
+            let _ = handle.close(path).await;
         }
         result
     }
@@ -80,7 +86,7 @@ impl Sftp {
         let mut entries = Vec::new();
         let (mut names, mut bytes) = (0, 0);
         loop {
-            let batch = match self.raw().readdir(handle).await {
+            let batch = match self.ask(|raw| raw.readdir(handle)).await {
                 Ok(batch) => batch.files,
                 Err(Raw::Status(status)) if status.status_code == StatusCode::Eof => break,
                 Err(error) => return Err(self.fail(error, path)),

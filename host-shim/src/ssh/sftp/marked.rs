@@ -16,8 +16,9 @@ use russh_sftp::protocol::FileAttributes;
 
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
+use super::handle::Handle;
 use super::plan::WritePlan;
-use super::session::{Handle, Sftp};
+use super::session::Sftp;
 
 /// Content from which on a file is marked, in bytes.
 pub(super) const LEAST: u64 = 1 << 20;
@@ -83,7 +84,7 @@ impl Sftp {
         let now = self.lstat_plain(path).await;
         let unchanged = matches!(now, Ok(Some(now)) if same(&now, &mark.attrs));
         let stands = unchanged || {
-            let now = self.raw().fstat(handle.name.as_str()).await;
+            let now = self.ask(|raw| raw.fstat(handle.name.as_str())).await;
             now.is_ok_and(|now| Attrs::from(&now.attrs).mtime == mark.attrs.mtime)
         };
         // Where this fails the file's time is some seconds off, and nothing else.
@@ -102,7 +103,7 @@ impl Sftp {
         then: &Attrs,
         written: u32,
     ) -> bool {
-        let now = self.raw().fstat(old.name.as_str()).await;
+        let now = self.ask(|raw| raw.fstat(old.name.as_str())).await;
         let long_ago = then.mtime.saturating_add(2) < u64::from(written);
         long_ago && now.is_ok_and(|now| same(&Attrs::from(&now.attrs), then))
     }

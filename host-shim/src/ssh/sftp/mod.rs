@@ -6,9 +6,11 @@
 //! symbolic link by itself: callers resolve a path, have it judged, and pass
 //! the resolved name.
 
+mod answers;
 mod attrs;
 mod error;
 mod flow;
+mod handle;
 mod in_place;
 mod list;
 mod marked;

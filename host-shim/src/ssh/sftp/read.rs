@@ -13,7 +13,8 @@ use russh_sftp::protocol::StatusCode;
 use super::attrs::Attrs;
 use super::error::SftpError;
 use super::flow::{Direction, Flow};
-use super::session::{Handle, Sftp};
+use super::handle::Handle;
+use super::session::Sftp;
 use crate::ssh::error::SshError;
 
 /// Requests to begin with. A short file should not cost the round trips of a deep
@@ -182,8 +183,7 @@ impl Sftp {
             }
             let ask = u32::try_from(want - got).unwrap_or(u32::MAX);
             match self
-                .raw()
-                .read(handle.name.as_str(), offset + got, ask)
+                .ask(|raw| raw.read(handle.name.as_str(), offset + got, ask))
                 .await
             {
                 Ok(data) if data.data.is_empty() => piece.ended = true,

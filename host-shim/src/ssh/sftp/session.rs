@@ -4,22 +4,31 @@
 //! does not retry: the connection opens another channel on the next use.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use russh::ChannelMsg;
 use russh_sftp::client::rawsession::{Limits, RawSftpSession};
 use russh_sftp::client::{Config, error::Error as Raw};
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 
+use super::answers::Answers;
 use super::attrs::{Attrs, FileKind, MAX_ACCOUNT};
 use super::error::SftpError;
+use super::handle::Handle;
 use crate::fault::{self, Point};
 use crate::ssh::channel::{Activity, SessionChannel};
 use crate::ssh::error::SshError;
 
-/// Seconds without an answer after which the channel counts as lost. The clock
-/// of a request starts when it is queued, so deep pipelines need room.
-const REQUEST_LIMIT_SECS: u64 = 60;
+/// How long a server may answer no request at all before the channel counts as lost,
+/// in times that it may say nothing: some requests take a while, such as a `fsync`.
+const SILENCES: u32 = 3;
+
+/// Seconds after which the library gives a single request up, whatever else is
+/// answered. Its clock starts when a request is queued, so deep pipelines on slow
+/// links need room.
+const REQUEST_LIMIT_SECS: u64 = 3600;
 
 /// Largest packet accepted from a server, as in OpenSSH (`SFTP_MAX_MSG_LENGTH`).
 const MAX_PACKET: u32 = 256 << 10;
@@ -43,7 +52,8 @@ pub struct SftpLimits {
 
 /// An open SFTP session.
 pub struct Sftp {
-    raw: RawSftpSession,
+    raw: Arc<RawSftpSession>,
+    answers: Answers,
     limits: Option<SftpLimits>,
     extensions: HashMap<String, String>,
     dead: AtomicBool,
@@ -60,10 +70,12 @@ impl std::fmt::Debug for Sftp {
 }
 
 impl Sftp {
-    /// Starts the subsystem in a fresh channel.
+    /// Starts the subsystem in a fresh channel of a server that may say nothing for
+    /// `silence`.
     pub(in crate::ssh) async fn open(
         mut channel: SessionChannel,
         activity: Activity,
+        silence: Duration,
     ) -> Result<Self, SshError> {
         let unavailable = |reason: &str| SftpError::Unavailable {
             reason: reason.to_owned(),
@@ -117,7 +129,8 @@ impl Sftp {
         }
         fault::reach(Point::SftpOpened);
         Ok(Self {
-            raw,
+            raw: Arc::new(raw),
+            answers: Answers::new(silence * SILENCES),
             limits: said,
             extensions: version.extensions,
             dead: AtomicBool::new(false),
@@ -144,11 +157,23 @@ impl Sftp {
         !self.dead.load(Ordering::Relaxed)
     }
 
-    pub(super) fn raw(&self) -> &RawSftpSession {
+    /// Makes a request and waits for its answer.
+    pub(super) fn ask<'a, T, F>(
+        &'a self,
+        request: impl FnOnce(&'a RawSftpSession) -> F,
+    ) -> impl Future<Output = Result<T, Raw>>
+    where
+        F: Future<Output = Result<T, Raw>>,
+    {
         self.activity.touch();
         // Every request goes through here, once.
         fault::reach(Point::SftpRequest);
-        &self.raw
+        self.answers.wait(request(&self.raw))
+    }
+
+    /// The session, for a request that outlives its caller.
+    pub(super) fn shared(&self) -> Arc<RawSftpSession> {
+        Arc::clone(&self.raw)
     }
 
     /// Whether the server offers an extension (OpenSSH `PROTOCOL`, section 4).
@@ -172,11 +197,8 @@ impl Sftp {
     /// As the server answers.
     pub async fn realpath(&self, path: &str) -> Result<String, SshError> {
         checked(path)?;
-        let mut name = self
-            .raw()
-            .realpath(path)
-            .await
-            .map_err(|error| self.fail(error, path))?;
+        let reply = self.ask(|raw| raw.realpath(path)).await;
+        let mut name = reply.map_err(|error| self.fail(error, path))?;
         let resolved = name.files.pop().map(|file| file.filename);
         match resolved {
             Some(resolved) if is_canonical(&resolved) => Ok(resolved),
@@ -194,7 +216,7 @@ impl Sftp {
     /// As the server answers.
     pub async fn lstat(&self, path: &str) -> Result<Attrs, SshError> {
         checked(path)?;
-        let reply = self.raw().lstat(path).await;
+        let reply = self.ask(|raw| raw.lstat(path)).await;
         let raw = reply.map_err(|error| self.fail(error, path))?.attrs;
         Ok(self.with_names(Attrs::from(&raw)).await)
     }
@@ -218,7 +240,7 @@ impl Sftp {
     /// As [`Sftp::stat`], without looking up names.
     pub(super) async fn stat_plain(&self, path: &str) -> Result<Attrs, SftpError> {
         checked(path)?;
-        let reply = self.raw().stat(path).await;
+        let reply = self.ask(|raw| raw.stat(path)).await;
         let raw = reply.map_err(|error| self.fail(error, path))?.attrs;
         Ok(Attrs::from(&raw))
     }
@@ -226,7 +248,7 @@ impl Sftp {
     /// As [`Sftp::lstat`], without looking up names; none if there is nothing.
     pub(super) async fn lstat_plain(&self, path: &str) -> Result<Option<Attrs>, SftpError> {
         checked(path)?;
-        match self.raw().lstat(path).await {
+        match self.ask(|raw| raw.lstat(path)).await {
             Ok(reply) => Ok(Some(Attrs::from(&reply.attrs))),
             Err(error) => match self.fail(error, path) {
                 SftpError::NoSuchFile { .. } => Ok(None),
@@ -241,7 +263,7 @@ impl Sftp {
     /// As the server answers.
     pub async fn readlink(&self, path: &str) -> Result<String, SshError> {
         checked(path)?;
-        let reply = self.raw().readlink(path).await;
+        let reply = self.ask(|raw| raw.readlink(path)).await;
         let mut name = reply.map_err(|error| self.fail(error, path))?;
         let target = name.files.pop().map(|file| file.filename);
         target
@@ -262,7 +284,7 @@ impl Sftp {
     pub async fn remove(&self, path: &str) -> Result<(), SshError> {
         checked(path)?;
         fault::reach(Point::RemoveBefore);
-        let reply = self.raw().remove(path).await;
+        let reply = self.ask(|raw| raw.remove(path)).await;
         fault::reach(Point::Removed);
         match reply {
             Ok(_) => Ok(()),
@@ -292,7 +314,7 @@ impl Sftp {
     /// What an open file is, which has to be a regular one: it may be another by now
     /// than the one that was looked at before it was opened.
     pub(super) async fn facts(&self, handle: &Handle<'_>, path: &str) -> Result<Attrs, SftpError> {
-        let reply = self.raw().fstat(handle.name.as_str()).await;
+        let reply = self.ask(|raw| raw.fstat(handle.name.as_str())).await;
         let attrs = Attrs::from(&reply.map_err(|error| self.fail(error, path))?.attrs);
         if attrs.kind != FileKind::File {
             return Err(SftpError::NotAFile {
@@ -309,13 +331,10 @@ impl Sftp {
         attrs: FileAttributes,
     ) -> Result<Handle<'_>, SftpError> {
         checked(path)?;
-        let reply = self.raw().open(path, flags, attrs).await;
-        let handle = reply.map_err(|error| self.fail(error, path))?;
-        Ok(Handle {
-            sftp: self,
-            name: handle.handle,
-            open: true,
-        })
+        let name = path.to_owned();
+        let open = async move |raw: Arc<RawSftpSession>| raw.open(name, flags, attrs).await;
+        let opened = Handle::opened(self, open).await;
+        opened.map_err(|error| self.fail(error, path))
     }
 
     /// An extended request answered by a status.
@@ -329,7 +348,7 @@ impl Sftp {
         for string in strings {
             put_string(&mut data, string.as_bytes());
         }
-        match self.raw().extended(name, data).await {
+        match self.ask(|raw| raw.extended(name, data)).await {
             Ok(Packet::Status(status)) if status.status_code == StatusCode::Ok => Ok(()),
             Ok(Packet::Status(status)) => Err(self.fail(Raw::Status(status), path)),
             Ok(_) => Err(self.fail(Raw::UnexpectedPacket, path)),
@@ -348,7 +367,8 @@ impl Sftp {
         put_string(&mut data, &attrs.uid.to_be_bytes());
         put_string(&mut data, &attrs.gid.to_be_bytes());
         // Names are a courtesy: without them the numbers stand.
-        if let Ok(Packet::ExtendedReply(reply)) = self.raw().extended(EXTENSION, data).await
+        if let Ok(Packet::ExtendedReply(reply)) =
+            self.ask(|raw| raw.extended(EXTENSION, data)).await
             && let Some((users, rest)) = take_string(&reply.data)
             && let Some((groups, _)) = take_string(rest)
         {
@@ -356,34 +376,6 @@ impl Sftp {
             attrs.group = take_string(groups).and_then(|(name, _)| name_from(name));
         }
         attrs
-    }
-}
-
-/// An open handle, closed when it is dropped.
-pub(super) struct Handle<'a> {
-    sftp: &'a Sftp,
-    pub(super) name: String,
-    open: bool,
-}
-
-impl Handle<'_> {
-    /// Closes the handle and waits for the answer.
-    pub(super) async fn close(mut self, path: &str) -> Result<(), SftpError> {
-        self.open = false;
-        let reply = self.sftp.raw.close(self.name.as_str()).await;
-        reply
-            .map_err(|error| self.sftp.fail(error, path))
-            .map(|_| ())
-    }
-}
-
-impl Drop for Handle<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            // The request is queued by the first poll; nobody needs the answer.
-            use futures::FutureExt;
-            let _ = self.sftp.raw.close(self.name.as_str()).now_or_never();
-        }
     }
 }
 

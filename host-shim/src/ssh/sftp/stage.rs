@@ -78,8 +78,7 @@ impl Sftp {
         };
         fault::reach(Point::StageBefore);
         // Fails where the name exists, whatever it is.
-        self.raw()
-            .mkdir(directory.as_str(), mode)
+        self.ask(|raw| raw.mkdir(directory.as_str(), mode))
             .await
             .map_err(|error| self.fail(error, &directory))?;
         fault::reach(Point::StageMade);
@@ -129,7 +128,7 @@ impl Sftp {
                 Err(error) => return Err(error),
             }
         }
-        match self.raw().rmdir(directory.as_str()).await {
+        match self.ask(|raw| raw.rmdir(directory.as_str())).await {
             Ok(_) => Ok(Cleared::Removed),
             Err(error) => match self.fail(error, &directory) {
                 // Somebody else was faster.

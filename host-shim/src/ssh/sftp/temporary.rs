@@ -130,7 +130,7 @@ impl<'a> Temporary<'a> {
             return error;
         }
         if self.sftp.is_alive() {
-            let reply = self.sftp.raw().remove(self.path.as_str()).await;
+            let reply = self.sftp.ask(|raw| raw.remove(self.path.as_str())).await;
             match reply.map_err(|failed| self.sftp.fail(failed, &self.path)) {
                 Ok(_) | Err(SftpError::NoSuchFile { .. }) => return error,
                 Err(_) => {}
@@ -148,7 +148,10 @@ impl Drop for Temporary<'_> {
         if self.exists.swap(false, Ordering::Relaxed) {
             // The request is queued by the first poll; nobody needs the answer.
             use futures::FutureExt;
-            let _ = self.sftp.raw().remove(self.path.as_str()).now_or_never();
+            let _ = self
+                .sftp
+                .ask(|raw| raw.remove(self.path.as_str()))
+                .now_or_never();
         }
     }
 }

@@ -16,9 +16,10 @@ use sha2::{Digest, Sha256};
 use super::attrs::{Attrs, FileKind};
 use super::error::SftpError;
 use super::flow::{Direction, Flow};
+use super::handle::Handle;
 use super::marked::{self, Mark, Marked};
 use super::plan::{Expect, FileAccess, POSIX_RENAME, WriteKind, WritePlan, split};
-use super::session::{Handle, Sftp};
+use super::session::Sftp;
 use super::temporary::Temporary;
 use crate::fault::{self, Point};
 use crate::ssh::error::SshError;
@@ -198,7 +199,7 @@ impl Sftp {
         let large = plan.content.len() as u64 >= marked::LEAST;
         let mut mark = None;
         if plan.owner.is_some() || large {
-            let reply = self.raw().fstat(handle.name.as_str()).await;
+            let reply = self.ask(|raw| raw.fstat(handle.name.as_str())).await;
             let told = reply.map_err(|error| self.fail(error, path))?.attrs;
             let now = Attrs::from(&told);
             if large {
@@ -320,7 +321,7 @@ impl Sftp {
         if plan.expect == Expect::Absent {
             // SSH_FXP_RENAME fails if the new name exists: OpenSSH makes a hard
             // link, which is as exclusive as it gets.
-            let request = self.raw().rename(temporary.path(), plan.path.as_str());
+            let request = self.ask(|raw| raw.rename(temporary.path(), plan.path.as_str()));
             let reply = fault::started(request, Point::RenameSent).await;
             return match reply.map_err(|error| changed(self.fail(error, &plan.path))) {
                 Ok(_) => Ok(()),
@@ -407,9 +408,8 @@ impl Sftp {
             while pending.len() < flow.depth()
                 && let Some(piece) = pieces.next()
             {
-                let request = self
-                    .raw()
-                    .write(handle.name.as_str(), offset, piece.to_vec());
+                let (name, at) = (handle.name.as_str(), offset);
+                let request = self.ask(move |raw| raw.write(name, at, piece.to_vec()));
                 let asked_at = Instant::now();
                 pending.push(async move { (request.await, asked_at.elapsed()) });
                 offset += piece.len() as u64;
@@ -435,7 +435,9 @@ impl Sftp {
         path: &str,
         attrs: FileAttributes,
     ) -> Result<(), SftpError> {
-        let reply = self.raw().fsetstat(handle.name.as_str(), attrs).await;
+        let reply = self
+            .ask(|raw| raw.fsetstat(handle.name.as_str(), attrs))
+            .await;
         reply.map_err(|error| self.fail(error, path)).map(|_| ())
     }
 
@@ -445,7 +447,7 @@ impl Sftp {
             return Ok(false);
         }
         fault::reach(Point::RemoteSyncBefore);
-        let reply = self.raw().fsync(handle.name.as_str()).await;
+        let reply = self.ask(|raw| raw.fsync(handle.name.as_str())).await;
         reply.map_err(|error| self.fail(error, path)).map(|_| true)
     }
 }
