@@ -50,7 +50,7 @@ async function server(input, options) {
   bridge.warm()
 
   return {
-    tool: Object.fromEntries(embedded.map((definition) => [definition.name, toolOf(definition, bridge, notices)])),
+    tool: Object.fromEntries(embedded.map((definition) => [definition.name, toolOf(definition, { bridge, notices, sessions })])),
     config: async (config) => {
       asker.useConfig(permissionsOf(config))
       addFloors(config, { nonce, guarded: [env.OPENSHELL_CONFIG_DIR, env.OPENSHELL_DATA_DIR].filter(Boolean) })
@@ -72,7 +72,7 @@ async function server(input, options) {
   }
 }
 
-function toolOf({ name, description, parameters, readOnly }, bridge, notices) {
+function toolOf({ name, description, parameters, readOnly }, { bridge, notices, sessions }) {
   return {
     description,
     args: parameters.properties ?? {},
@@ -83,6 +83,7 @@ function toolOf({ name, description, parameters, readOnly }, bridge, notices) {
         readOnly,
         session: ctx.sessionID,
         agent: ctx.agent,
+        planning: sessions.planning(ctx.sessionID, ctx.agent),
         // Some providers use the same call id in every answer.
         key: [ctx.sessionID, ctx.messageID, ctx.callID].join("/"),
         signal: ctx.abort,

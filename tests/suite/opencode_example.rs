@@ -131,7 +131,7 @@ fn the_practice_project_works_as_its_readme_says() {
     assert_eq!(opencode.questions().len(), 1, "only the change asks");
     assert_eq!(asked.key, "edit");
     let said = asked.metadata["filepath"].as_str().unwrap_or_default();
-    assert!(said.starts_with(&format!("practice:{greeting}")), "{said}");
+    assert!(said.ends_with(&format!(" practice:{greeting}")), "{said}");
     assert_eq!(
         std::fs::read_to_string(&greeting).unwrap_or_default(),
         "Welcome.\n"

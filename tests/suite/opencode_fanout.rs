@@ -49,6 +49,13 @@ fn a_list_of_servers_is_one_question_one_result_and_a_record_of_each() {
         asked.patterns,
         ["a", "b"].map(|id| format!("{id}: {append}"))
     );
+    // Both are the same account at the same address, so they are one group.
+    let port = site.server.port();
+    let account = asked.key.lines().last().unwrap_or_default();
+    assert!(
+        account.contains("@127.0.0.1") && account.ends_with(&format!(":{port}")),
+        "{asked:?}"
+    );
     let shown = asked.metadata["openshell"]["servers"].as_array();
     assert_eq!(shown.map(Vec::len), Some(2), "{asked:?}");
     assert_eq!(site.opencode.questions().len(), 1);

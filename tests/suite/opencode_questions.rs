@@ -48,7 +48,7 @@ fn a_write_asks_with_a_diff_and_no_local_path() {
     assert_eq!(asked[0].always, Vec::<String>::new());
     assert_eq!(
         asked[0].metadata["filepath"],
-        "prod-a:/etc/motd (creates the file: 8 bytes, mode 0644) (labels: test)"
+        "(creates the file: 8 bytes, mode 0644; labels: test) prod-a:/etc/motd"
     );
     let diff = asked[0].metadata["diff"]
         .as_str()

@@ -58,9 +58,9 @@ fn looking_is_free_changing_asks_and_a_person_can_take_it_back() {
     assert_eq!(asked.key, "edit");
     assert_eq!(asked.patterns, [format!("ssh://a{plain}")]);
     let said = asked.metadata["filepath"].as_str().unwrap_or_default();
-    assert!(
-        said.starts_with(&format!("a:{plain} (13 bytes become 12; mode stays 0644)")),
-        "{said}"
+    assert_eq!(
+        said,
+        format!("(13 bytes become 12; mode stays 0644) a:{plain}")
     );
     let diff = asked.metadata["diff"].as_str().unwrap_or_default();
     let expected =

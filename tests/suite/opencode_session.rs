@@ -14,7 +14,7 @@ fn the_recorded_session_is_whole_and_names_no_machine() {
         "It is up and idle.",
         "△ Permission required",
         "labels: prod",
-        "(27 bytes become 36; mode stays 0644) (labels: prod)",
+        "(27 bytes become 36; mode stays 0644; labels: prod)",
         "2 + Maintenance: Sunday, 02:00",
         "△ Reject permission",
         "Keep the logs, compress them tonight.",

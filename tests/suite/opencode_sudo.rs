@@ -89,8 +89,12 @@ fn a_write_as_root_is_shown_as_one() {
     );
     let turn = site.turn(vec![write], &[Reply::Once]);
     let asked = &turn.asked[0];
-    assert_eq!(asked.patterns, [format!("ssh://root@s{path}")]);
+    assert_eq!(
+        asked.patterns,
+        ["root@s", "s"].map(|place| format!("ssh://{place}{path}"))
+    );
     let shown = asked.metadata["filepath"].as_str().unwrap_or_default();
-    assert!(shown.ends_with(" (AS root)"), "{shown}");
+    assert!(shown.starts_with("(AS root; "), "{shown}");
+    assert!(shown.ends_with(&format!(") s:{path}")), "{shown}");
     assert_eq!(site.content("conf"), "new\n");
 }

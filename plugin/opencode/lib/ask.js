@@ -8,7 +8,9 @@
 //! silence is not an answer here.
 
 import { confirmKey, remoteVerdict } from "./rules.js"
-import { fitsTitle, mayHoldMore, namesAccount, plainWording, subjectsOf, wholesOf, wording } from "./question.js"
+import { plainWording, wording } from "./question.js"
+import { forbiddable, namesAccount, rulesMayAnswer, wholesOf } from "./subjects.js"
+import { fitsTitle } from "./title.js"
 
 /** How long an event may lag behind the end of its request, in ms. */
 const EVENT_GRACE = 300
@@ -38,6 +40,8 @@ export class Asker {
   #withdraw
   #merged
   #watches = new Set()
+  // Of questions that nobody waits for any more and that were not shown yet.
+  #abandoned = new Set()
   #open = new Map()
   #remembered = new Set()
   #auto = unattended(process.argv)
@@ -67,9 +71,17 @@ export class Asker {
 
   #asked({ id, sessionID, permission, tool }) {
     this.#open.set(id, permission)
+    const ours = (watch) => watch.sessionID === sessionID && watch.callID === tool?.callID && watch.permission === permission
+    // Questions are shown in the order in which they were put. A call id may come
+    // again in another message, whose question somebody waits for.
+    for (const watch of this.#abandoned) {
+      if (!ours(watch) || watch.messageID !== tool?.messageID) continue
+      this.#abandoned.delete(watch)
+      this.#withdraw(sessionID, id)
+      return
+    }
     for (const watch of this.#watches) {
-      const ours = watch.sessionID === sessionID && watch.callID === tool?.callID && watch.permission === permission
-      if (ours && !watch.requestID) Object.assign(watch, { requestID: id, askedAt: performance.now() })
+      if (ours(watch) && !watch.requestID) Object.assign(watch, { requestID: id, askedAt: performance.now() })
     }
   }
 
@@ -100,8 +112,8 @@ export class Asker {
       return denied("plan mode", "This session is in plan mode, in which nothing on a server may be changed.")
     }
     const trusted = this.#trusted()
-    const saidOf = (subject) => remoteVerdict({ kind: question.kind, subject, agent: ctx.agent, merged: this.#merged, trusted })
-    const forbidden = subjectsOf(question)
+    const saidOf = (form) => remoteVerdict({ kind: question.kind, ...form, agent: ctx.agent, merged: this.#merged, trusted })
+    const forbidden = forbiddable(question)
       .map(saidOf)
       .find(({ decision }) => decision === "deny")
     if (forbidden) {
@@ -111,9 +123,9 @@ export class Asker {
     // The helper takes this yes for nothing more than that nothing here forbids it.
     if (question.presence) return { answer: "granted", by: "presence" }
     // The whole on every server; the commands in it could only make it worse.
-    const wholes = wholesOf(question).map(saidOf)
+    const wholes = wholesOf(question).map((subject) => saidOf({ subject }))
     const allows = ({ decision, rule }) => decision === "allow" && namesAccount(question, rule.pattern)
-    if (!mayHoldMore(question) && wholes.every(allows)) {
+    if (rulesMayAnswer(question) && wholes.every(allows)) {
       return { answer: "granted", by: "rule", rule: [...new Set(wholes.map(written))].join(" ") }
     }
 
@@ -125,6 +137,7 @@ export class Asker {
     const plain = plainWording(question)
     const permission = confirmKey(plain.permission, this.#nonce)
     if (!fitsTitle(permission)) {
+      if (request.permission !== "edit") throw tooLong(question)
       throw new Unanswered(
         'an earlier "Allow always" covers every edit, so OpenCode would not show this change, and it is too long for a plain question; ' +
           "restarting OpenCode forgets that answer",
@@ -139,15 +152,20 @@ export class Asker {
   async #put(ctx, request, signal) {
     const { permission, patterns, always } = request
     const memory = JSON.stringify([permission, patterns])
-    const watch = { sessionID: ctx.sessionID, callID: ctx.callID, permission }
+    const stops = [
+      [ctx.abort, "the session was interrupted"],
+      [signal, "the question was taken back"],
+    ]
+    for (const [stop, why] of stops) if (stop?.aborted) throw stopped(why)
+    const watch = { sessionID: ctx.sessionID, messageID: ctx.messageID, callID: ctx.callID, permission }
     this.#watches.add(watch)
+    const asking = ctx.ask(request)
     try {
-      await aborting(ctx.abort, "the session was interrupted", aborting(signal, "the question was taken back", ctx.ask(request)))
+      await unlessStopped(stops, asking)
       if (!watch.reply && !this.#remembered.has(memory)) await this.#grace(watch)
     } catch (error) {
       if (error instanceof Unanswered) {
-        // OpenCode leaves it standing when the session is interrupted.
-        if (watch.requestID) this.#withdraw(watch.sessionID, watch.requestID)
+        this.#takeBack(watch, asking)
         throw error
       }
       return { ...rejection(error, this.#answerer(watch)), error }
@@ -158,6 +176,15 @@ export class Asker {
     if (!watch.reply || watch.reply === "reject" || watch.swept) return {}
     if (watch.reply === "always" && always.length > 0) this.#remembered.add(memory)
     return { answer: "granted", by: this.#answerer(watch) }
+  }
+
+  // OpenCode leaves a question standing when the session is interrupted, and shows one
+  // that was on its way.
+  #takeBack(watch, asking) {
+    if (watch.requestID) return this.#withdraw(watch.sessionID, watch.requestID)
+    this.#abandoned.add(watch)
+    const forget = () => setTimeout(() => this.#abandoned.delete(watch), EVENT_GRACE).unref?.()
+    asking.then(forget, forget)
   }
 
   #answerer({ askedAt, repliedAfter = performance.now() - askedAt }) {
@@ -198,12 +225,26 @@ function rejection(error, by) {
   return { answer: "rejected", by: "unknown", feedback: String(error?.message ?? error) }
 }
 
-function aborting(signal, why, promise) {
-  if (!signal) return promise
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(new Unanswered(`${why} before anyone answered`))
-    if (signal.aborted) return stop()
-    signal.addEventListener("abort", stop, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop))
-  })
+function stopped(why) {
+  return new Unanswered(`${why} before anyone answered`)
+}
+
+// Settles as the promise does, or rejects as soon as one of the signals fires.
+async function unlessStopped(stops, promise) {
+  const ends = []
+  try {
+    await new Promise((resolve, reject) => {
+      promise.then(resolve, reject)
+      for (const [signal, why] of stops) {
+        if (!signal) continue
+        const stop = () => reject(stopped(why))
+        // It may have fired while the question was put.
+        if (signal.aborted) return stop()
+        signal.addEventListener("abort", stop, { once: true })
+        ends.push(() => signal.removeEventListener("abort", stop))
+      }
+    })
+  } finally {
+    for (const end of ends) end()
+  }
 }

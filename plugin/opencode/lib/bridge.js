@@ -59,8 +59,8 @@ export class Bridge {
 
   /**
    * Runs a tool call.
-   * @param call `{name, arguments, session, agent, key, readOnly, signal, ...}`;
-   *   passed to `answer` as it is.
+   * @param call `{name, arguments, session, agent, key, readOnly, planning, signal, ...}`;
+   *   passed to `answer` as it is. `planning` is true where nothing may be changed.
    * @returns {{result: object, note?: string}} `note` tells of a restart or of
    *   another policy.
    * @throws Error whose message is meant for the model and the person.
@@ -154,7 +154,11 @@ export class Bridge {
 
   async #send(helper, call, stamp) {
     const { name, session, agent, key, signal } = call
-    const { id, answer } = helper.request("tools/call", { name, arguments: call.arguments, session, agent, key, leaseMs: LEASE, ...stamp })
+    const params = { name, arguments: call.arguments, session, agent, key, leaseMs: LEASE, ...stamp }
+    // The helper refuses what would change something, also where its rules allow it
+    // without a question that could be refused here.
+    if (call.planning) params.planning = true
+    const { id, answer } = helper.request("tools/call", params)
     const cancel = () => helper.notify("$/cancel", { id })
     const renewing = setInterval(() => helper.notify("$/renew", { id }), RENEW_EVERY)
     renewing.unref?.()

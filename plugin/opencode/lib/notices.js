@@ -5,7 +5,8 @@
 //! holds a call up and never fails one, since OpenCode may have no screen to show
 //! it on. It decides nothing.
 
-import { titleOf, visible } from "./question.js"
+import { titleOf } from "./question.js"
+import { visible } from "./visible.js"
 
 /** Time between two notices about one running call, in ms. */
 const REMIND_EVERY = 60_000

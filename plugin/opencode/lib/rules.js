@@ -48,20 +48,24 @@ export function rulesFor(config, agent) {
 
 /**
  * What the rules say about a remote operation.
+ * @param subject one form of what it is called; `exact` is the form that says all. A
+ *   rule that speaks of both was judged with the rules behind it for the exact form,
+ *   so another form forbids only by a rule that misses the exact one.
  * @returns {{decision: "allow"|"ask"|"deny", rule?: {key: string, pattern: string}}}
  *   `allow` only for a rule that names our key (or an `ssh://` path), written
  *   by the person; `deny` whoever wrote it.
  */
-export function remoteVerdict({ kind, subject, agent, merged, trusted }) {
+export function remoteVerdict({ kind, subject, exact = subject, agent, merged, trusted }) {
   const key = RULE_KEY[kind]
+  const forbids = (rule) => rule?.action === "deny" && (subject === exact || !wildcard(exact, rule.pattern))
   const said = deciding(rulesFor(merged, agent), key, subject)
-  if (said?.action === "deny") return { decision: "deny", rule: said }
+  if (forbids(said)) return { decision: "deny", rule: said }
   const own = deciding(
     trusted.flatMap(({ config }) => rulesFor(config, agent)),
     key,
     subject,
   )
-  if (own?.action === "deny") return { decision: "deny", rule: own }
+  if (forbids(own)) return { decision: "deny", rule: own }
   const named = own && (kind === "write" ? own.key === key && own.pattern.startsWith("ssh://") : own.key === key)
   // A milder rule of the workspace changes nothing, a stricter one does.
   if (named && own.action === "allow" && said?.action === "allow") return { decision: "allow", rule: own }

@@ -10,6 +10,10 @@
 import { readFileSync, realpathSync } from "node:fs"
 import { homedir } from "node:os"
 import { dirname, isAbsolute, join, parse, resolve, sep } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** This plugin's name as a package. */
+const PACKAGE = "openshell-opencode"
 
 /**
  * The directories a repository controls, as real paths. OpenCode reports `/`
@@ -79,11 +83,14 @@ function readText(file) {
   }
 }
 
-/** Parses JSON with comments; anything unreadable, or not an object, is undefined. */
+/**
+ * Parses JSON with comments, behind a byte order mark or not; anything unreadable, or
+ * not an object, is undefined.
+ */
 export function parseConfig(text, env = {}) {
   if (!text) return undefined
   try {
-    const substituted = text.replace(/\{env:([^}]+)\}/g, (_, name) => JSON.stringify(env[name] ?? "").slice(1, -1))
+    const substituted = text.replace(/^\uFEFF/, "").replace(/\{env:([^}]+)\}/g, (_, name) => JSON.stringify(env[name] ?? "").slice(1, -1))
     const value = JSON.parse(stripComments(substituted))
     return value && typeof value === "object" && !Array.isArray(value) ? value : undefined
   } catch {
@@ -102,15 +109,36 @@ function stripComments(text) {
 }
 
 /**
- * Whether the person's own configuration gives a plugin this very value as
+ * Whether the person's own configuration gives this plugin this very value as
  * `options.command`. Options arrive from OpenCode without saying which file
- * they came from; equality with what stands in a trusted file is the proof.
+ * they came from; equality with what stands in a trusted file is the proof. What
+ * stands there for another plugin proves nothing.
  */
 export function commandIsTrusted(command, documents) {
   const wanted = JSON.stringify(command)
-  return documents.some(({ config }) =>
+  return documents.some(({ source, config }) =>
     (Array.isArray(config.plugin) ? config.plugin : []).some(
-      (entry) => Array.isArray(entry) && JSON.stringify(entry[1]?.command) === wanted,
+      (entry) => Array.isArray(entry) && namesAdapter(entry[0], source) && JSON.stringify(entry[1]?.command) === wanted,
     ),
   )
+}
+
+// By the package's name, or by the directory that holds it or its main file.
+function namesAdapter(specifier, source) {
+  if (typeof specifier !== "string") return false
+  if (specifier === PACKAGE || specifier.startsWith(`${PACKAGE}@`)) return true
+  const path = specifier.startsWith("file://") ? pathOf(specifier) : specifier
+  // A relative path is one from the file it stands in; any other word is a package.
+  if (!isAbsolute(path) && !(path.startsWith(".") && source && isAbsolute(source))) return false
+  const found = resolve(dirname(source ?? ""), path)
+  const dir = found.endsWith(".js") ? dirname(found) : found
+  return parseConfig(readText(join(dir, "package.json")))?.name === PACKAGE
+}
+
+function pathOf(url) {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    return url
+  }
 }

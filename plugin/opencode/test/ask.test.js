@@ -3,9 +3,10 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Asker, Unanswered, unattended } from "../lib/ask.js"
+import { wording } from "../lib/question.js"
 
 const EXEC = { kind: "exec", server: "a", command: "touch x", rawCommand: "touch x", simple: true }
-const WRITE = { kind: "write", server: "a", path: "/x", simple: false, diff: "@@ -1 +1 @@\n-1\n+2\n" }
+const WRITE = { kind: "write", server: "a", path: "/x", simple: false, diff: "--- a:/x\n+++ a:/x\n@@ -1 +1 @@\n-1\n+2\n" }
 
 /** An OpenCode whose `ask` does what `behave` says; every request is noted. */
 function opencode(behave, { merged = {}, trusted = [], signal = new AbortController().signal } = {}) {
@@ -25,11 +26,11 @@ function opencode(behave, { merged = {}, trusted = [], signal = new AbortControl
       await behave({ request, id, event, shown: () => event("permission.asked", { id, sessionID: "s", permission: request.permission, tool: { callID: "c" } }), turn: requests.length })
     },
   }
-  const answer = async (question, planning = false) => {
-    const { error, ...said } = await asker.answer(question, { ctx, planning })
+  const answer = async (question, planning = false, signal = undefined) => {
+    const { error, ...said } = await asker.answer(question, { ctx, planning, signal })
     return { ...said, error: error?.message }
   }
-  return { requests, answer, withdrawn }
+  return { requests, answer, withdrawn, event }
 }
 
 const later = () => new Promise((resolve) => setTimeout(resolve, 60))
@@ -189,6 +190,49 @@ test("an interruption is not a rejection, and takes the question away", async ()
   assert.deepEqual(withdrawn, [["s", "per_1"]])
 })
 
+test("what was stopped before it was asked is not asked", async () => {
+  const stopped = AbortSignal.abort()
+  const interrupted = opencode(answered("once"), { signal: stopped })
+  await assert.rejects(interrupted.answer(EXEC), /the session was interrupted/)
+  assert.equal(interrupted.requests.length, 0)
+  const taken = opencode(answered("once"))
+  await assert.rejects(taken.answer(EXEC, false, stopped), /the question was taken back/)
+  assert.equal(taken.requests.length, 0)
+})
+
+test("a question that is shown when nobody waits for it any more is taken away", async () => {
+  const stops = new AbortController()
+  let late
+  const { answer, withdrawn, event } = opencode(async ({ shown }) => {
+    late = shown
+    stops.abort()
+    await new Promise(() => {})
+  })
+  await assert.rejects(answer(EXEC, false, stops.signal), Unanswered)
+  assert.deepEqual(withdrawn, [])
+  // One of the same text in another message is somebody else's.
+  event("permission.asked", { id: "other", sessionID: "s", permission: wording(EXEC).permission, tool: { callID: "c", messageID: "n" } })
+  assert.deepEqual(withdrawn, [])
+  late()
+  late()
+  assert.deepEqual(withdrawn, [["s", "per_1"]])
+})
+
+test("what OpenCode says of a question that was taken back troubles nobody", async (t) => {
+  const unheard = []
+  const hear = (error) => unheard.push(error)
+  process.on("unhandledRejection", hear)
+  t.after(() => process.off("unhandledRejection", hear))
+  const stops = new AbortController()
+  const { answer } = opencode(async () => {
+    stops.abort()
+    throw Object.assign(new Error("no"), { _tag: "PermissionRejectedError" })
+  }, { signal: stops.signal })
+  await assert.rejects(answer(EXEC, false, stops.signal), Unanswered)
+  await later()
+  assert.deepEqual(unheard, [])
+})
+
 test("planning refuses without asking, but may ask to read", async () => {
   const { answer, requests } = opencode(answered("once"))
   assert.equal((await answer(EXEC, true)).answer, "denied")
@@ -246,4 +290,54 @@ test("more servers than a title shows are not asked about", async () => {
   const names = Array.from({ length: 90 }, (_, at) => `server-${String.fromCharCode(97 + (at % 26))}${at}x`)
   const many = { ...EXEC, server: names.join(","), servers: names.map((server) => ({ server })) }
   await assert.rejects(opencode(answered("once")).answer(many), /call for fewer servers/)
+})
+
+test("a rule that forbids holds for every account and every directory", async () => {
+  const rules = { permission: { remote_exec: { "a: rm *": "deny" }, remote_read: { "a:/etc/*": "deny" }, edit: { "ssh://a/etc/*": "deny" } } }
+  const root = { as: ["root"] }
+  const table = [
+    { ...EXEC, ...root, command: "sudo -n rm x", rawCommand: "sudo -n rm x" },
+    { ...EXEC, cwd: "/srv", command: "rm x", rawCommand: "rm x" },
+    { kind: "read", server: "a", path: "/etc/x", ...root },
+    { ...WRITE, path: "/etc/x", ...root },
+  ]
+  for (const question of table) {
+    const { answer, requests } = opencode(answered("once"), { merged: rules, trusted: [rules] })
+    assert.equal((await answer(question)).answer, "denied", JSON.stringify(question))
+    assert.equal(requests.length, 0)
+  }
+})
+
+test("a rule that allows what says all stands behind one that forbids everything", async () => {
+  const rules = { permission: { remote_exec: { "*": "deny", "a: sudo -n id": "allow" } } }
+  const { answer } = opencode(answered("once"), { merged: rules, trusted: [rules] })
+  const found = await answer({ ...EXEC, as: ["root"], command: "sudo -n id", rawCommand: "sudo -n id" })
+  assert.equal(found.by, "rule")
+  assert.equal(found.answer, "granted")
+})
+
+test("a rule that allows a command allows it in the directory it names and no other", async () => {
+  const rules = { permission: { remote_exec: { "a: ./x *": "allow", "a: cd /srv && ./y *": "allow" } } }
+  const by = async (command, cwd) => {
+    const { answer } = opencode(answered("once"), { merged: rules, trusted: [rules] })
+    return (await answer({ ...EXEC, command, rawCommand: command, cwd })).by
+  }
+  const table = [
+    ["./x z", null, "rule"],
+    ["./x z", "/srv", "person"],
+    ["./y z", "/srv", "rule"],
+    ["./y z", "/tmp", "person"],
+    ["./y z", null, "person"],
+    ["rm -r z", "/srv && ./y", "person"],
+  ]
+  for (const [command, cwd, expected] of table) assert.equal(await by(command, cwd), expected, `${cwd} ${command}`)
+})
+
+test("always is for the directory it was given in", async () => {
+  let silent = false
+  const { answer } = opencode((call) => (silent ? undefined : answered("always")(call)))
+  assert.equal((await answer({ ...EXEC, cwd: "/srv" })).by, "person")
+  silent = true
+  assert.equal((await answer({ ...EXEC, cwd: "/srv" })).by, "always")
+  for (const cwd of [null, "/tmp"]) await assert.rejects(answer({ ...EXEC, cwd }), Unanswered)
 })

@@ -11,11 +11,11 @@ import { Bridge } from "../lib/bridge.js"
 const FAKE_HELPER = fileURLToPath(new URL("fake-helper.js", import.meta.url))
 
 /** Makes one call and returns how it ended, and every stamp the helper saw. */
-async function made(command) {
+async function made(command, more) {
   const dir = mkdtempSync(join(tmpdir(), "openshell-bridge-"))
   process.env.FAKE_LOG = join(dir, "log")
   const bridge = new Bridge({ locate: () => ["node", FAKE_HELPER], client: {}, workspace: "/", answer: () => assert.fail("nothing asks") })
-  const call = () => bridge.run({ name: "remote_exec", arguments: { server: "a", command }, key: "k", readOnly: false })
+  const call = () => bridge.run({ name: "remote_exec", arguments: { server: "a", command }, key: "k", readOnly: false, ...more })
   const ended = await call().then(
     ({ note, result }) => ({ note, text: result.text }),
     (error) => ({ error: error.message }),
@@ -52,4 +52,10 @@ test("nothing is said where nothing changed", async () => {
   const { note, text } = await made("cat /x")
   assert.equal(text, "done: cat /x")
   assert.equal(note, undefined)
+})
+
+test("a call says that nothing may be changed, again where it is made again", async () => {
+  const planning = async (more) => (await made("stale policy", more)).calls.map(({ stamp }) => stamp.planning)
+  assert.deepEqual(await planning({ planning: true }), [true, true])
+  assert.deepEqual(await planning({ planning: false }), [undefined, undefined])
 })

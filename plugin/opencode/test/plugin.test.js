@@ -101,3 +101,14 @@ test("the key of a call names session and message, and a change says what it goe
     assert.ok(Number.isSafeInteger(stamp.journalMark))
   }
 })
+
+test("a planner's call says so, and so does that of an agent it started", async (t) => {
+  const { hooks, entries } = await loaded(t)
+  await hooks["chat.message"]({ sessionID: "plan", agent: "plan" })
+  await hooks.event({ event: { type: "session.created", properties: { info: { id: "child", parentID: "plan" } } } })
+  for (const more of [{ agent: "plan" }, { sessionID: "child", agent: "worker" }, {}]) {
+    await hooks.tool.remote_exec.execute({ server: "a", command: "cat x" }, context(more))
+  }
+  const calls = entries().filter((entry) => entry.call)
+  assert.deepEqual(calls.map(({ stamp }) => stamp.planning), [true, true, undefined])
+})

@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { fitsTitle, namesAccount, plainWording, subjectOf, titleOf, visible, wording } from "../lib/question.js"
+import { plainWording, titleOf, wording } from "../lib/question.js"
+import { fitsAboveDiff, fitsTitle } from "../lib/title.js"
+import { visible } from "../lib/visible.js"
 
 const EXEC = { kind: "exec", server: "prod-a", host: "192.0.2.7", user: "deploy", labels: ["production"], command: "touch /tmp/x", rawCommand: "touch /tmp/x", simple: true, cwd: "/srv", shell: "/bin/sh", port: 2200, reason: "it can change the server" }
 const WRITE = { kind: "write", server: "prod-a", path: "/etc/motd", simple: false, diff: "--- a\n+++ b\n@@ -1 +1 @@\n-one\n+two\n" }
@@ -10,8 +12,8 @@ const WRITE = { kind: "write", server: "prod-a", path: "/etc/motd", simple: fals
 test("a command is the first line, where it runs the second", () => {
   const { permission, patterns, always } = wording(EXEC)
   assert.equal(permission, "remote_exec prod-a$ touch /tmp/x\ndeploy@192.0.2.7:2200, in /srv, by /bin/sh, labels: production | it can change the server")
-  assert.deepEqual(patterns, ["prod-a: touch /tmp/x"])
-  assert.deepEqual(always, ["prod-a: touch /tmp/x"])
+  assert.deepEqual(patterns, ["prod-a: cd /srv && touch /tmp/x", "prod-a: touch /tmp/x"])
+  assert.deepEqual(always, patterns)
 })
 
 test("always is offered only for simple text without wildcards", () => {
@@ -22,7 +24,7 @@ test("always is offered only for simple text without wildcards", () => {
 })
 
 test("a line of several commands has a pattern for each, and no always", () => {
-  const { patterns, always } = wording({ ...EXEC, command: "ls && rm x", simple: false, segments: ["ls", "rm x"] })
+  const { patterns, always } = wording({ ...EXEC, cwd: null, command: "ls && rm x", simple: false, segments: ["ls", "rm x"] })
   assert.deepEqual(patterns, [`${EXEC.server}: ls`, `${EXEC.server}: rm x`])
   assert.deepEqual(always, [])
 })
@@ -48,13 +50,13 @@ test("a write names no local path, and a new file's diff fits no empty file", ()
   assert.equal(edit.metadata.filepath, "prod-a:/etc/motd")
   assert.equal(edit.metadata.diff, WRITE.diff)
   const created = wording({ ...WRITE, created: true, summary: "creates the file: 4 bytes, mode 0640", notAtomic: true, diff: "--- a\n+++ b\n@@ -0,0 +1,2 @@\n+x\n+y\n" })
-  assert.equal(created.metadata.filepath, "prod-a:/etc/motd (creates the file: 4 bytes, mode 0640; NOT ATOMIC)")
+  assert.equal(created.metadata.filepath, "(NOT ATOMIC; creates the file: 4 bytes, mode 0640) prod-a:/etc/motd")
   assert.match(created.metadata.diff, /@@ -1,1 \+1,3 @@\n \(new file\)\n\+x\n\+y\n/)
 })
 
 test("a label is seen beside the diff, whatever stands in it", () => {
   const { metadata } = wording({ ...WRITE, labels: ["prod", "eu\u202e"], summary: "1 bytes become 2; mode 0644 becomes 0755" })
-  assert.equal(metadata.filepath, "prod-a:/etc/motd (1 bytes become 2; mode 0644 becomes 0755) (labels: prod, eu\\u{202e})")
+  assert.equal(metadata.filepath, "(1 bytes become 2; mode 0644 becomes 0755; labels: prod, eu\\u{202e}) prod-a:/etc/motd")
 })
 
 test("no question has an empty list of patterns, which OpenCode would allow", () => {
@@ -111,33 +113,53 @@ test("what a terminal would clip does not fit", () => {
     [`${"y".repeat(40)} `.repeat(9), true],
     [`${"y".repeat(40)} `.repeat(10), false],
     ["", true],
+    // Characters of two columns, with one UTF-16 unit and with two; no half of one
+    // goes into the last column of a row. The first row of them may begin with "tool ".
+    ["\u6f22".repeat(30 + 33 * 7), true],
+    ["\u6f22".repeat(30 + 33 * 7 + 1), false],
+    ["\u{1f600}".repeat(30 + 33 * 7), true],
+    ["\u{1f600}".repeat(30 + 33 * 7 + 1), false],
+    ["\t".repeat(8 * 9), false],
+    ["e\u0301".repeat(66 * 8), true],
+    ["e\u0301".repeat(66 * 8 + 1), false],
   ]
   for (const [text, expected] of table) assert.equal(fitsTitle(text), expected, text.slice(0, 50))
 })
 
-test("rules see the command as it is, not as it is shown", () => {
-  assert.equal(subjectOf({ ...EXEC, command: "a\\u{a}b", rawCommand: "a\nb" }), "prod-a: a\nb")
+test("above a diff only what is shown whole and as it is fits", () => {
+  const table = [
+    ["(AS root; 1 bytes become 2; mode 0644 becomes 0755) prod-a:/etc/motd", true],
+    [`a:/${"x".repeat(66 * 5 - 3)}`, true],
+    [`a:/${"x".repeat(66 * 6)}`, false],
+    [`a:/${"\u6f22".repeat(180)}`, false],
+    // OpenCode works these out, and shows another path than the one that is written.
+    ["a:/etc/../x", false],
+    ["a:/etc//x", false],
+    ["a:/etc/./x", false],
+    ["a:/etc/x/", false],
+  ]
+  for (const [text, expected] of table) assert.equal(fitsAboveDiff(text), expected, text.slice(0, 50))
 })
 
-test("what runs as another account says so, is never remembered, and has rules of its own", () => {
+test("a change whose title would be clipped or altered above its diff is asked in full", () => {
+  for (const path of [`/${"x".repeat(400)}`, "/etc/../motd"]) {
+    const { permission, patterns } = wording({ ...WRITE, path, as: ["root"], notAtomic: true })
+    assert.equal(permission, `remote_write prod-a:${path} (NOT ATOMIC)\nAS root\n@@ -1 +1 @@\n-one\n+two`)
+    assert.deepEqual(patterns, [`ssh://root@prod-a${path}`, `ssh://prod-a${path}`])
+  }
+})
+
+test("no line of a change is taken for the names above it", () => {
+  const hunks = "@@ -1,3 +1,3 @@\n--- a comment of SQL\n+++ counted up\n same"
+  assert.equal(plainWording({ ...WRITE, diff: `--- a:/x\n+++ a:/x\n${hunks}\n` }).permission, `remote_write prod-a:/etc/motd\n${hunks}`)
+})
+
+test("what runs as another account says so and is never remembered", () => {
   const exec = { ...EXEC, command: "sudo -n id", rawCommand: "sudo -n id", as: ["root"] }
   assert.match(wording(exec).permission, /\nAS root, deploy@192/)
   assert.deepEqual(wording(exec).always, [])
-  const write = { ...WRITE, as: ["root"], scope: "workspace" }
-  assert.deepEqual(wording(write).patterns, ["ssh://root@prod-a/etc/motd"])
-  assert.equal(wording(write).metadata.filepath, "prod-a:/etc/motd (AS root; a server of this WORKSPACE)")
-  assert.equal(subjectOf({ kind: "read", server: "a", path: "/x", as: ["root"] }), "root@a:/x")
-  const table = [
-    [exec, "prod-a: sudo -n id", true],
-    [exec, "*: sudo -n *", true],
-    [exec, "prod-a: *", false],
-    [exec, "*", false],
-    [exec, "prod-a: s*", false],
-    [write, "ssh://root@prod-a/etc/*", true],
-    [write, "ssh://*", false],
-    [WRITE, "ssh://*", true],
-  ]
-  for (const [question, pattern, expected] of table) assert.equal(namesAccount(question, pattern), expected, pattern)
+  const write = { ...WRITE, as: ["root"], scope: "workspace", notAtomic: true }
+  assert.equal(wording(write).metadata.filepath, "(AS root; a server of this WORKSPACE; NOT ATOMIC) prod-a:/etc/motd")
 })
 
 test("a server of the workspace is named as one", () => {
@@ -161,18 +183,34 @@ const FLEET = {
   besides: ["ci"],
 }
 
-test("a question about several servers counts and names them, with a pattern for each", () => {
+test("a question about several servers names each with account, address and labels", () => {
   const { permission, patterns, always, metadata } = wording(FLEET)
-  const said = "by /bin/sh, labels: prod (2), staging (1), and where nobody has to agree: ci | it can change the server"
-  assert.equal(permission, `remote_exec 3 servers (db,web-[1-2])$ touch /tmp/x\n${said}`)
+  const lines = [
+    "remote_exec 3 servers (db,web-[1-2])$ touch /tmp/x",
+    "by /bin/sh, and where nobody has to agree: ci | it can change the server",
+    "db: root@192.0.2.1, labels: prod",
+    "web-1: deploy@192.0.2.2, labels: prod",
+    "web-2: deploy@192.0.2.3, labels: staging",
+  ]
+  assert.equal(permission, lines.join("\n"))
   assert.deepEqual(patterns, ["db: touch /tmp/x", "web-1: touch /tmp/x", "web-2: touch /tmp/x"])
   assert.deepEqual(always, patterns)
   assert.deepEqual(metadata.openshell.servers, FLEET.servers)
-  const lines = wording({ ...FLEET, simple: false, segments: ["a", "b"] })
-  assert.equal(lines.patterns.length, 6)
-  assert.deepEqual(lines.always, [])
+  const line = wording({ ...FLEET, simple: false, segments: ["a", "b"] })
+  assert.equal(line.patterns.length, 6)
+  assert.deepEqual(line.always, [])
   const foreign = { ...FLEET, scope: "workspace", servers: FLEET.servers.map((place) => (place.server === "db" ? { ...place, scope: "workspace" } : place)) }
-  assert.match(wording(foreign).permission, /of this WORKSPACE: db,/)
+  assert.match(wording(foreign).permission, /\ndb: of this WORKSPACE, root@192\.0\.2\.1,/)
+})
+
+test("servers that are alike are named together, and more groups than rows share them", () => {
+  const web = (at) => ({ server: `web-${at}`, host: `192.0.2.${at}`, port: 2200, user: "deploy", labels: ["web"], scope: "global" })
+  const alike = wording({ ...FLEET, server: "web-[10-49]", servers: Array.from({ length: 40 }, (_, at) => web(at + 10)), besides: [] })
+  assert.match(alike.permission, /^remote_exec 40 servers .*\n.*\ndeploy@192\.0\.2\.\[10-49\]:2200, labels: web$/)
+  const own = Array.from({ length: 8 }, (_, at) => ({ ...web(at), port: 22, labels: [`own${at}`] }))
+  const crowded = wording({ ...FLEET, server: "web-[0-7]", servers: own, besides: [] }).permission
+  assert.ok(fitsTitle(crowded))
+  for (const at of own.keys()) assert.ok(crowded.includes(`web-${at}: deploy@192.0.2.${at}, labels: own${at}`), crowded)
 })
 
 test("a call on several servers has a short title", () => {

@@ -120,6 +120,26 @@ test("only the person's own rules allow, and anybody's forbid", () => {
   for (const [name, actual, expected] of table) assert.equal(actual, expected, name)
 })
 
+test("another form of an operation is forbidden by a rule that misses the one that says all", () => {
+  const verdict = (mine, theirs) =>
+    remoteVerdict({
+      kind: "write",
+      subject: "ssh://a/x",
+      exact: "ssh://root@a/x",
+      agent: "build",
+      merged: { permission: { edit: { ...mine, ...theirs } } },
+      trusted: [{ config: { permission: { edit: mine } } }],
+    }).decision
+  const table = [
+    [verdict({ "ssh://a/*": "deny" }), "deny"],
+    [verdict({ "ssh://a/*": "deny", "ssh://root@a/*": "allow" }), "deny"],
+    [verdict({ "*": "deny", "ssh://root@a/*": "allow" }), "ask"],
+    // A project cannot take the person's rule away by one of its own.
+    [verdict({ "ssh://a/*": "deny" }, { "ssh://*": "deny", "ssh://root@*": "allow" }), "deny"],
+  ]
+  for (const [decision, expected] of table) assert.equal(decision, expected)
+})
+
 test("a remote write is allowed only by a rule about ssh paths", () => {
   const verdict = (permission) =>
     remoteVerdict({

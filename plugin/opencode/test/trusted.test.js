@@ -65,12 +65,47 @@ test("JSON with comments is read, anything else is nothing", () => {
   for (const bad of ["", "[]", "null", "{", '"text"', undefined]) assert.equal(parseConfig(bad), undefined, bad)
 })
 
+test("a byte order mark before a configuration is no part of it", (t) => {
+  const { put, env, roots } = scratch(t)
+  put("home/.config/opencode/opencode.json", '\uFEFF{"permission": {"edit": "ask"}}')
+  assert.deepEqual(trustedConfigs({ env, roots }).map(({ config }) => config), [{ permission: { edit: "ask" } }])
+})
+
 test("a command counts only where the person's configuration has the same one", () => {
   const documents = [{ config: { plugin: ["other", ["openshell-opencode", { command: ["/opt/x", "-v"] }]] } }]
   assert.equal(commandIsTrusted(["/opt/x", "-v"], documents), true)
   assert.equal(commandIsTrusted(["/opt/x"], documents), false)
   assert.equal(commandIsTrusted("/opt/x", documents), false)
   assert.equal(commandIsTrusted(["/opt/x", "-v"], [{ config: {} }]), false)
+})
+
+test("a command counts only in the entry of this plugin", (t) => {
+  const { dir, put } = scratch(t)
+  put("mine/package.json", '{"name": "openshell-opencode"}')
+  put("theirs/package.json", '{"name": "another"}')
+  const source = join(dir, "opencode.json")
+  const table = [
+    ["openshell-opencode", true],
+    ["openshell-opencode@0.1.0", true],
+    ["openshell-opencode@file:/x.tgz", true],
+    ["openshell-opencode-other", false],
+    ["another", false],
+    // A word that is no path is the name of a package, whatever lies beside.
+    ["mine", false],
+    ["./mine", true],
+    ["./mine/index.js", true],
+    [join(dir, "mine"), true],
+    [`file://${join(dir, "mine/index.js")}`, true],
+    ["./theirs", false],
+    [join(dir, "theirs"), false],
+    [`file://${join(dir, "theirs")}`, false],
+    [7, false],
+  ]
+  for (const [entry, expected] of table) {
+    assert.equal(commandIsTrusted("/opt/x", [{ source, config: { plugin: [[entry, { command: "/opt/x" }]] } }]), expected, entry)
+  }
+  const nowhere = [{ source: "OPENCODE_CONFIG_CONTENT", config: { plugin: [["./mine", { command: "/opt/x" }]] } }]
+  assert.equal(commandIsTrusted("/opt/x", nowhere), false)
 })
 
 test("the helper is found in the order of precedence", (t) => {
@@ -82,7 +117,7 @@ test("the helper is found in the order of precedence", (t) => {
   const PATH = [join(dir, "project/bin"), "relative", join(dir, "bin")].join(":")
   assert.deepEqual(locate({ PATH }), [onPath])
   assert.deepEqual(locate({ PATH, OPENSHELL_BIN: named }), [named])
-  assert.deepEqual(locate({ PATH }, "/opt/mine", [{ config: { plugin: [["p", { command: "/opt/mine" }]] } }]), ["/opt/mine"])
+  assert.deepEqual(locate({ PATH }, "/opt/mine", [{ config: { plugin: [["openshell-opencode", { command: "/opt/mine" }]] } }]), ["/opt/mine"])
   assert.throws(() => locate({ PATH }, planted), NoHelper)
   assert.throws(() => locate({ PATH }, []), NoHelper)
   assert.throws(() => locate({ PATH, OPENSHELL_BIN: join(dir, "absent") }), /OPENSHELL_BIN/)
