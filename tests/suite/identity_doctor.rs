@@ -315,6 +315,8 @@ fn what_is_no_configuration_is_said_and_not_waited_for() {
     };
     fifo(&project.join("opencode.json"));
     fifo(&plugin.join("package.json"));
+    fs::create_dir(project.join(".openshell")).expect("ours");
+    fifo(&project.join(".openshell/policy.toml"));
     let huge = fs::File::create(project.join(".opencode/opencode.json")).expect("ours");
     huge.set_len(1 << 40).expect("a hole takes no room");
     let text = "{\"plugin\": [\"./plugin\"]}";
@@ -328,6 +330,11 @@ fn what_is_no_configuration_is_said_and_not_waited_for() {
     };
     assert!(of("opencode.json is not a regular file"), "{report}");
     assert!(of("opencode.json is longer than"), "{report}");
+    let (state, detail) = &found(&report, "policy")[0];
+    assert!(
+        state == "wrong" && detail.contains("not a regular file"),
+        "{report}"
+    );
 }
 
 /// Before there is a registry: what the first server would need.
