@@ -214,6 +214,21 @@ fn a_broken_journal_stops_every_remote_tool() {
     assert_eq!(fs::read(&journal).expect("still there"), bytes);
 }
 
+/// Nothing that was done is not the same as nothing that was asked for.
+#[test]
+fn an_empty_journal_is_said_to_be_empty() {
+    let cli = Cli::new();
+    for words in [&["audit", "list"][..], &["audit", "list", "--server", "a"]] {
+        let listed = cli.run(words);
+        assert_eq!(listed.status, 0, "{listed:?}");
+        assert!(listed.stderr.contains("journal is empty"), "{listed:?}");
+    }
+    assert_eq!(cli.records(), Vec::<Value>::new());
+    let (rig, _) = with_journal();
+    let listed = rig.cli.run(["audit", "list", "--server", "other"]);
+    assert!(listed.stderr.contains("no such record"), "{listed:?}");
+}
+
 #[test]
 fn lists_are_filtered_and_actions_shown() {
     let rig = Rig::start();

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use openshell_tests::{Cli, Sshd, SshdOptions, binary};
 use serde_json::Value;
@@ -34,12 +35,38 @@ fn installation() -> Cli {
     cli
 }
 
+/// Runs it where somebody works; a home would be a project of its own.
 fn doctor(cli: &Cli, flags: &[&str]) -> (i32, Value) {
+    doctor_in(cli, &cli.files(), flags)
+}
+
+fn doctor_in(cli: &Cli, dir: &Path, flags: &[&str]) -> (i32, Value) {
     let words = ["doctor", "--json"]
         .into_iter()
         .chain(flags.iter().copied());
-    let output = cli.run(words);
+    let output = cli.run_in(dir, words);
     (output.status, output.json())
+}
+
+/// Puts an executable file there.
+fn program(path: &Path, script: &str) {
+    fs::write(path, format!("#!/bin/sh\n{script}\n")).expect("ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
+}
+
+/// OpenCode's answer to what tools it has, with all of them.
+fn all_tools() -> String {
+    let tools = [
+        "list_servers",
+        "remote_exec",
+        "remote_read_file",
+        "remote_write_file",
+        "remote_patch_file",
+        "remote_list_dir",
+        "remote_stat",
+        "remote_find",
+    ];
+    tools.map(|tool| format!("\"{tool}\": true")).join(", ")
 }
 
 #[test]
@@ -87,8 +114,7 @@ fn a_sound_installation_and_each_thing_that_can_be_wrong() {
     // Another program of the name comes first.
     let other = cli.dir().join("other");
     fs::create_dir(&other).expect("ours");
-    fs::write(other.join("openshell"), "#!/bin/sh\n").expect("ours");
-    fs::set_permissions(other.join("openshell"), fs::Permissions::from_mode(0o755)).expect("ours");
+    program(&other.join("openshell"), ":");
     cli.set_env("PATH", &other.display().to_string());
     let (status, report) = doctor(&cli, &[]);
     assert_eq!(
@@ -103,25 +129,12 @@ fn opencode_and_its_plugin() {
     let (_, report) = doctor(&cli, &[]);
     assert_eq!(found(&report, "opencode")[0].0, "note", "{report}");
     let opencode = |version: &str, tools: &str| {
-        let program = cli.dir().join("bin/opencode");
         let script = format!(
-            "#!/bin/sh\ncase $1 in --version) echo {version} ;; *) echo '{{\"tools\": {{{tools}}}}}' ;; esac\n"
+            "case $1 in --version) echo {version} ;; *) echo '{{\"tools\": {{{tools}}}}}' ;; esac"
         );
-        fs::write(&program, script).expect("ours");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
+        program(&cli.dir().join("bin/opencode"), &script);
     };
-    let all = [
-        "list_servers",
-        "remote_exec",
-        "remote_read_file",
-        "remote_write_file",
-        "remote_patch_file",
-        "remote_list_dir",
-        "remote_stat",
-        "remote_find",
-    ]
-    .map(|tool| format!("\"{tool}\": true"))
-    .join(", ");
+    let all = all_tools();
     opencode("1.18.33", &all);
     let first = |check: &str, status: i32| {
         let (ended, report) = doctor(&cli, &[]);
@@ -171,11 +184,157 @@ fn opencode_and_its_plugin() {
     }
     fs::write(&json, installed).expect("ours");
     // In a project that holds the configuration, it chooses no program.
-    let report = cli.run_in(&config, ["doctor", "--json"]).json();
+    let (_, report) = doctor_in(&cli, &config, &[]);
     assert_eq!(found(&report, "project")[0].0, "note", "{report}");
+    assert_eq!(found(&report, "helper")[0].0, "ok", "{report}");
     // A file whose list replaces the one with the entry.
     fs::write(&jsonc, "{\"plugin\": []}").expect("ours");
     assert_eq!(first("plugin", 1).0, "wrong");
+}
+
+/// Whoever wrote a repository must not have a program run by looking at it.
+#[test]
+fn nothing_that_a_project_brought_along_is_run() {
+    let mut cli = installation();
+    let project = cli.dir().join("project");
+    let below = project.join("below");
+    for dir in [&below, &project.join(".git"), &project.join("bin")] {
+        fs::create_dir_all(dir).expect("ours");
+    }
+    let project = project.canonicalize().expect("just made");
+    let ran = cli.dir().join("ran");
+    let touch = format!("echo \"$0 $*\" >> '{}'", ran.display());
+    for name in [
+        "x",
+        "openshell",
+        "opencode",
+        "bin/openshell",
+        "bin/opencode",
+    ] {
+        program(&project.join(name), &touch);
+    }
+    fs::write(
+        project.join("package.json"),
+        "{\"name\": \"openshell-opencode\", \"version\": \"0.1.0\"}",
+    )
+    .expect("ours");
+    // An OpenCode of the person's own, which says where it was started.
+    let started = cli.dir().join("started");
+    let script = format!(
+        "[ \"$1\" = --version ] && echo 1.18.33 && exit\n\
+         echo \"$(pwd -P) $(ls -a | wc -l) $OPENCODE_DISABLE_PROJECT_CONFIG\" >> '{}'\n\
+         echo '{{\"tools\": {{{}}}}}'",
+        started.display(),
+        all_tools()
+    );
+    program(&cli.dir().join("bin/opencode"), &script);
+    let path = format!(
+        ".:bin::{}:{}:/usr/bin:/bin",
+        project.join("bin").display(),
+        cli.dir().join("bin").display()
+    );
+    cli.set_env("PATH", &path);
+
+    let absolute = project.join("x").display().to_string();
+    let config = project.join("opencode.json");
+    for (spec, command) in [
+        ("openshell-opencode", "\"./x\"".to_owned()),
+        ("openshell-opencode", "[\"./x\", \"-v\"]".to_owned()),
+        ("openshell-opencode", format!("\"{absolute}\"")),
+        ("openshell-opencode", "\"x\"".to_owned()),
+        (".", "\"./x\"".to_owned()),
+    ] {
+        let text = format!("{{\"plugin\": [[\"{spec}\", {{\"command\": {command}}}]]}}");
+        fs::write(&config, text).expect("ours");
+        for dir in [&project, &below] {
+            let (_, report) = doctor_in(&cli, dir, &[]);
+            assert!(!ran.exists(), "{spec} {command}: {report}");
+            let said = found(&report, "project");
+            assert!(said[0].1.contains("does not count here"), "{report}");
+            assert_eq!(found(&report, "program")[0].0, "ok", "{report}");
+            // OpenCode would run the project's plugins.
+            assert!(!started.exists(), "{report}");
+            assert_eq!(found(&report, "tools")[0].0, "note", "{report}");
+        }
+    }
+
+    // The person's own entry: it is loaded, elsewhere, and its program is judged.
+    let own = cli.home().join(".config/opencode");
+    fs::create_dir_all(&own).expect("ours");
+    let own = own.join("opencode.json");
+    let choose = |command: &str| {
+        let text =
+            format!("{{\"plugin\": [[\"openshell-opencode\", {{\"command\": \"{command}\"}}]]}}");
+        fs::write(&own, text).expect("ours");
+    };
+    fs::remove_file(&config).expect("just written");
+    choose(&cli.dir().join("bin/openshell").display().to_string());
+    let (status, report) = doctor_in(&cli, &project, &[]);
+    assert_eq!(status, 0, "{report}");
+    assert_eq!(found(&report, "tools")[0].0, "ok", "{report}");
+    let said = fs::read_to_string(&started).expect("OpenCode was started");
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let [place, "2", "1"] = words[..] else {
+        panic!("{said}");
+    };
+    assert!(!Path::new(place).starts_with(&project), "{said}");
+
+    // Another program of the person's choice is run, in an empty directory as well.
+    let mine = cli.dir().join("mine");
+    program(&mine, &touch);
+    choose(&mine.display().to_string());
+    let (_, report) = doctor_in(&cli, &project, &[]);
+    assert_eq!(found(&report, "helper")[0].0, "wrong", "{report}");
+    assert!(ran.exists(), "{report}");
+    fs::remove_file(&ran).expect("it is there");
+    // One that depends on the directory is not, nor one in the project.
+    for (command, state) in [
+        ("./x", "wrong"),
+        (absolute.as_str(), "note"),
+        ("x", "wrong"),
+    ] {
+        choose(command);
+        let (_, report) = doctor_in(&cli, &project, &[]);
+        assert_eq!(found(&report, "helper")[0].0, state, "{command}: {report}");
+        assert!(!ran.exists(), "{command}: {report}");
+    }
+}
+
+/// Nor must it have anybody wait.
+#[test]
+fn what_is_no_configuration_is_said_and_not_waited_for() {
+    let cli = installation();
+    let project = cli.dir().join("project");
+    let plugin = project.join("plugin");
+    for dir in [&plugin, &project.join(".git"), &project.join(".opencode")] {
+        fs::create_dir_all(dir).expect("ours");
+    }
+    let fifo = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.expect("mkfifo can be run").success());
+    };
+    fifo(&project.join("opencode.json"));
+    fifo(&plugin.join("package.json"));
+    fs::create_dir(project.join(".openshell")).expect("ours");
+    fifo(&project.join(".openshell/policy.toml"));
+    let huge = fs::File::create(project.join(".opencode/opencode.json")).expect("ours");
+    huge.set_len(1 << 40).expect("a hole takes no room");
+    let text = "{\"plugin\": [\"./plugin\"]}";
+    fs::write(project.join("opencode.jsonc"), text).expect("ours");
+    let (status, report) = doctor_in(&cli, &project, &[]);
+    assert_eq!(status, 1, "{report}");
+    let said = found(&report, "opencode");
+    let of = |words: &str| {
+        said.iter()
+            .any(|(state, detail)| state == "wrong" && detail.contains(words))
+    };
+    assert!(of("opencode.json is not a regular file"), "{report}");
+    assert!(of("opencode.json is longer than"), "{report}");
+    let (state, detail) = &found(&report, "policy")[0];
+    assert!(
+        state == "wrong" && detail.contains("not a regular file"),
+        "{report}"
+    );
 }
 
 /// Before there is a registry: what the first server would need.

@@ -249,6 +249,130 @@ fn an_entry_made_by_hand_is_not_doubled() {
     nothing_left(&cli);
 }
 
+/// The configuration came from elsewhere, or the data directory was wiped.
+#[test]
+fn an_entry_of_ours_without_a_record_gets_one() {
+    let cli = Cli::without_key();
+    let before = "{\"plugin\": [\"other\"]}\n";
+    let config = put(&cli, "opencode.json", before);
+    done(&install(&cli, &[]), "added");
+    let now = text(&config);
+    let adapter = cli.data_dir().join("opencode").join("0.1.0");
+    for (version, first) in [("0.1.0", "repaired"), ("0.0.9", "added")] {
+        fs::remove_dir_all(cli.data_dir()).expect("ours");
+        let place = format!("opencode/{version}");
+        fs::write(&config, now.replace("opencode/0.1.0", &place)).expect("ours");
+        for round in 0..5 {
+            let action = if round == 0 { first } else { "unchanged" };
+            done(&install(&cli, &[]), action);
+            assert_eq!(text(&config), now);
+            assert!(adapter.join("index.js").is_file(), "round {round}");
+        }
+        done(&uninstall(&cli, &[]), "removed");
+        assert_eq!(text(&config), before);
+        nothing_left(&cli);
+        // Without having installed anything here, too.
+        fs::write(&config, &now).expect("ours");
+        done(&uninstall(&cli, &["--dry-run"]), "dry-run");
+        done(&uninstall(&cli, &[]), "removed");
+        assert_eq!(text(&config), before);
+        nothing_left(&cli);
+        done(&install(&cli, &[]), "added");
+    }
+
+    // What a configuration names stays when nothing can be done.
+    fs::remove_file(cli.data_dir().join("opencode/installed.json")).expect("it was added");
+    let beside = put(
+        &cli,
+        "opencode.jsonc",
+        "{\"plugin\": [\"openshell-opencode\"]}",
+    );
+    done(&install(&cli, &[]), "registered-by-hand");
+    assert!(adapter.join("index.js").is_file());
+    fs::write(&beside, "{").expect("ours");
+    assert_eq!(install(&cli, &[]).code(), "CONFIG_UNREADABLE");
+    assert!(adapter.join("index.js").is_file());
+}
+
+#[test]
+fn what_was_made_for_an_entry_goes_when_it_moves() {
+    let cli = Cli::without_key();
+    let dir = cli.home().join(".config/opencode");
+    let made = dir.join("opencode.json");
+    done(&install(&cli, &[]), "added");
+    let elsewhere = cli.dir().join("elsewhere.json");
+    let name = elsewhere.display().to_string();
+    let words = ["--config", name.as_str()];
+    let shown = done(
+        &install(&cli, &[words[0], words[1], "--dry-run"]),
+        "dry-run",
+    );
+    assert!(
+        shown["diff"]
+            .as_str()
+            .is_some_and(|diff| diff.contains("-{"))
+    );
+    done(&install(&cli, &words), "moved");
+    assert!(
+        !dir.exists(),
+        "the file and the directory were made for the entry"
+    );
+    done(&uninstall(&cli, &[]), "removed");
+    assert!(!elsewhere.exists());
+    nothing_left(&cli);
+
+    // Within one directory, which stays ours.
+    done(&install(&cli, &[]), "added");
+    let other = dir.join("other.json");
+    done(
+        &install(&cli, &["--config", &other.display().to_string()]),
+        "moved",
+    );
+    assert!(!made.exists() && other.exists());
+    done(&uninstall(&cli, &[]), "removed");
+    assert!(!dir.exists());
+    nothing_left(&cli);
+
+    // What somebody added since keeps the file.
+    done(&install(&cli, &[]), "added");
+    let mine = text(&made).replace("\"$schema\"", "\"theme\": \"x\", \"$schema\"");
+    fs::write(&made, mine).expect("ours");
+    fs::write(dir.join("opencode.jsonc"), "{\"plugin\": []}").expect("ours");
+    done(&install(&cli, &[]), "moved");
+    let left: Value = serde_json::from_str(&text(&made)).expect("plain JSON");
+    assert_eq!(left["theme"], "x");
+    assert!(left.get("plugin").is_none(), "{left}");
+}
+
+/// Some editors begin every file with one.
+#[test]
+fn a_byte_order_mark_stays_where_it_is() {
+    let cli = Cli::without_key();
+    let marked = format!("\u{feff}{CARED_FOR}");
+    for before in [marked.as_str(), "\u{feff}{}", "\u{feff}"] {
+        let config = put(&cli, "opencode.json", before);
+        done(&install(&cli, &[]), "added");
+        let now = text(&config);
+        assert!(now.starts_with("\u{feff}{"), "{now:?}");
+        done(&install(&cli, &[]), "unchanged");
+        assert_eq!(text(&config), now);
+        let report = cli.run_in(&cli.files(), ["doctor", "--json"]).json();
+        let said = report.to_string();
+        assert!(said.contains("0.1.0 in "), "doctor sees the entry: {said}");
+        assert!(!said.contains("opencode.json: line"), "{said}");
+        done(&uninstall(&cli, &[]), "removed");
+        if before.contains('{') {
+            assert_eq!(text(&config), before);
+        }
+        fs::remove_file(&config).expect("ours");
+    }
+    let by_hand = "\u{feff}{\"plugin\": [\"openshell-opencode\"]}";
+    let config = put(&cli, "opencode.json", by_hand);
+    done(&install(&cli, &[]), "registered-by-hand");
+    assert_eq!(text(&config), by_hand);
+    nothing_left(&cli);
+}
+
 #[test]
 fn state_goes_only_when_a_person_says_so() {
     let cli = Cli::new();

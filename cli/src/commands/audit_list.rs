@@ -113,13 +113,20 @@ pub(crate) fn run(args: ListArgs, context: &Context, ui: Ui) -> Result<ExitCode,
         latest: Some(args.limit),
         ..args.filter.filter()
     };
-    let records =
-        Journal::read(&context.paths().audit_dir(), filter)?.collect::<Result<Vec<Record>, _>>()?;
+    let dir = context.paths().audit_dir();
+    let records = Journal::read(&dir, filter)?.collect::<Result<Vec<Record>, _>>()?;
     if ui.json {
         let entries: Vec<&Entry> = records.iter().map(|record| &record.entry).collect();
         ui.value(&entries);
     } else if records.is_empty() {
-        ui.note("The journal has no such record.");
+        let any = Filter {
+            latest: Some(1),
+            ..Filter::default()
+        };
+        ui.note(match Journal::read(&dir, any)?.next() {
+            None => "The journal is empty: nothing has been done yet.",
+            Some(_) => "The journal has no such record.",
+        });
     } else {
         let rows = records
             .iter()

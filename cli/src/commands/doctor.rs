@@ -3,9 +3,9 @@
 //!
 //! Invariant: it changes nothing but permissions that are too wide, which every
 //! verb puts right, and it makes no key and no register; OpenCode, which it has
-//! load the plugin, starts the helper, and that opens the journal as always. Each
-//! check stands for itself: one that fails hides no other. How each part is put
-//! right stays with the verb it names.
+//! load the plugin, starts the helper, and that opens the journal as always. Nothing
+//! runs that the project brought along. Each check stands for itself: one that fails
+//! hides no other. How each part is put right stays with the verb it names.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +22,7 @@ use super::server_layers;
 use super::{doctor_opencode, doctor_program, doctor_state};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::install::Project;
 use crate::ui::{GREEN, RED, Ui, YELLOW};
 
 #[derive(Debug, Args)]
@@ -298,17 +299,24 @@ fn workspace(context: &Context, findings: &mut Vec<Finding>) {
     });
 }
 
-/// Which program an agent's client would start.
-/// The first file of a name on PATH that can be executed.
+/// The first file of a name on PATH that can be executed and that the project did not
+/// bring along: a relative directory, or one in the project, may hold anything.
 pub(super) fn on_path(name: &str) -> Option<PathBuf> {
+    let project = Project::here();
+    let brought = |path: &Path| {
+        let project = project.as_ref();
+        project.is_some_and(|project| project.could_have_brought(path))
+            && !doctor_program::is_this(path)
+    };
     let executable = |path: &Path| {
         use std::os::unix::fs::PermissionsExt;
         path.metadata()
             .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
     std::env::split_paths(&std::env::var_os("PATH")?)
+        .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join(name))
-        .find(|path| executable(path))
+        .find(|path| executable(path) && !brought(path))
 }
 
 /// Logs in to every server, to all at once: one that is not there must not make the

@@ -1,11 +1,13 @@
-//! Whether OpenCode is there, and whether it really loads the plugin.
+//! Whether OpenCode is there, and whether its configuration names the plugin.
 //!
-//! Reads OpenCode's configuration files in the order in which it reads them, looks
-//! at the plugin each entry names, and has OpenCode itself say which tools it has.
-//! It deliberately does not decide what OpenCode would make of permissions there.
-//! Invariant: each check ends within its limit, and no configuration file is
-//! written.
+//! Reads OpenCode's configuration files in the order in which it reads them, and looks
+//! at the plugin each entry names; the helper is the business of `doctor_helper`, what
+//! OpenCode loads that of `doctor_load`. It deliberately does not decide what OpenCode
+//! would make of permissions there.
+//! Invariant: each check ends within its limit, no configuration file is written, and
+//! of what a project's own files name nothing is run.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,27 +15,33 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::doctor::{Finding, on_path};
-use super::doctor_program::{self, Kind};
+use super::{doctor_helper, doctor_load, doctor_program};
 use crate::context::Context;
+use crate::error::CliError;
 use crate::install::{
-    Adapter, Added, Receipt, Section, documents, global_documents, names_adapter, plugins, value,
+    Adapter, Added, FileError, Project, Receipt, Section, documents, global_documents, manifest,
+    names_adapter, personal_documents, plugins, read, value,
 };
 
 /// Releases whose plugin interface the adapter is made for: from, and below.
 const SUPPORTED: ((u64, u64), u64) = ((1, 18), 2);
 /// How long OpenCode may take to say its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(30);
-/// How long OpenCode may take to load everything and list its tools; the first
-/// time, it fetches packages.
-const LOAD_LIMIT: Duration = Duration::from_secs(90);
-/// Ends of the fixes below.
-const INSTALL: &str = "`openshell install` puts it right.";
+/// Ends of fixes.
+pub(super) const INSTALL: &str = "`openshell install` puts it right.";
+/// The variable whose value is one more configuration of the person's.
+const CONTENT_VARIABLE: &str = "OPENCODE_CONFIG_CONTENT";
 
 /// One plugin entry that names the adapter.
-struct Loaded {
-    file: PathBuf,
-    spec: String,
-    options: Value,
+pub(super) struct Loaded {
+    /// The file it stands in, or the variable.
+    pub(super) file: PathBuf,
+    pub(super) spec: String,
+    pub(super) options: Value,
+    /// Whether OpenCode reads that file wherever it is started.
+    pub(super) everywhere: bool,
+    /// Whether the plugin believes that the person wrote it.
+    pub(super) own: bool,
 }
 
 /// Looks for the program and for the plugin.
@@ -86,14 +94,13 @@ pub(super) fn check(context: &Context) -> Vec<Finding> {
     }
     for entry in &entries {
         findings.push(plugin(entry, context));
-        findings.push(helper(entry));
-        findings.extend(in_project(entry));
+        findings.extend(doctor_helper::check(entry, &entries));
     }
     findings.extend(shadowed(&added, &entries));
     if let Some(program) = program
         && !entries.is_empty()
     {
-        findings.push(loaded(&program));
+        findings.push(doctor_load::check(&program, &entries));
     }
     findings
 }
@@ -140,33 +147,26 @@ fn version(program: &Path) -> Finding {
 /// The plugin entries that count here, and the files that name the MCP server.
 fn entries(findings: &mut Vec<Finding>) -> (Vec<Loaded>, Vec<String>) {
     let global = global_documents();
+    let personal = personal_documents();
+    let project = Project::here();
     let mut entries: Vec<Loaded> = Vec::new();
     let mut mcp = Vec::new();
-    for file in documents() {
-        let Ok(text) = std::fs::read_to_string(&file) else {
-            continue;
-        };
-        let config = match value(&text) {
-            Ok(config) => config,
-            Err(error) => {
-                findings.push(Finding::wrong(
-                    "opencode",
-                    format!("{}: {error}", file.display()),
-                    "Correct the file.",
-                ));
-                continue;
-            }
-        };
+    for (file, config) in configs(findings) {
         if global.contains(&file) && config["plugin"].is_array() {
             // A later file of that folder replaces the list of an earlier one.
             entries.retain(|entry| !global.contains(&entry.file));
         }
+        let variable = file == Path::new(CONTENT_VARIABLE);
+        let everywhere = variable || personal.contains(&file);
+        let inside = !variable && project.as_ref().is_none_or(|project| project.holds(&file));
         for (spec, options) in plugins(&config) {
             if names_adapter(&spec, &file) {
                 entries.push(Loaded {
                     file: file.clone(),
                     spec,
                     options,
+                    everywhere,
+                    own: everywhere && !inside,
                 });
             }
         }
@@ -177,6 +177,33 @@ fn entries(findings: &mut Vec<Finding>) -> (Vec<Loaded>, Vec<String>) {
     (entries, mcp)
 }
 
+/// Every configuration that OpenCode would read here, and where it stands.
+fn configs(findings: &mut Vec<Finding>) -> Vec<(PathBuf, Value)> {
+    let mut texts = Vec::new();
+    for file in documents() {
+        match read(&file) {
+            Ok(text) => texts.extend(text.map(|text| (file, text))),
+            // A link to nothing is nothing to OpenCode.
+            Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            Err(error) => findings.push(Finding::failed("opencode", CliError::from(error))),
+        }
+    }
+    let content = std::env::var(CONTENT_VARIABLE).ok();
+    texts.extend(content.map(|text| (PathBuf::from(CONTENT_VARIABLE), text)));
+    let mut configs = Vec::new();
+    for (file, text) in texts {
+        match value(&text) {
+            Ok(config) => configs.push((file, config)),
+            Err(error) => findings.push(Finding::wrong(
+                "opencode",
+                format!("{}: {error}", file.display()),
+                "Correct the file.",
+            )),
+        }
+    }
+    configs
+}
+
 /// Whether what an entry names is there, and is of this version.
 fn plugin(entry: &Loaded, context: &Context) -> Finding {
     let place = entry.file.display();
@@ -185,9 +212,8 @@ fn plugin(entry: &Loaded, context: &Context) -> Finding {
     }
     let path = entry.spec.strip_prefix("file://").unwrap_or(&entry.spec);
     let dir = entry.file.parent().unwrap_or(Path::new("/")).join(path);
-    let manifest = std::fs::read_to_string(dir.join("package.json")).ok();
-    let manifest = manifest.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    let version = manifest.and_then(|manifest| manifest["version"].as_str().map(str::to_owned));
+    let version =
+        manifest(&dir).and_then(|manifest| manifest["version"].as_str().map(str::to_owned));
     let adapter = Adapter::new(context.paths());
     match version {
         None => Finding::wrong(
@@ -212,106 +238,9 @@ fn plugin(entry: &Loaded, context: &Context) -> Finding {
     }
 }
 
-fn names_adapter_by_path(spec: &str) -> bool {
+/// Whether a specifier is a path, and not the name of a package.
+pub(super) fn names_adapter_by_path(spec: &str) -> bool {
     spec.starts_with(['/', '.']) || spec.starts_with("file://")
-}
-
-/// Whether the program that an entry leads to is this helper, in the order in which
-/// the plugin looks: its option, `OPENSHELL_BIN`, the package of the platform, PATH.
-fn helper(entry: &Loaded) -> Finding {
-    let command = &entry.options["command"];
-    let place = entry.file.display().to_string();
-    if let Some(program) = command.as_str().or_else(|| command[0].as_str()) {
-        return judged(&place, Path::new(program));
-    }
-    if let Some(program) = std::env::var_os("OPENSHELL_BIN").filter(|value| !value.is_empty()) {
-        return judged("OPENSHELL_BIN", Path::new(&program));
-    }
-    if let Some(program) = packaged(&entry.spec) {
-        return judged("npm", &program);
-    }
-    match on_path("openshell") {
-        Some(program) => judged("PATH", &program),
-        None => Finding::wrong(
-            "helper",
-            "the plugin finds no helper: no option, no OPENSHELL_BIN, no package, none on PATH",
-            INSTALL,
-        ),
-    }
-}
-
-/// The helper that OpenCode installed beside the plugin, which it names by its
-/// package.
-fn packaged(spec: &str) -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-    let (os, arch) = match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("macos", arch) => ("darwin", arch),
-        other => other,
-    };
-    let cpu = match arch {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let program = format!("node_modules/@openshell/{os}-{cpu}/bin/openshell");
-    let packages = cache.join("opencode/packages");
-    [spec.to_owned(), format!("{spec}@latest")]
-        .into_iter()
-        .map(|dir| packages.join(dir).join(&program))
-        .find(|path| path.is_file())
-}
-
-/// What a program is that `who` names.
-fn judged(who: &str, path: &Path) -> Finding {
-    let program = path.display();
-    let fix = "`openshell install` registers this program; unset OPENSHELL_BIN where it is set.";
-    match doctor_program::kind(path) {
-        Kind::This => Finding::good("helper", program.to_string()),
-        Kind::Missing => Finding::wrong(
-            "helper",
-            format!("{who} names {program}, which cannot be run"),
-            fix,
-        ),
-        Kind::Ours(version) if version == env!("CARGO_PKG_VERSION") => {
-            Finding::good("helper", format!("{program}, of the same version as this"))
-        }
-        Kind::Ours(version) => Finding::wrong(
-            "helper",
-            format!("{who} names {program}, which is version {version}"),
-            fix,
-        ),
-        Kind::Other => Finding::wrong(
-            "helper",
-            format!("{who} names {program}, which is another program of the name"),
-            fix,
-        ),
-    }
-}
-
-/// Whether the agent could write the very configuration that holds the entry: the
-/// plugin takes no program from a file in the project.
-fn in_project(entry: &Loaded) -> Option<Finding> {
-    let here = std::env::current_dir().ok()?;
-    let root = here
-        .ancestors()
-        .find(|dir| dir.join(".git").exists())
-        .unwrap_or(&here);
-    let file = entry.file.canonicalize().ok()?;
-    let inside = file.starts_with(root.canonicalize().ok()?);
-    (inside && !entry.options["command"].is_null()).then(|| {
-        Finding::note(
-            "project",
-            format!(
-                "{} lies in the project {}, so its choice of a helper does not count here",
-                entry.file.display(),
-                root.display()
-            ),
-            "Start OpenCode in a directory of the work itself, or set OPENSHELL_BIN.",
-        )
-    })
 }
 
 /// What `install` added and OpenCode does not see.
@@ -332,40 +261,4 @@ fn shadowed(added: &[Added], entries: &[Loaded]) -> Option<Finding> {
             INSTALL,
         )
     })
-}
-
-/// Has OpenCode load everything, in this directory, and say which tools it has.
-fn loaded(program: &Path) -> Finding {
-    let mut command = Command::new(program);
-    command
-        .args(["debug", "agent", "build"])
-        .env("OPENCODE_DISABLE_AUTOUPDATE", "1");
-    let Some(said) = doctor_program::output(command, LOAD_LIMIT) else {
-        return Finding::wrong(
-            "tools",
-            format!("OpenCode lists no tools within {} s", LOAD_LIMIT.as_secs()),
-            "`opencode debug agent build --print-logs` shows what keeps it.",
-        );
-    };
-    let listed = serde_json::from_str::<Value>(&said.stdout).ok();
-    let Some(tools) = listed.as_ref().and_then(|agent| agent["tools"].as_object()) else {
-        return Finding::note(
-            "tools",
-            "OpenCode does not say which tools it loads",
-            "Ask the agent to list the servers.",
-        );
-    };
-    let missing: Vec<&str> = doctor_program::TOOLS
-        .into_iter()
-        .filter(|tool| !tools.contains_key(*tool))
-        .collect();
-    if missing.is_empty() {
-        Finding::good("tools", "OpenCode loads all eight")
-    } else {
-        Finding::wrong(
-            "tools",
-            format!("OpenCode did not load {}", missing.join(", ")),
-            "`opencode debug agent build --print-logs` shows why.",
-        )
-    }
 }

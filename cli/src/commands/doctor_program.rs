@@ -1,19 +1,22 @@
 //! Which program goes by the name `openshell`: this one, another copy of it, or
 //! something else, such as NVIDIA's OpenShell.
 //!
-//! Invariant: other programs are only run, briefly and without input, never read.
-//! Which of them somebody ought to use is left to the person.
+//! Invariant: other programs are only run, briefly and without input, never read, and
+//! in an empty directory, so that none of them finds there what a project put down for
+//! it. What a project brought along is not run at all. Which of them somebody ought to
+//! use is left to the person.
 
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::doctor::{Finding, on_path};
+use crate::install::Project;
 
 /// The tools by which a helper is known.
 pub(super) const TOOLS: [&str; 8] = [
@@ -28,6 +31,8 @@ pub(super) const TOOLS: [&str; 8] = [
 ];
 /// How long a program may take to introduce itself.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How often it is looked whether one that has said everything has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Most that is read of what a program says, in bytes.
 const MOST: u64 = 4 * 1024 * 1024;
 
@@ -42,6 +47,8 @@ pub(super) enum Kind {
     Other,
     /// Nothing that can be run.
     Missing,
+    /// Something the project brought along, which was not run.
+    Brought,
 }
 
 /// What a program said, and whether it ended well.
@@ -50,10 +57,16 @@ pub(super) struct Said {
     pub(super) stdout: String,
 }
 
-/// Runs a program to its end without input; none when it cannot be run or does not
-/// end in time.
+/// Runs a program to its end without input, in an empty directory; none when it cannot
+/// be run or does not end in time.
 pub(super) fn output(mut command: Command, limit: Duration) -> Option<Said> {
+    let end = Instant::now() + limit;
+    let empty = tempfile::tempdir().ok()?;
     let mut child = command
+        .current_dir(empty.path())
+        // Some programs believe it rather than the system.
+        .env("PWD", empty.path())
+        .env_remove("OLDPWD")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -68,24 +81,42 @@ pub(super) fn output(mut command: Command, limit: Duration) -> Option<Said> {
         let _ = done.send(read.map(|_| text));
     });
     let text = wait.recv_timeout(limit).ok().and_then(Result::ok);
-    if text.is_none() {
-        let _ = child.kill();
-    }
-    let status = child.wait().ok()?;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            // It may say everything and go on all the same.
+            Ok(None) if text.is_some() && Instant::now() < end => thread::sleep(LOOK_EVERY),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    };
     Some(Said {
         success: status.success(),
         stdout: String::from_utf8_lossy(&text?).into_owned(),
     })
 }
 
-/// What a program is.
-pub(super) fn kind(program: &Path) -> Kind {
+/// Whether a path leads to the very file that runs now.
+pub(super) fn is_this(program: &Path) -> bool {
     let this = std::env::current_exe().and_then(std::fs::canonicalize);
-    let real = program.canonicalize();
-    if let (Ok(this), Ok(real)) = (&this, &real)
-        && this == real
-    {
+    this.ok()
+        .zip(program.canonicalize().ok())
+        .is_some_and(|(this, real)| this == real)
+}
+
+/// What a program is that is named by an absolute path.
+pub(super) fn kind(program: &Path) -> Kind {
+    if is_this(program) {
         return Kind::This;
+    }
+    if !program.is_absolute() {
+        return Kind::Missing;
+    }
+    if Project::here().is_some_and(|project| project.could_have_brought(program)) {
+        return Kind::Brought;
     }
     let ask = |words: &[&str]| {
         let mut command = Command::new(program);
@@ -135,7 +166,8 @@ pub(super) fn check() -> Finding {
             format!("PATH finds {place}, version {version}; this is {this}"),
             "Remove one of the two, or set OPENSHELL_BIN for the plugin.",
         ),
-        Kind::Other | Kind::Missing => Finding::wrong(
+        // `on_path` passes over what the project brought along.
+        Kind::Other | Kind::Missing | Kind::Brought => Finding::wrong(
             "program",
             format!(
                 "PATH finds {place}, another program of the name, such as NVIDIA's OpenShell; this is {this}"

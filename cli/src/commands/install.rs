@@ -2,7 +2,8 @@
 //!
 //! Invariant: comments, order and formatting of the configuration stay; doing it
 //! again changes nothing; what was added is on record for `uninstall` before it is
-//! there. A configuration that cannot be read is never written. An agent may look
+//! there, and an entry of ours without a record gets one. What a configuration names is
+//! not removed. A configuration that cannot be read is never written. An agent may look
 //! (`--dry-run`) and may not act. What OpenCode makes of the entry is left to
 //! `doctor`.
 
@@ -15,13 +16,14 @@ use serde_json::{Value, json};
 
 use super::doctor::on_path;
 use super::install_key::Key;
+use super::install_withdrawal::{Withdrawal, withdrawal};
 use crate::consent::require_person;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::install::{
     Adapter, Added, EditError, Entry, FileError, PACKAGE, PlacesError, Put, Receipt, ReceiptError,
-    Section, fresh, global_documents, names_adapter, plugins, put, read, replace, take, target,
-    value,
+    Section, fresh, global_documents, names_adapter, personal_documents, plugins, put, read,
+    replace, target, value,
 };
 use crate::ui::{Ui, colour_diff};
 
@@ -59,8 +61,10 @@ struct Plan {
     new: String,
     /// The record of the addition, without its copy.
     added: Added,
-    /// The entry an earlier run put into another file, and that file's texts.
-    moved: Option<(Added, String, String)>,
+    /// Whether it is on record already, just so.
+    recorded: bool,
+    /// The entry an earlier run put into another file.
+    moved: Option<Withdrawal>,
 }
 
 impl Plan {
@@ -83,11 +87,11 @@ pub(crate) fn run(args: &InstallArgs, context: &Context, ui: Ui) -> Result<ExitC
         Ok(Ok(plan)) => plan,
         // Nothing of this run may stay.
         Ok(Err(found)) => {
-            receipt.remove()?;
+            receipt.abandon()?;
             return Ok(by_hand(ui, &found));
         }
         Err(error) => {
-            receipt.remove()?;
+            receipt.abandon()?;
             return Err(error);
         }
     };
@@ -99,8 +103,7 @@ pub(crate) fn run(args: &InstallArgs, context: &Context, ui: Ui) -> Result<ExitC
         .and_then(|added| added.backup.as_ref())
         .map(|name| receipt.backup(name));
     if outcome.is_err() {
-        // Stays where something is on record.
-        receipt.remove()?;
+        receipt.abandon()?;
     }
     let action = outcome?;
     let key = Key::look(context, args.key_file)?;
@@ -116,9 +119,14 @@ fn plan(
     known: &[Added],
 ) -> Result<Result<Plan, String>, CliError> {
     let entry = entry(args, context)?;
-    let previous = known.iter().find(|added| added.section == entry.section);
-    let config = match &args.config {
-        Some(config) => std::path::absolute(config)?,
+    let named = args.config.as_ref().map(std::path::absolute).transpose()?;
+    let unrecorded = unrecorded(entry.section, named.as_deref(), context);
+    let previous = known
+        .iter()
+        .find(|added| added.section == entry.section)
+        .or(unrecorded.as_ref());
+    let config = match named {
+        Some(config) => config,
         None => default_config(entry.section, previous)?,
     };
     if let Some(found) = other_entry(&entry, &config, previous)? {
@@ -138,17 +146,8 @@ fn plan(
         Some(text) => put(text, &entry, kept.map(|added| added.name.as_str()))
             .map_err(|error| cannot_edit(&config, &error))?,
     };
-    let moved = match previous.filter(|added| added.config != config) {
-        None => None,
-        Some(added) => read(&added.config)?
-            .map(|text| {
-                let left = take(&text, added.section, &added.name, added.made_section)
-                    .map_err(|error| cannot_edit(&added.config, &error))?;
-                Ok::<_, CliError>(left.map(|left| (added.clone(), text, left)))
-            })
-            .transpose()?
-            .flatten(),
-    };
+    let elsewhere = previous.filter(|added| added.config != config);
+    let moved = elsewhere.map(withdrawal).transpose()?.flatten();
     // What was made for another entry of ours in the same file is ours as well.
     let same_file = |made: fn(&Added) -> bool| {
         known
@@ -161,11 +160,14 @@ fn plan(
         made_section: kept.map_or(put.made_section, |added| added.made_section),
         made_file: old.is_none() || same_file(|added| added.made_file),
         made_dir: config.parent().is_some_and(|dir| !dir.exists())
-            || same_file(|added| added.made_dir),
+            || same_file(|added| added.made_dir)
+            || elsewhere
+                .is_some_and(|added| added.made_dir && added.config.parent() == config.parent()),
         backup: kept.and_then(|added| added.backup.clone()),
         config: config.clone(),
     };
     Ok(Ok(Plan {
+        recorded: known.contains(&added),
         entry,
         config,
         old,
@@ -173,6 +175,18 @@ fn plan(
         added,
         moved,
     }))
+}
+
+/// An entry of ours that nothing is on record about: the record was lost, or the
+/// configuration came from another machine. Where there are several, the one that
+/// counts most.
+fn unrecorded(section: Section, named: Option<&Path>, context: &Context) -> Option<Added> {
+    if section != Section::Plugin {
+        return None;
+    }
+    let mut files = personal_documents();
+    files.extend(named.map(Path::to_owned));
+    Adapter::new(context.paths()).named_in(&files).pop()
 }
 
 fn entry(args: &InstallArgs, context: &Context) -> Result<Entry, CliError> {
@@ -272,9 +286,9 @@ fn carry_out(
     let adapter = Adapter::new(context.paths());
     let uses_adapter = !args.mcp && args.npm.is_none();
     let wrote = uses_adapter && adapter.write()?;
-    if let Some((added, old, new)) = &plan.moved {
-        replace(&added.config, Some(old), Some(new))?;
-        receipt.forget(added.section)?;
+    if let Some(moved) = &plan.moved {
+        moved.carry_out()?;
+        receipt.forget(moved.added.section)?;
     }
     if plan.changes() {
         let mut added = plan.added.clone();
@@ -287,6 +301,8 @@ fn carry_out(
                 .map_err(|error| CliError::failed(format!("{}: {error}", dir.display())))?;
         }
         replace(&plan.config, plan.old.as_deref(), Some(&plan.new))?;
+    } else if !plan.recorded {
+        receipt.note(plan.added.clone())?;
     }
     if !args.mcp {
         // What the entry named before is not needed any more.
@@ -306,8 +322,8 @@ fn carry_out(
 
 fn preview(ui: Ui, plan: &Plan) -> ExitCode {
     let mut diffs = Vec::new();
-    if let Some((added, old, new)) = &plan.moved {
-        diffs.push(diff(&added.config, Some(old), new));
+    if let Some(moved) = &plan.moved {
+        diffs.push(moved.diff());
     }
     if plan.changes() {
         diffs.push(diff(&plan.config, plan.old.as_deref(), &plan.new));
@@ -415,6 +431,9 @@ impl From<FileError> for CliError {
             FileError::Io { .. } => "Make the file readable and writable for yourself.",
             FileError::Changed(_) => "Run the command again.",
             FileError::NotText(_) => "Save the file as UTF-8.",
+            FileError::NotAFile(_) | FileError::TooLong(_) => {
+                "Put a configuration in its place, or take it away."
+            }
         };
         Self::failed(error.to_string()).next(next)
     }

@@ -1,6 +1,7 @@
 //! `openshell uninstall`: takes back what `install` added, and nothing else.
 //!
-//! Invariant: only what is on record as added is removed. State (servers, rules,
+//! Invariant: only what is on record as added is removed, and an entry that names the
+//! adapter's own place, which cannot be anybody else's and would name nothing. State (servers, rules,
 //! record, history) goes only with `--purge`, after it was listed and a person
 //! typed yes; what openshell does not know by name stays even then.
 
@@ -13,12 +14,12 @@ use openshell_host::approvals::{escape_line, escape_text};
 use openshell_host::registry::{KeyEnv, MasterKeySource, Paths};
 use serde_json::json;
 
-use super::install::{cannot_edit, diff};
+use super::install_withdrawal::withdrawal;
 use super::key::name;
 use crate::consent::{confirm, require_person, require_terminal};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::install::{Adapter, Added, Receipt, is_bare, read, replace, take};
+use crate::install::{Adapter, Added, Receipt, personal_documents};
 use crate::ui::{Ui, colour_diff};
 
 #[derive(Debug, Args)]
@@ -31,18 +32,10 @@ pub(crate) struct UninstallArgs {
     purge: bool,
 }
 
-/// What becomes of one configuration file.
-struct Change {
-    added: Added,
-    old: String,
-    /// None when the file goes.
-    new: Option<String>,
-}
-
 pub(crate) fn run(args: &UninstallArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
     if args.dry_run {
         let known = Receipt::peek(context.paths())?;
-        return preview(ui, &known);
+        return preview(ui, &with_unrecorded(context, &known));
     }
     require_person(context, "uninstall")?;
     if args.purge {
@@ -55,19 +48,12 @@ pub(crate) fn run(args: &UninstallArgs, context: &Context, ui: Ui) -> Result<Exi
     let mut receipt = Receipt::open(context.paths())?;
     let mut changed = Vec::new();
     let mut missing = Vec::new();
-    let mut known = receipt.added().to_vec();
+    let mut known = with_unrecorded(context, receipt.added());
     known.reverse();
     for added in known {
-        match change(&added)? {
-            Some(change) => {
-                replace(&added.config, Some(&change.old), change.new.as_deref())?;
-                if added.made_dir
-                    && change.new.is_none()
-                    && let Some(dir) = added.config.parent()
-                {
-                    // OpenCode may have put something in there since.
-                    let _ = fs::remove_dir(dir);
-                }
+        match withdrawal(&added)? {
+            Some(withdrawal) => {
+                withdrawal.carry_out()?;
                 changed.push(added.config.clone());
             }
             None => missing.push(added.config.clone()),
@@ -83,26 +69,25 @@ pub(crate) fn run(args: &UninstallArgs, context: &Context, ui: Ui) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// What taking an addition back makes of its file; none when it is not there.
-fn change(added: &Added) -> Result<Option<Change>, CliError> {
-    let Some(old) = read(&added.config)? else {
-        return Ok(None);
+/// What is on record, and before it the entries that name the adapter's own place
+/// and are not: nobody else has a reason to write one.
+fn with_unrecorded(context: &Context, known: &[Added]) -> Vec<Added> {
+    let is_known = |found: &Added| {
+        known
+            .iter()
+            .any(|added| (&added.config, &added.name) == (&found.config, &found.name))
     };
-    let left = take(&old, added.section, &added.name, added.made_section)
-        .map_err(|error| cannot_edit(&added.config, &error))?;
-    Ok(left.map(|left| Change {
-        added: added.clone(),
-        old,
-        new: (!(added.made_file && is_bare(&left))).then_some(left),
-    }))
+    let mut all = Adapter::new(context.paths()).named_in(&personal_documents());
+    all.retain(|found| !is_known(found));
+    all.extend_from_slice(known);
+    all
 }
 
 fn preview(ui: Ui, known: &[Added]) -> Result<ExitCode, CliError> {
     let mut diffs = String::new();
     for added in known.iter().rev() {
-        if let Some(change) = change(added)? {
-            let new = change.new.unwrap_or_default();
-            diffs.push_str(&diff(&change.added.config, Some(&change.old), &new));
+        if let Some(withdrawal) = withdrawal(added)? {
+            diffs.push_str(&withdrawal.diff());
         }
     }
     if ui.json {

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use openshell_host::registry::Paths;
 
-use super::receipt::{Receipt, ReceiptError, failed, private_dir};
+use super::document::{Section, plugins, value};
+use super::file::read;
+use super::receipt::{Added, Receipt, ReceiptError, failed, private_dir};
 
 /// The adapter's name as an npm package.
 pub(crate) const PACKAGE: &str = "openshell-opencode";
@@ -35,6 +37,34 @@ impl Adapter {
     /// Where it belongs.
     pub(crate) fn dir(&self) -> PathBuf {
         self.parent.join(env!("CARGO_PKG_VERSION"))
+    }
+
+    /// The entries in these files that name its place, of whichever version. They are
+    /// ours although nothing may be on record any more: the directory is private.
+    /// A file that cannot be read has none.
+    pub(crate) fn named_in(&self, files: &[PathBuf]) -> Vec<Added> {
+        let entry = |file: &PathBuf| {
+            let text = read(file).ok().flatten()?;
+            let config = value(&text).ok()?;
+            let (name, _) = plugins(&config)
+                .into_iter()
+                .find(|(spec, _)| self.is_place(spec))?;
+            Some(Added {
+                section: Section::Plugin,
+                config: file.clone(),
+                name,
+                made_section: false,
+                made_file: false,
+                made_dir: false,
+                backup: None,
+            })
+        };
+        files.iter().filter_map(entry).collect()
+    }
+
+    fn is_place(&self, spec: &str) -> bool {
+        let path = Path::new(spec.strip_prefix("file://").unwrap_or(spec));
+        path.parent().is_some_and(|parent| parent == self.parent)
     }
 
     /// Whether all of it is there, byte for byte.
@@ -91,10 +121,13 @@ pub(crate) fn names_adapter(spec: &str, config: &Path) -> bool {
     }
     let path = spec.strip_prefix("file://").unwrap_or(spec);
     let dir = config.parent().unwrap_or(Path::new("/")).join(path);
-    fs::read_to_string(dir.join("package.json"))
-        .ok()
-        .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
-        .is_some_and(|manifest| manifest["name"] == PACKAGE)
+    manifest(&dir).is_some_and(|manifest| manifest["name"] == PACKAGE)
+}
+
+/// The manifest of the package in a directory; none where it is not to be had.
+pub(crate) fn manifest(dir: &Path) -> Option<serde_json::Value> {
+    let text = read(&dir.join("package.json")).ok().flatten()?;
+    serde_json::from_str(&text).ok()
 }
 
 #[cfg(test)]

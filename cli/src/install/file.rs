@@ -2,15 +2,21 @@
 //!
 //! Invariant: a reader sees the whole old content or the whole new one; mode and
 //! owner stay, a link stays a link, and a change that somebody made meanwhile is
-//! never overwritten. Files of openshell itself have their own ways.
+//! never overwritten. Only regular files of a bounded size are read, so that nothing
+//! that lies under such a name makes a verb wait. Files of openshell itself have
+//! their own ways.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// Mode of a file that is made: a configuration may hold keys of providers.
 const NEW_MODE: u32 = 0o600;
+/// Longest file that is read, in bytes; a configuration has a few thousand.
+const LONGEST: u64 = 4 * 1024 * 1024;
 
 /// Why a file was left alone.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +32,12 @@ pub(crate) enum FileError {
     /// Somebody else wrote to it between reading and replacing.
     #[error("{} was changed by somebody else just now", .0.display())]
     Changed(PathBuf),
+    /// A directory, a FIFO or a device.
+    #[error("{} is not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// Longer than any configuration.
+    #[error("{} is longer than {LONGEST} bytes", .0.display())]
+    TooLong(PathBuf),
     /// Its bytes are no text.
     #[error("{} is not UTF-8", .0.display())]
     NotText(PathBuf),
@@ -33,10 +45,12 @@ pub(crate) enum FileError {
 
 /// The content of a file; none where there is no file.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, FileError> {
-    match fs::read(path) {
-        Ok(bytes) => String::from_utf8(bytes)
+    match bytes(path) {
+        Ok(Bytes::All(bytes)) => String::from_utf8(bytes)
             .map(Some)
             .map_err(|_| FileError::NotText(path.to_owned())),
+        Ok(Bytes::NotAFile) => Err(FileError::NotAFile(path.to_owned())),
+        Ok(Bytes::TooLong) => Err(FileError::TooLong(path.to_owned())),
         // A link to nothing is not the same as nothing.
         Err(error)
             if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() =>
@@ -48,6 +62,31 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, FileError> {
             source,
         }),
     }
+}
+
+/// What a path leads to.
+enum Bytes {
+    All(Vec<u8>),
+    NotAFile,
+    TooLong,
+}
+
+fn bytes(path: &Path) -> io::Result<Bytes> {
+    // Opening a FIFO that nobody writes to would wait for somebody otherwise.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(Bytes::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    Ok(if bytes.len() as u64 > LONGEST {
+        Bytes::TooLong
+    } else {
+        Bytes::All(bytes)
+    })
 }
 
 /// Puts `new` in the place of `old`, which is what [`read`] gave. No new content
@@ -161,5 +200,20 @@ mod tests {
         fs::write(&path, b"\xff").unwrap();
         assert!(matches!(read(&path), Err(FileError::NotText(_))));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_files_of_a_bounded_size_are_read() {
+        use rustix::fs::{FileType, Mode, mknodat};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert!(matches!(read(&path), Err(FileError::NotAFile(_))));
+        assert!(matches!(read(dir.path()), Err(FileError::NotAFile(_))));
+        fs::remove_file(&path).unwrap();
+        File::create(&path).unwrap().set_len(LONGEST + 1).unwrap();
+        assert!(matches!(read(&path), Err(FileError::TooLong(_))));
+        File::create(&path).unwrap().set_len(LONGEST).unwrap();
+        assert!(read(&path).unwrap().is_some());
     }
 }

@@ -11,10 +11,12 @@ mod list;
 mod places;
 mod receipt;
 
-pub(crate) use adapter::{Adapter, PACKAGE, names_adapter};
+pub(crate) use adapter::{Adapter, PACKAGE, manifest, names_adapter};
 pub(crate) use document::{
     EditError, Entry, Put, Section, fresh, is_bare, plugins, put, take, value,
 };
 pub(crate) use file::{FileError, read, replace};
-pub(crate) use places::{PlacesError, documents, global_documents, target};
+pub(crate) use places::{
+    PlacesError, Project, documents, global_documents, personal_documents, target,
+};
 pub(crate) use receipt::{Added, Receipt, ReceiptError};

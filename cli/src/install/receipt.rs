@@ -72,6 +72,8 @@ pub(crate) enum ReceiptError {
 #[derive(Debug)]
 pub(crate) struct Receipt {
     dir: PathBuf,
+    /// Whether the directory was made for this process.
+    made: bool,
     added: Vec<Added>,
     _lock: File,
 }
@@ -90,6 +92,7 @@ impl Receipt {
     /// Waits for its turn and reads the record. Makes the directory (0700).
     pub(crate) fn open(paths: &Paths) -> Result<Self, ReceiptError> {
         let dir = Self::dir(paths);
+        let made = !dir.exists();
         paths
             .ensure(&dir)
             .map_err(|error| ReceiptError::Unreadable {
@@ -103,6 +106,7 @@ impl Receipt {
         Ok(Self {
             added: load(&dir.join(FILE))?,
             dir,
+            made,
             _lock: lock,
         })
     }
@@ -146,6 +150,12 @@ impl Receipt {
             let _ = fs::remove_file(self.dir.join(name));
         }
         Ok(())
+    }
+
+    /// Leaves everything as it was before [`Receipt::open`], unless something is on
+    /// record: what was there already may be named by a configuration.
+    pub(crate) fn abandon(self) -> Result<(), ReceiptError> {
+        if self.made { self.remove() } else { Ok(()) }
     }
 
     /// Removes the directory, once nothing is on record, with all that is in it.
@@ -265,6 +275,19 @@ mod tests {
         assert!(!receipt.backup(&backup).exists());
         receipt.forget(Section::Mcp).unwrap();
         receipt.remove().unwrap();
+        assert!(!paths.data_dir.exists());
+    }
+
+    #[test]
+    fn only_a_directory_that_was_made_now_is_abandoned() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::new(dir.path().join("config"), dir.path().join("data"));
+        Receipt::open(&paths).unwrap().abandon().unwrap();
+        assert!(!paths.data_dir.exists());
+        drop(Receipt::open(&paths).unwrap());
+        Receipt::open(&paths).unwrap().abandon().unwrap();
+        assert!(Receipt::dir(&paths).exists());
+        Receipt::open(&paths).unwrap().remove().unwrap();
         assert!(!paths.data_dir.exists());
     }
 

@@ -5,9 +5,11 @@
 //! to say.
 
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
+use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use super::access::{Access, Confirm, Mode};
@@ -196,9 +198,15 @@ pub(super) fn parse(path: &Path, origin: RuleOrigin) -> Result<Option<Parsed>, R
 
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    let read = std::fs::File::open(path)?
-        .take(SIZE_MAX + 1)
-        .read_to_string(&mut text)?;
+    // A workspace could hold a FIFO of that name, and opening it would never return.
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let read = file.take(SIZE_MAX + 1).read_to_string(&mut text)?;
     if read as u64 > SIZE_MAX {
         return Err(std::io::Error::other(format!(
             "it has more than {SIZE_MAX} bytes"

@@ -4,15 +4,16 @@
 //! is taken. Only texts that stand there in quotes are found; what a variable holds is not
 //! in the record.
 
-use super::fields::{closing, name_byte};
+use super::fields::{QUOTES, closing, name_byte};
 use super::names;
 use super::spans::Span;
 
 /// Functions whose first text is a secret, in lower case, without what they belong to.
 #[rustfmt::skip]
-const FIRST: [&str; 12] = [
+const FIRST: [&str; 17] = [
     "bcrypt", "hashpw", "hashsync", "password_hash", "generate_password_hash", "make_password",
     "set_password", "setpassword", "hash_password", "hashpassword", "pbkdf2_hmac", "cryptpw",
+    "crypt", "password_verify", "checkpw", "check_password", "verify_password",
 ];
 
 /// Functions whose second text is one, after a name.
@@ -20,6 +21,21 @@ const FIRST: [&str; 12] = [
 const SECOND: [&str; 7] = [
     "auth", "login", "httpbasicauth", "httpdigestauth", "changeuserpassword", "basic_auth",
     "basicauth",
+];
+
+/// How far before a call its owner is looked for, in bytes.
+const CONTEXT: usize = 64;
+
+/// What the classes of a hash call it.
+const HASHING: [&str; 8] = [
+    "hash",
+    "hashsync",
+    "encrypt",
+    "verify",
+    "compare",
+    "comparesync",
+    "using",
+    "create",
 ];
 
 /// Longest list of arguments that is looked at, in bytes.
@@ -41,8 +57,21 @@ pub(super) fn find(text: &str, out: &mut Vec<Span>) {
             Some((_, name)) => (true, name),
             None => (false, whole.as_str()),
         };
+        // `bcrypt.hash('…')`, `BCrypt::Password.create('…')`.
+        let hashes = of && HASHING.contains(&name) && {
+            let begin = text.floor_char_boundary(head.len().saturating_sub(CONTEXT));
+            let context = text[begin..head.len()].to_ascii_lowercase();
+            let owner = context.rfind('.').map_or("", |dot| &context[..dot]);
+            let owner = owner
+                .rsplit([' ', ';', ',', '='])
+                .next()
+                .unwrap_or_default();
+            ["crypt", "argon2", "pbkdf2"]
+                .iter()
+                .any(|it| owner.contains(it))
+        };
         let assigned = text[..open].ends_with('=') || text[..open].ends_with("= ");
-        let number = if FIRST.contains(&name) && !assigned {
+        let number = if (hashes || FIRST.contains(&name)) && !assigned {
             // The first argument of this one is the name of a digest.
             1 + usize::from(name == "pbkdf2_hmac")
         } else if SECOND.contains(&name) && (of || assigned || name.len() > 5) {
@@ -69,7 +98,7 @@ fn argument(text: &str, from: usize, number: usize) -> Option<(usize, usize)> {
             .strip_prefix(['b', 'r', 'u', 'f', 'B'])
             .is_some_and(|rest| rest.starts_with(['"', '\'', '\\']));
         let quoted = at + usize::from(prefix);
-        let quote = ["\\\"", "\\'", "\"", "'"]
+        let quote = QUOTES
             .into_iter()
             .find(|quote| text[quoted..].starts_with(quote));
         let after = match quote {

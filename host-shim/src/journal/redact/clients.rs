@@ -1,6 +1,7 @@
 //! Where known programs take a secret on their command line.
 //!
-//! A table of facts from the manuals of the programs; how it is applied is the
+//! A table of facts from the manuals of the programs, whose other half, the programs
+//! that set a machine up, is `clients_system`; how it is applied is the
 //! business of `command`. Options whose name says it (`--password`, `--token`)
 //! need no entry.
 //!
@@ -49,8 +50,13 @@ pub(super) enum Spot {
     After(&'static str, usize),
     /// The value of every `name=value` operand after this word.
     Assigned(&'static str),
-    /// The value after a name that announces a secret, anywhere after this word.
+    /// The value after a name that announces a secret, anywhere after this word, or
+    /// anywhere at all.
     Named(&'static str),
+    /// The operand after this word, where it is not of the form `name=value`.
+    Token(&'static str),
+    /// What follows this sign at the beginning of an operand after this word.
+    Begins(&'static str, char),
     /// The last operand, where this short option was given.
     LastWith(char),
     /// The operands after this word, from this number on, without those that are a
@@ -69,29 +75,38 @@ pub(super) struct Client {
     pub(super) cluster: &'static str,
     pub(super) flags: &'static [Flag],
     pub(super) spots: &'static [Spot],
+    /// Options whose value is the next word and no operand.
+    pub(super) values: &'static [&'static str],
     /// Whether its options end at the first operand.
     pub(super) ends_at_operand: bool,
 }
 
-const fn flag(name: &'static str, form: Form, part: Part) -> Flag {
+pub(super) const fn flag(name: &'static str, form: Form, part: Part) -> Flag {
     Flag { name, form, part }
 }
 
-const PLAIN: Client = Client {
+pub(super) const PLAIN: Client = Client {
     names: &[],
     needs: &[],
     cluster: "",
     flags: &[],
     spots: &[],
+    values: &[],
     ends_at_operand: false,
 };
 
+use super::clients_system::SYSTEM;
 use Form::{Attached, Either, Next};
 use Part::{After, Connect, Last, Whole};
 
-/// The table.
+/// Every program that is known.
+pub(super) fn clients() -> impl Iterator<Item = &'static Client> {
+    CLIENTS.iter().chain(SYSTEM)
+}
+
+/// Programs of databases, registries, clouds and the web.
 #[rustfmt::skip]
-pub(super) const CLIENTS: &[Client] = &[
+const CLIENTS: &[Client] = &[
     Client {
         names: &[
             "mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlshow", "mysqlcheck",
@@ -114,7 +129,10 @@ pub(super) const CLIENTS: &[Client] = &[
         flags: &[flag("-a", Next, Whole)],
         spots: &[
             Spot::After("auth", 1), Spot::After("auth", 2), Spot::After("requirepass", 1),
-            Spot::After("masterauth", 1),
+            Spot::After("masterauth", 1), Spot::After("auth2", 2), Spot::After("auth-pass", 1),
+            Spot::After("sentinel-pass", 1), Spot::After("tls-key-file-pass", 1),
+            Spot::Begins("setuser", '>'), Spot::Begins("setuser", '<'),
+            Spot::Begins("setuser", '#'),
         ],
         ..PLAIN
     },
@@ -207,7 +225,7 @@ pub(super) const CLIENTS: &[Client] = &[
     },
     Client {
         names: &[
-            "ipmitool", "mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "zip", "unzip",
+            "mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "zip", "unzip",
             "zipcloak",
         ],
         flags: &[flag("-P", Either, Whole)],
@@ -232,45 +250,6 @@ pub(super) const CLIENTS: &[Client] = &[
         ..PLAIN
     },
     Client {
-        names: &["openssl"],
-        flags: &[
-            flag("-passin", Next, After(':')), flag("-passout", Next, After(':')),
-            flag("-passwd", Next, After(':')), flag("-srppass", Next, Whole),
-            flag("-psk", Next, Whole), flag("-pass", Next, After(':')), flag("-k", Next, Whole), flag("-K", Next, Whole),
-            flag("-macopt", Next, After(':')), flag("-hmac", Next, Whole),
-        ],
-        ..PLAIN
-    },
-    Client {
-        names: &["openssl"],
-        needs: &["passwd"],
-        spots: &[Spot::Operand(2, Whole)],
-        ..PLAIN
-    },
-    Client {
-        names: &["ssh-keygen"],
-        flags: &[flag("-N", Either, Whole), flag("-P", Either, Whole)],
-        ..PLAIN
-    },
-    Client {
-        names: &["keytool", "jarsigner"],
-        flags: &[
-            flag("-storepass", Next, Whole), flag("-keypass", Next, Whole),
-            flag("-srcstorepass", Next, Whole), flag("-deststorepass", Next, Whole),
-        ],
-        ..PLAIN
-    },
-    Client {
-        names: &["useradd", "usermod", "groupadd", "groupmod"],
-        flags: &[flag("-p", Either, Whole)],
-        ..PLAIN
-    },
-    Client {
-        names: &["htpasswd", "mosquitto_passwd", "htdigest"],
-        spots: &[Spot::LastWith('b')],
-        ..PLAIN
-    },
-    Client {
         names: &[
             "smbclient", "rpcclient", "smbget", "smbcacls", "nmblookup", "smbtree", "smbcquotas",
             "smbtar", "smbspool", "samba-tool", "wbinfo", "winexe", "sharesec",
@@ -282,19 +261,6 @@ pub(super) const CLIENTS: &[Client] = &[
         names: &["net"],
         flags: &[flag("-U", Either, After('%'))],
         spots: &[Spot::Bare("user", 2), Spot::Bare("use", 1)],
-        ..PLAIN
-    },
-    Client {
-        names: &[
-            "snmpget", "snmpwalk", "snmpset", "snmpbulkwalk", "snmpbulkget", "snmptable",
-            "snmpgetnext", "snmptrap", "snmpinform", "snmpstatus", "snmpdf", "snmpnetstat",
-            "snmpdelta", "snmptest", "snmpusm",
-        ],
-        flags: &[
-            flag("-c", Either, Whole), flag("-A", Either, Whole), flag("-X", Either, Whole),
-            flag("-3m", Next, Whole), flag("-3k", Next, Whole), flag("-3M", Next, Whole),
-            flag("-3K", Next, Whole),
-        ],
         ..PLAIN
     },
     Client {
@@ -323,19 +289,10 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         names: &["vault", "bao"],
         spots: &[
-            Spot::After("login", 1), Spot::Assigned("put"), Spot::Assigned("patch"),
+            Spot::Token("login"), Spot::Assigned("put"), Spot::Assigned("patch"),
             Spot::Assigned("write"),
         ],
-        ..PLAIN
-    },
-    Client {
-        names: &["nmcli"],
-        spots: &[Spot::Named("wifi"), Spot::Named("connection"), Spot::After("password", 1)],
-        ..PLAIN
-    },
-    Client {
-        names: &["wpa_passphrase"],
-        spots: &[Spot::Operand(2, Whole)],
+        values: &["-method", "-path", "-address", "-namespace", "-ns", "-mount", "-format", "-field"],
         ..PLAIN
     },
     Client {
@@ -374,16 +331,6 @@ pub(super) const CLIENTS: &[Client] = &[
         ..PLAIN
     },
     Client {
-        names: &["ansible-vault", "mysql_config_editor"],
-        spots: &[Spot::After("encrypt_string", 1)],
-        ..PLAIN
-    },
-    Client {
-        names: &["slappasswd"],
-        flags: &[flag("-s", Either, Whole)],
-        ..PLAIN
-    },
-    Client {
         names: &["samba-tool"],
         needs: &["user"],
         // Options whose values are no operands.
@@ -392,11 +339,6 @@ pub(super) const CLIENTS: &[Client] = &[
             flag("-s", Either, After('%')), flag("-W", Either, After('%')),
         ],
         spots: &[Spot::After("create", 2), Spot::After("add", 2)],
-        ..PLAIN
-    },
-    Client {
-        names: &["dsconf", "dsctl", "dsidm", "dscreate"],
-        flags: &[flag("-w", Either, Whole)],
         ..PLAIN
     },
     Client {
@@ -416,7 +358,10 @@ pub(super) const CLIENTS: &[Client] = &[
     },
     Client {
         names: &["rclone"],
-        spots: &[Spot::Named("create"), Spot::Named("update"), Spot::Named("password")],
+        spots: &[
+            Spot::Named("create"), Spot::Named("update"), Spot::Named("password"),
+            Spot::After("obscure", 1),
+        ],
         ..PLAIN
     },
     Client {
@@ -428,6 +373,24 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         names: &["cloudflared"],
         spots: &[Spot::After("install", 1)],
+        ..PLAIN
+    },
+    Client {
+        names: &["twine"],
+        needs: &["upload"],
+        flags: &[flag("-p", Either, Whole)],
+        ..PLAIN
+    },
+    Client {
+        names: &["consul"],
+        needs: &["kv"],
+        spots: &[Spot::After("put", 2)],
+        ..PLAIN
+    },
+    Client {
+        names: &["caddy"],
+        needs: &["hash-password"],
+        flags: &[flag("-p", Either, Whole), flag("--plaintext", Either, Whole)],
         ..PLAIN
     },
     // No secrets of their own, but their options must not be taken for those of

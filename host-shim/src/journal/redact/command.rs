@@ -1,15 +1,17 @@
 //! Secrets in the words of a command line.
 //!
-//! Looks at assignments, at options whose name announces a secret and at what
-//! known programs take where; what is fed to a program that reads a password is the
-//! business of `stdin`. Commands inside quoted words are looked into as well. A text
-//! that is no command line has no such words, so every text can be given.
+//! Looks at assignments and at options whose name announces a secret, and finds the
+//! programs whose arguments are the business of `places`; what is fed to a program that
+//! reads a password is the business of `stdin`. Commands inside quoted words are looked
+//! into as well. A text that is no command line has no such words, so every text can be
+//! given.
 //!
 //! Invariant: it only adds places; nothing that another net found is taken back.
 //! What the words do when they run is not asked.
 
-use super::clients::{CLIENTS, Client, Flag, Form, KEYWORDS, NAMES_SECRETS, Part, Spot, WRAPPERS};
+use super::clients::{KEYWORDS, NAMES_SECRETS, WRAPPERS, clients};
 use super::names;
+use super::places::{apply, push};
 use super::spans::Span;
 use super::stdin;
 use super::words::{self, Word};
@@ -19,11 +21,10 @@ const DEPTH: u8 = 4;
 
 /// Finds secrets by their place in a command line.
 pub(super) fn find(text: &str, out: &mut Vec<Span>) {
-    scan(text, 0, DEPTH, out);
+    scan(text, words::split(text), 0, DEPTH, out);
 }
 
-fn scan(text: &str, base: usize, depth: u8, out: &mut Vec<Span>) {
-    let words = words::split(text);
+fn scan(text: &str, words: Vec<Word>, base: usize, depth: u8, out: &mut Vec<Span>) {
     let mut found = Vec::new();
     let commands = commands(&words);
     for command in &commands {
@@ -45,12 +46,13 @@ fn scan(text: &str, base: usize, depth: u8, out: &mut Vec<Span>) {
             .iter()
             .any(|quote| raw.len() > 2 && raw.starts_with(*quote) && raw.ends_with(*quote));
         if quoted && word.text.contains(char::is_whitespace) {
-            scan(
-                &raw[1..raw.len() - 1],
-                base + word.start + 1,
-                depth - 1,
-                out,
-            );
+            let inner = &raw[1..raw.len() - 1];
+            let words = if raw.starts_with('\'') {
+                words::split_quoted(inner)
+            } else {
+                words::split(inner)
+            };
+            scan(inner, words, base + word.start + 1, depth - 1, out);
         }
     }
 }
@@ -94,7 +96,7 @@ pub(super) fn basename(text: &str) -> &str {
     text.rsplit('/').next().unwrap_or(text)
 }
 
-fn assignment(text: &str) -> Option<(&str, usize)> {
+pub(super) fn assignment(text: &str) -> Option<(&str, usize)> {
     let (name, _) = text.split_once('=')?;
     let bare = name.trim_start_matches('-');
     plain(bare).then_some((name, name.len() + 1))
@@ -117,7 +119,7 @@ impl<'a> Command<'a> {
                 .get(order + 1)
                 .map_or(self.words.len(), |(next, _)| *next);
             let arguments = &self.words[at + 1..end];
-            for client in CLIENTS.iter().filter(|client| client.names.contains(name)) {
+            for client in clients().filter(|client| client.names.contains(name)) {
                 apply(client, arguments, out);
             }
         }
@@ -144,7 +146,7 @@ impl<'a> Command<'a> {
                 // The user a command runs as is not the command.
                 at += 1;
             } else if starts && !word.text.starts_with('-') {
-                let known = CLIENTS.iter().any(|client| client.names.contains(&name));
+                let known = clients().any(|client| client.names.contains(&name));
                 if programs.is_empty() || known || WRAPPERS.contains(&name) {
                     programs.push((at, name));
                 }
@@ -164,7 +166,8 @@ impl<'a> Command<'a> {
             .any(|(_, name)| NAMES_SECRETS.contains(name));
         for (at, word) in self.words.iter().enumerate() {
             let bare = word.text.trim_start_matches('-');
-            if names_secrets && (bare == "secret" || bare.starts_with("secret=")) {
+            let option = bare.split('=').next().unwrap_or_default();
+            if names_secrets && matches!(option, "secret" | "secret-add" | "secret-rm") {
                 continue;
             }
             if let Some((name, value)) = assignment(&word.text) {
@@ -180,7 +183,7 @@ impl<'a> Command<'a> {
                     && ['&', ';']
                         .iter()
                         .any(|mark| text.split(*mark).skip(1).any(|part| part.contains('=')));
-                let code = word.opens_quoted() && self.is_code(at, programs);
+                let code = word.called || (word.opens_quoted() && self.is_code(at, programs));
                 if !list && !code && !names::harmless(kind, text) {
                     push(word, value, word.text.len(), kind, out);
                 }
@@ -192,6 +195,7 @@ impl<'a> Command<'a> {
             } else if word.text.starts_with('-')
                 && bare.len() > 1
                 && plain(bare)
+                && !names::is_switch(bare)
                 && let Some(kind) = names::kind(bare)
                 && let Some(next) = self.words.get(at + 1)
                 && !option_like(&next.text)
@@ -234,11 +238,6 @@ impl<'a> Command<'a> {
     pub(super) fn has(&self, wanted: &str) -> bool {
         self.words.iter().any(|word| word.text == wanted)
     }
-}
-
-/// Whether a word is a drive of Windows.
-fn is_drive(text: &str) -> bool {
-    matches!(text.as_bytes(), [letter, b':'] if letter.is_ascii_alphabetic())
 }
 
 /// What a value prints that is a command line to ask for a secret with.
@@ -295,183 +294,4 @@ fn sent(words: &[Word], out: &mut Vec<Span>) {
 
 pub(super) fn option_like(text: &str) -> bool {
     text.starts_with("--") || (text.len() == 2 && text.starts_with('-'))
-}
-
-fn apply(client: &Client, arguments: &[&Word], out: &mut Vec<Span>) {
-    let needed = client.needs.is_empty()
-        || arguments
-            .iter()
-            .any(|word| client.needs.contains(&word.text.as_str()));
-    if !needed {
-        return;
-    }
-    let mut operands: Vec<&Word> = Vec::new();
-    let mut letters = String::new();
-    let mut at = 0;
-    while let Some(word) = arguments.get(at) {
-        at += 1;
-        let next = arguments.get(at).copied();
-        match taken(client, word, next) {
-            Some((flag, Taken::Same(from))) => push_part(word, from, flag.part, "password", out),
-            Some((flag, Taken::Next)) => {
-                at += 1;
-                if let Some(next) = next {
-                    push_part(next, 0, flag.part, "password", out);
-                }
-            }
-            None if word.text.starts_with('-') && word.text.len() > 1 => {
-                if !word.text.starts_with("--") {
-                    letters.push_str(&word.text[1..]);
-                }
-            }
-            None if client.ends_at_operand => return,
-            None => operands.push(word),
-        }
-    }
-    for spot in client.spots {
-        pick(*spot, &operands, &letters, out);
-    }
-}
-
-enum Taken {
-    /// The value begins at this byte of the word.
-    Same(usize),
-    /// The value is the next word.
-    Next,
-}
-
-/// The option a word is, with the place of its value.
-fn taken<'c>(client: &'c Client, word: &Word, next: Option<&Word>) -> Option<(&'c Flag, Taken)> {
-    let text = word.text.as_str();
-    let follows = next.is_some_and(|next| !option_like(&next.text));
-    for flag in client.flags {
-        if text == flag.name {
-            if flag.form != Form::Attached && follows {
-                return Some((flag, Taken::Next));
-            }
-            continue;
-        }
-        let long = flag.name.starts_with("--");
-        if flag.form != Form::Next
-            && let Some(rest) = text.strip_prefix(flag.name)
-        {
-            if !long {
-                return Some((flag, Taken::Same(flag.name.len())));
-            }
-            if rest.starts_with('=') {
-                return Some((flag, Taken::Same(flag.name.len() + 1)));
-            }
-        }
-        // Several short options in one word, the last one with a value.
-        let letter = flag.name.strip_prefix('-').filter(|rest| rest.len() == 1);
-        if let (Some(letter), Some(cluster)) = (letter, text.strip_prefix('-'))
-            && !client.cluster.is_empty()
-            && let Some(at) = cluster.find(letter)
-            && cluster[..at].chars().all(|c| client.cluster.contains(c))
-        {
-            let value = 1 + at + 1;
-            if value < text.len() {
-                return Some((flag, Taken::Same(value)));
-            }
-            if follows {
-                return Some((flag, Taken::Next));
-            }
-        }
-    }
-    None
-}
-
-fn pick(spot: Spot, operands: &[&Word], letters: &str, out: &mut Vec<Span>) {
-    let after = |wanted: &str| {
-        operands
-            .iter()
-            .position(|word| word.text.eq_ignore_ascii_case(wanted))
-            .map(|at| &operands[at + 1..])
-            .unwrap_or_default()
-    };
-    match spot {
-        Spot::Operand(number, part) => {
-            if let Some(word) = operands.get(number - 1) {
-                push_part(word, 0, part, "password", out);
-            }
-        }
-        Spot::After(wanted, number) => {
-            if let Some(word) = after(wanted).get(number - 1) {
-                push_part(word, 0, Part::Whole, "password", out);
-            }
-        }
-        Spot::Assigned(wanted) => {
-            for word in after(wanted) {
-                push_part(word, 0, Part::After('='), "secret", out);
-            }
-        }
-        Spot::Named(wanted) => {
-            for pair in after(wanted).windows(2) {
-                if let Some(kind) = names::kind(&pair[0].text)
-                    && !names::harmless(kind, &pair[1].text)
-                {
-                    push(pair[1], 0, pair[1].text.len(), kind, out);
-                }
-            }
-        }
-        Spot::Bare(wanted, from) => {
-            const VERBS: [&str; 5] = ["add", "delete", "info", "password", "rename"];
-            let bare = after(wanted).iter().filter(|word| {
-                let text = word.text.as_str();
-                let place = text.starts_with(['/', '\\']) || text == "*" || is_drive(text);
-                !place && !VERBS.contains(&text)
-            });
-            for word in bare.skip(from - 1) {
-                push_part(word, 0, Part::Whole, "password", out);
-            }
-        }
-        Spot::LastWith(letter) => {
-            if let Some(word) = operands.last().filter(|_| letters.contains(letter)) {
-                push_part(word, 0, Part::Whole, "password", out);
-            }
-        }
-    }
-}
-
-pub(super) fn push_part(
-    word: &Word,
-    from: usize,
-    part: Part,
-    kind: &'static str,
-    out: &mut Vec<Span>,
-) {
-    let value = &word.text[from..];
-    // `file:…` and its like say where the secret is.
-    if names::harmless(kind, value) {
-        return;
-    }
-    let range = match part {
-        Part::Whole => Some((0, value.len())),
-        Part::After(mark) => value
-            .find(mark)
-            .map(|at| (at + mark.len_utf8(), value.len())),
-        Part::Last(mark) => value
-            .rfind(mark)
-            .map(|at| (at + mark.len_utf8(), value.len())),
-        Part::Connect => value.find('/').filter(|at| *at > 0).map(|at| {
-            let end = value.rfind('@').filter(|end| *end > at);
-            (at + 1, end.unwrap_or(value.len()))
-        }),
-    };
-    if let Some((start, end)) = range
-        && !names::harmless(kind, &value[start..end])
-    {
-        push(word, from + start, from + end, kind, out);
-    }
-}
-
-fn push(word: &Word, from: usize, to: usize, kind: &'static str, out: &mut Vec<Span>) {
-    if let Some((start, end)) = word.place(from, to) {
-        out.push(Span {
-            start,
-            end,
-            kind,
-            secret: Some(word.text[from..to].to_owned()),
-        });
-    }
 }

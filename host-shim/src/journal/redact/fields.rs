@@ -9,6 +9,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::inserts;
 use super::names;
 use super::spans::{Span, markers_length};
 
@@ -18,7 +19,20 @@ pub(super) fn find(text: &str, out: &mut Vec<Span>) {
     fields(text, out);
     encoded(text, out);
     sql(text, &lower, out);
+    inserts::find(text, &lower, out);
 }
+
+/// What can stand around a text, the longest first: a quote of the shell's that is
+/// broken off for one quote comes before the quotes themselves.
+pub(super) const QUOTES: [&str; 6] = [r"'\''", "'\"'\"'", "\\\"", "\\'", "\"", "'"];
+
+/// Functions that fetch a value by a name, which is not the value.
+#[rustfmt::skip]
+const GETTERS: [&str; 24] = [
+    "getenv", "get", "env", "environ", "input", "getpass", "prompt", "read", "open", "load",
+    "lookup", "cat", "fetch", "config", "require", "required", "secret", "file", "var", "param",
+    "option", "getattr", "readfile", "field",
+];
 
 /// Whether a byte can be part of a field's name.
 pub(super) fn name_byte(byte: u8) -> bool {
@@ -57,6 +71,11 @@ fn fields(text: &str, out: &mut Vec<Span>) {
         from += gap;
         let Some(value) = Value::at(text, from).filter(|it| it.quoted || !name.subscript) else {
             continue;
+        };
+        let value = match value.called(text) {
+            Call::None => value,
+            Call::Of(secret) => secret,
+            Call::Other => continue,
         };
         if names::harmless(kind, &text[value.start..value.end]) {
             continue;
@@ -147,16 +166,82 @@ struct Value {
     quoted: bool,
 }
 
+/// Whether a value is a call, `crypt('…', 'salt')`.
+enum Call {
+    None,
+    /// With the text it is given.
+    Of(Value),
+    /// One that names no secret.
+    Other,
+}
+
 impl Value {
+    /// What a call without quotes around it is given first.
+    fn called(&self, text: &str) -> Call {
+        const DEEPEST: usize = 4;
+        let bare = &text[self.start..self.end];
+        let named = |name: &str| {
+            let start = name
+                .bytes()
+                .next()
+                .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+            start && name.bytes().all(|b| name_byte(b) || b == b':')
+        };
+        let (head, rest) = match bare.find('(') {
+            Some(at) => bare.split_at(at),
+            // `bare_length` leaves a bracket out that opens nowhere in the value.
+            None => return Call::None,
+        };
+        if self.quoted || !named(head) {
+            return Call::None;
+        }
+        let name = head.rsplit(['.', ':']).next().unwrap_or_default();
+        let name = name.to_ascii_lowercase();
+        let mut at = self.start + head.len();
+        for _ in 0..DEEPEST {
+            let Some(inner) = text[at..].strip_prefix('(') else {
+                break;
+            };
+            let inner = inner.trim_start();
+            at = text.len() - inner.len();
+            // `b'…'` and its like.
+            let from = at
+                + usize::from(
+                    inner
+                        .strip_prefix(['b', 'r', 'u', 'N', 'E'])
+                        .is_some_and(|rest| rest.starts_with(['"', '\'', '\\'])),
+                );
+            if let Some(value) = Self::at(text, from).filter(|value| value.quoted) {
+                return if GETTERS.contains(&name.as_str()) {
+                    Call::Other
+                } else {
+                    Call::Of(value)
+                };
+            }
+            at += inner.bytes().take_while(|byte| name_byte(*byte)).count();
+        }
+        if rest == "()" {
+            Call::Other
+        } else {
+            Call::None
+        }
+    }
+
     /// The value that begins at a place.
     fn at(text: &str, from: usize) -> Option<Self> {
         let rest = &text[from..];
-        for quote in ["\\\"", "\\'", "\"", "'"] {
+        for quote in QUOTES {
             let Some(inner) = rest.strip_prefix(quote) else {
                 continue;
             };
             let start = from + quote.len();
-            let end = closing(inner, quote)?;
+            let Some(end) = closing(inner, quote) else {
+                // A broken-off quote may as well be an empty text and another.
+                if quote.len() > 2 {
+                    continue;
+                }
+                return None;
+            };
             return (end > 0).then_some(Self {
                 start,
                 end: start + end,
@@ -295,14 +380,14 @@ fn sql(text: &str, lower: &str, out: &mut Vec<Span>) {
             if gap == 0 {
                 continue;
             }
-            for quote in ["'", "\\'", "\"", "\\\""] {
-                if let Some(inner) = bare.strip_prefix(quote)
-                    && let Some(end) = closing(inner, quote)
-                {
-                    let start = from + gap + quote.len();
-                    if !names::harmless("password", &text[start..start + end]) {
-                        out.push(Span::plain(start, start + end, "password"));
-                    }
+            let opened = QUOTES.into_iter().find_map(|quote| {
+                let inner = bare.strip_prefix(quote)?;
+                Some((quote, closing(inner, quote)?))
+            });
+            if let Some((quote, end)) = opened {
+                let start = from + gap + quote.len();
+                if !names::harmless("password", &text[start..start + end]) {
+                    out.push(Span::plain(start, start + end, "password"));
                 }
             }
         }

@@ -18,9 +18,12 @@
 
 mod calls;
 mod clients;
+mod clients_system;
 mod command;
 mod fields;
+mod inserts;
 mod names;
+mod places;
 mod shapes;
 mod spans;
 mod stdin;

@@ -19,27 +19,29 @@ const ANYWHERE: [(&str, &str); 10] = [
 
 /// Words that make a name secret where they end it.
 #[rustfmt::skip]
-const AT_END: [(&str, &str); 6] = [
+const AT_END: [(&str, &str); 7] = [
     ("pwd", "password"), ("cookie", "cookie"), ("otp", "password"), ("totp", "password"),
-    ("apikey", "key"), ("jwt", "token"),
+    ("apikey", "key"), ("jwt", "token"), ("authtok", "password"),
 ];
 
 /// Endings of words that are written together.
 #[rustfmt::skip]
-const COMPOUND: [(&str, &str); 17] = [
+const COMPOUND: [(&str, &str); 18] = [
     ("password", "password"), ("passwd", "password"), ("passphrase", "password"),
     ("requirepass", "password"), ("sshpass", "password"), ("storepass", "password"),
     ("keypass", "password"), ("masterauth", "password"), ("authtoken", "token"),
     ("dbpass", "password"), ("rootpass", "password"), ("adminpass", "password"),
     ("userpass", "password"), ("accesstoken", "token"), ("secretkey", "key"), ("privatekey", "key"), ("apikey", "key"),
+    ("psk", "password"),
 ];
 
 /// What a `key` must be called to be a secret one.
 #[rustfmt::skip]
-const KEY_OF: [&str; 20] = [
+const KEY_OF: [&str; 31] = [
     "api", "access", "secret", "private", "encryption", "encrypt", "master", "signing", "account",
     "shared", "session", "auth", "license", "app", "application", "service", "psk", "preshared",
-    "storage", "accesskey",
+    "storage", "accesskey", "fernet", "cipher", "crypto", "hmac", "jwt", "wep", "unseal",
+    "recovery", "aes", "cookie", "webhook",
 ];
 
 /// What an `auth` must be called to be a credential.
@@ -47,23 +49,38 @@ const AUTH_OF: [&str; 6] = ["rediscli", "basic", "http", "npm", "registry", "pro
 
 /// Last words of names that speak about a secret and hold none.
 #[rustfmt::skip]
-const ABOUT: [&str; 66] = [
+const ABOUT: [&str; 75] = [
     "file", "path", "dir", "directory", "name", "names", "id", "ids", "type", "ttl", "length",
     "len", "policy", "url", "uri", "host", "expiry", "expires", "exp", "expiration", "count",
     "limit", "min", "max", "age", "enabled", "disabled", "required", "authentication", "field",
     "prompt", "version", "size", "ref", "refs", "rotation", "bits", "algorithm", "algo", "timeout",
     "lifetime", "manager", "store", "mount", "source", "env", "arn", "endpoint", "issuer",
     "audience", "scope", "scopes", "command", "cmd", "helper", "format", "stdin", "fd", "auth",
-    "days", "lock", "warn", "quality", "through", "change", "complexity",
+    "days", "lock", "warn", "quality", "through", "change", "complexity", "flags", "add", "rm",
+    "cert", "certificate", "ca", "crt", "class", "request",
 ];
+
+/// First words of options that say what is done about a secret and take none.
+#[rustfmt::skip]
+const SWITCHES: [&str; 24] = [
+    "no", "without", "disable", "disabled", "random", "ask", "prompt", "show", "hide", "generate",
+    "gen", "empty", "allow", "require", "required", "skip", "ignore", "verify", "check", "expire",
+    "delete", "clear", "unlock", "must",
+];
+
+/// Last words before `key` in names of a place where a secret is looked up.
+const NAMED_BY_KEY: [&str; 4] = ["password", "passwd", "token", "existing"];
+
+/// What a personal access token, a `PAT`, is called after.
+const PAT_OF: [&str; 6] = ["github", "gitlab", "azure", "ext", "devops", "ado"];
 
 /// Values that stand where a secret would and are none.
 #[rustfmt::skip]
-const NONE: [&str; 31] = [
+const NONE: [&str; 32] = [
     "", "-", "yes", "no", "true", "false", "on", "off", "none", "null", "nil", "undefined", "ask",
     "prompt", "required", "optional", "sufficient", "disabled", "enabled", "default",
     "without-password", "prohibit-password", "files", "compat", "systemd", "sss", "db", "nis",
-    "ldap", "redacted", "stdin",
+    "ldap", "redacted", "stdin", "latest",
 ];
 
 /// Where files that hold secrets live; a path to one is not the secret.
@@ -96,10 +113,23 @@ pub(super) fn kind(name: &str) -> Option<&'static str> {
         let leading = before.is_empty() && name.starts_with('_');
         return (leading || AUTH_OF.contains(&of)).then_some("secret");
     }
-    if ABOUT.contains(&last) {
+    let of = before.last().copied().unwrap_or_default();
+    // What exists already is named, and so is what an image is pulled with.
+    let elsewhere = words.contains(&"existing")
+        || words.ends_with(&["image", "pull", "secret"])
+        || (last == "hash" && of == "cert");
+    if ABOUT.contains(&last) || elsewhere {
         return None;
     }
-    let of = before.last().copied().unwrap_or_default();
+    if bare == "key" && NAMED_BY_KEY.contains(&of) {
+        return None;
+    }
+    if words.ends_with(&["authentication", "string"]) {
+        return Some("password");
+    }
+    if bare == "pat" && (PAT_OF.contains(&of) || name.ends_with("_PAT")) {
+        return Some("token");
+    }
     if bare == "key" && KEY_OF.contains(&of) {
         return Some("key");
     }
@@ -127,6 +157,16 @@ pub(super) fn kind(name: &str) -> Option<&'static str> {
         })
 }
 
+/// Whether an option only says what is done about a secret (`--no-password`,
+/// `--disabled-password`), so that the next word is something else.
+pub(super) fn is_switch(name: &str) -> bool {
+    let first = name.split(['-', '_']).next().unwrap_or_default();
+    first.len() < name.len()
+        && SWITCHES
+            .iter()
+            .any(|known| first.eq_ignore_ascii_case(known))
+}
+
 /// Whether a name announces a command that prints a secret (`--password-command`,
 /// `BORG_PASSCOMMAND`, `passwordeval`).
 pub(super) fn asks(name: &str) -> bool {
@@ -147,6 +187,10 @@ pub(super) fn harmless(kind: &str, value: &str) -> bool {
     let value = value.trim();
     let lower = value.to_ascii_lowercase();
     if NONE.contains(&lower.as_str()) || markers_length(value) == value.len() {
+        return true;
+    }
+    // One character hides nothing; it is rather a number or a switch.
+    if value.len() == 1 || lower.ends_with(":latest") {
         return true;
     }
     let masked = ['*', 'x', 'X', '.', '?', '#', '_']
@@ -219,7 +263,7 @@ fn words(name: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{harmless, kind};
+    use super::{harmless, is_switch, kind};
 
     #[test]
     fn names_that_announce_a_secret() {
@@ -257,6 +301,17 @@ mod tests {
             "sig",
             "requirepass",
             "otp",
+            "psk",
+            "wifi-sec.psk",
+            "WPA_PSK",
+            "TLSPSK",
+            "wifi-sec.wep-key0",
+            "AIRFLOW__CORE__FERNET_KEY",
+            "AZURE_DEVOPS_EXT_PAT",
+            "GITHUB_PAT",
+            "MY_PAT",
+            "authentication_string",
+            "secretKey",
         ] {
             assert!(kind(name).is_some(), "{name} should announce a secret");
         }
@@ -291,11 +346,41 @@ mod tests {
             "monkey",
             "PASSWORD_MAX_DAYS",
             "secretary",
+            "auth.existingSecret",
+            "existingSecretPasswordKey",
+            "secretKeys.adminPasswordKey",
+            "imagePullSecret",
+            "discovery-token-ca-cert-hash",
+            "psk-flags",
+            "secret-add",
+            "file_pat",
+            "compat",
             "user",
             "",
             "123",
         ] {
             assert_eq!(kind(name), None, "{name} should not announce a secret");
+        }
+    }
+
+    #[test]
+    fn options_that_take_no_secret() {
+        for name in [
+            "no-password",
+            "disabled-password",
+            "ask-pass",
+            "random_password",
+        ] {
+            assert!(is_switch(name), "{name}");
+        }
+        for name in [
+            "password",
+            "new-password",
+            "nopassword",
+            "no",
+            "db-password",
+        ] {
+            assert!(!is_switch(name), "{name}");
         }
     }
 
@@ -315,6 +400,8 @@ mod tests {
             "[redacted:token:01234567]",
             "file:/x",
             "%PASS%",
+            "1",
+            "db-password:latest",
         ] {
             assert!(harmless("password", value), "{value}");
         }

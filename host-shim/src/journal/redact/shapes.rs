@@ -6,6 +6,9 @@
 //!
 //! Invariant: a place is reported with the whole token and nothing beside it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::spans::Span;
 
 /// Characters a token can consist of.
@@ -121,6 +124,7 @@ const SHAPES: &[Shape] = &[
     shape("doppler", &["dp.pt.", "dp.st.", "dp.ct.", "dp.sa."], Alphabet::Dotted, 30, 80),
     shape("tailscale", &["tskey-"], Alphabet::Url, 16, 100),
     shape("sentry", &["sntrys_", "sntryu_"], Alphabet::Base64, 30, 400),
+    shape("private-key", &["b3BlbnNzaC1rZXktdjE"], Alphabet::Base64, 40, ANY),
     shape("password-hash", &["$1$", "$5$", "$6$", "$y$", "$7$", "$2a$", "$2b$", "$2y$", "$apr1$", "$argon2i$", "$argon2d$", "$argon2id$", "$gy$", "$pbkdf2"], Alphabet::Crypt, 20, 255),
 ];
 
@@ -129,33 +133,55 @@ pub(super) fn find(text: &str, out: &mut Vec<Span>) {
     tokens(text, out);
     web_tokens(text, out);
     private_keys(text, out);
+    encoded_keys(text, out);
     telegram(text, out);
 }
 
+/// Bytes that a prefix begins with.
+const FIRST: [bool; 256] = {
+    let mut first = [false; 256];
+    let mut shape = 0;
+    while shape < SHAPES.len() {
+        let mut prefix = 0;
+        while prefix < SHAPES[shape].prefixes.len() {
+            first[SHAPES[shape].prefixes[prefix].as_bytes()[0] as usize] = true;
+            prefix += 1;
+        }
+        shape += 1;
+    }
+    first
+};
+
 fn tokens(text: &str, out: &mut Vec<Span>) {
     let bytes = text.as_bytes();
-    for shape in SHAPES {
-        for prefix in shape.prefixes {
-            for (at, _) in text.match_indices(prefix) {
-                let inside = at > 0 && {
-                    let before = bytes[at - 1];
-                    (before.is_ascii_alphanumeric() || before == b'_')
-                        && bytes[at].is_ascii_alphanumeric()
-                };
-                if inside {
-                    continue;
-                }
-                let from = at + prefix.len();
-                let length = run(&bytes[from..], shape.alphabet);
-                // A full stop ends a sentence, not a token.
-                let body = text[from..from + length].trim_end_matches('.');
-                let domain = prefix.contains('/');
-                let start = if domain { from } else { at };
-                if (shape.least..=shape.most).contains(&body.len()) {
-                    out.push(Span::plain(start, from + body.len(), shape.kind));
+    let mut before = b' ';
+    for (at, &byte) in bytes.iter().enumerate() {
+        let inside =
+            (before.is_ascii_alphanumeric() || before == b'_') && byte.is_ascii_alphanumeric();
+        before = byte;
+        if inside || !FIRST[usize::from(byte)] {
+            continue;
+        }
+        for shape in SHAPES {
+            for prefix in shape.prefixes {
+                if bytes[at..].starts_with(prefix.as_bytes()) {
+                    token(text, at, shape, prefix, out);
                 }
             }
         }
+    }
+}
+
+/// The token of a form whose prefix stands at a place.
+fn token(text: &str, at: usize, shape: &Shape, prefix: &str, out: &mut Vec<Span>) {
+    let from = at + prefix.len();
+    let length = run(&text.as_bytes()[from..], shape.alphabet);
+    // A full stop ends a sentence, not a token.
+    let body = text[from..from + length].trim_end_matches('.');
+    let domain = prefix.contains('/');
+    let start = if domain { from } else { at };
+    if (shape.least..=shape.most).contains(&body.len()) {
+        out.push(Span::plain(start, from + body.len(), shape.kind));
     }
 }
 
@@ -212,6 +238,55 @@ fn private_keys(text: &str, out: &mut Vec<Span>) {
         out.push(Span::plain(at, end, "private-key"));
         from = end;
     }
+}
+
+/// Private keys in PEM that are encoded once more, as Kubernetes keeps them, on one
+/// line or on several. Certificates and public keys begin alike and are left.
+fn encoded_keys(text: &str, out: &mut Vec<Span>) {
+    // `-----BEGIN ` in base64, as far as it does not depend on what follows, and how
+    // much of it tells the label: a multiple of four.
+    const BEGIN: &str = "LS0tLS1CRUdJTi";
+    const LABEL: usize = 64;
+    let bytes = text.as_bytes();
+    let mut done = 0;
+    for (at, _) in text.match_indices(BEGIN) {
+        if at < done {
+            continue;
+        }
+        let begin = &bytes[at..bytes.len().min(at + LABEL)];
+        let head = &text[at..at + run(begin, Alphabet::Base64)];
+        let head = STANDARD
+            .decode(&head[..head.len() / 4 * 4])
+            .unwrap_or_default();
+        if !String::from_utf8_lossy(&head).contains("PRIVATE KEY") {
+            continue;
+        }
+        let mut end = at + run(&bytes[at..], Alphabet::Base64);
+        end += further_lines(&bytes[end..], end - at);
+        out.push(Span::plain(at, end, "private-key"));
+        done = end;
+    }
+}
+
+/// Length of the lines that follow one of a width: all have it but the last, which may
+/// be shorter. A whole key on one line is longer than any that is broken.
+fn further_lines(bytes: &[u8], width: usize) -> usize {
+    const WIDEST: usize = 128;
+    let mut end = 0;
+    let mut last = width;
+    while last == width && width <= WIDEST {
+        let blanks = bytes[end..].iter().take_while(|b| b.is_ascii_whitespace());
+        let gap = blanks.count();
+        last = run(&bytes[end + gap..], Alphabet::Base64);
+        let next = end + gap + last;
+        let broken = bytes[end..end + gap].contains(&b'\n');
+        let whole = !matches!(bytes.get(next), Some(b':' | b'.' | b',' | b' '));
+        if !broken || !whole || last == 0 || last > width {
+            break;
+        }
+        end = next;
+    }
+    end
 }
 
 /// Bot tokens of Telegram: an account number, a colon and 35 characters.

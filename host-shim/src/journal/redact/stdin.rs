@@ -5,9 +5,19 @@
 //! here-string or a here-document.
 
 use super::clients::{KEYWORDS, Part};
-use super::command::{Command, basename, option_like, push_part};
+use super::command::{Command, basename, option_like};
+use super::places::push_part;
 use super::spans::Span;
 use super::words::Word;
+
+/// Programs that read a secret where this word is among theirs.
+#[rustfmt::skip]
+const FED: [(&str, &str); 13] = [
+    ("zfs", "load-key"), ("zfs", "change-key"), ("zfs", "keyformat=passphrase"),
+    ("zpool", "keyformat=passphrase"), ("rclone", "obscure"), ("caddy", "hash-password"),
+    ("pass", "insert"), ("gopass", "insert"), ("ansible-vault", "encrypt_string"),
+    ("kadmin", "cpw"), ("pw", "-h"), ("veracrypt", "--stdin"), ("gcloud", "--data-file=-"),
+];
 
 impl Command<'_> {
     /// Which part of its standard input is secret, where it reads a secret.
@@ -18,7 +28,12 @@ impl Command<'_> {
         let reads = self.words.iter().any(|word| {
             matches!(
                 word.text.as_str(),
-                "--password-stdin" | "--passphrase-fd" | "--stdin-password" | "--with-token"
+                "--password-stdin"
+                    | "--passphrase-fd"
+                    | "--stdin-password"
+                    | "--passphrase-stdin"
+                    | "--token-stdin"
+                    | "--with-token"
             )
         }) || (self.runs(&["sudo"]) && self.has("-S"))
             || self.runs(&[
@@ -32,7 +47,17 @@ impl Command<'_> {
                 "saslpasswd2",
                 "secret-tool",
                 "wg",
+                "wpa_passphrase",
+                "gocryptfs",
+                "ecryptfs-add-passphrase",
+                "ecryptfs-unwrap-passphrase",
+                "systemd-creds",
+                "slappasswd",
+                "keyctl",
             ])
+            || FED
+                .iter()
+                .any(|(program, word)| self.has(word) && self.runs(&[program]))
             || (self.runs(&["openssl"]) && (self.has("stdin") || self.has("passwd")))
             || (self.runs(&["gh", "glab"]) && self.has("secret") && self.has("set"))
             || (self.runs(&["kubectl", "oc"]) && self.has("secret") && self.has("create"))

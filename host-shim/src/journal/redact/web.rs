@@ -32,6 +32,7 @@ pub(super) fn find(text: &str, out: &mut Vec<Span>) {
     headers(text, &lower, out);
     bearers(text, &lower, out);
     urls(text, out);
+    connections(text, out);
 }
 
 /// `Header: value`, to the end of the line or of the quotes around it.
@@ -156,6 +157,68 @@ fn bearers(text: &str, lower: &str, out: &mut Vec<Span>) {
     }
 }
 
+/// What stands behind the host, an address of IPv6 in brackets included.
+fn port_of(authority: &str) -> Option<&str> {
+    let host = authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'));
+    match host {
+        Some((_, behind)) => behind.strip_prefix(':'),
+        None => authority.split_once(':').map(|(_, port)| port),
+    }
+}
+
+/// Connection strings that are no URLs: `user:SECRET@tcp(host:port)/db`, and
+/// `user:SECRET@host:port/db`.
+fn connections(text: &str, out: &mut Vec<Span>) {
+    const LONGEST: usize = 256;
+    // Schemes of addresses that have no password.
+    const OTHERS: [&str; 8] = [
+        "mailto", "sip", "sips", "xmpp", "git", "ssh", "acct", "sha256",
+    ];
+    let stop = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | ',' | ';');
+    for (at, _) in text.match_indices('@') {
+        let rest = &text[at + 1..];
+        let host = rest
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+            .count();
+        let driver = [
+            "tcp(",
+            "tcp6(",
+            "unix(",
+            "udp(",
+            "cloudsql(",
+            "cloudsql-mysql(",
+        ]
+        .iter()
+        .any(|driver| rest.starts_with(driver));
+        let port = rest[host..].strip_prefix(':').unwrap_or_default();
+        let digits = port.bytes().take_while(u8::is_ascii_digit).count();
+        let served = host > 0 && (2..=5).contains(&digits) && port[digits..].starts_with('/');
+        if !driver && !served {
+            continue;
+        }
+        let before = &text[text.floor_char_boundary(at.saturating_sub(LONGEST))..at];
+        let begin = before.rfind(stop).map_or(0, |stop| {
+            stop + before[stop..].chars().next().map_or(0, char::len_utf8)
+        });
+        let info = &before[begin..];
+        let Some((user, secret)) = info.split_once(':') else {
+            continue;
+        };
+        let user = user.rsplit('=').next().unwrap_or_default();
+        let plain = !user.is_empty() && user.bytes().all(name_byte);
+        if plain
+            && !secret.starts_with("//")
+            && !OTHERS.contains(&user)
+            && !names::harmless("password", secret)
+        {
+            out.push(Span::plain(at - secret.len(), at, "password"));
+        }
+    }
+}
+
 /// The password in the user part of a URL (RFC 3986 section 3.2.1).
 fn urls(text: &str, out: &mut Vec<Span>) {
     for (at, _) in text.match_indices("://") {
@@ -170,9 +233,11 @@ fn urls(text: &str, out: &mut Vec<Span>) {
             Some(user) => user,
             // A password with a slash that should have been encoded: what
             // looks like a port is no number.
-            None => match (authority.split_once(':'), rest.rfind('@')) {
-                (Some((_, port)), Some(user))
-                    if !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit()) =>
+            None => match (port_of(authority), rest.rfind('@')) {
+                (Some(port), Some(user))
+                    if !port.is_empty()
+                        && !port.bytes().all(|byte| byte.is_ascii_digit())
+                        && !names::harmless("password", port) =>
                 {
                     user
                 }

@@ -20,6 +20,8 @@ pub(super) struct Word {
     origin: Vec<(usize, usize)>,
     /// Whether it separates commands.
     pub(super) operator: bool,
+    /// Whether an opening bracket follows at once, as behind the name of a function.
+    pub(super) called: bool,
 }
 
 impl Word {
@@ -40,23 +42,38 @@ impl Word {
 
 /// Cuts a text into words and operators.
 pub(super) fn split(text: &str) -> Vec<Word> {
-    Scanner {
-        text,
-        at: 0,
-        words: Vec::new(),
-        open: None,
-    }
-    .run()
+    Scanner::new(text, false).run()
 }
+
+/// As [`split`], for what stands between two single quotes: a quote in there is
+/// written `'\''`, which ends the quoted text, gives one and begins it again.
+pub(super) fn split_quoted(text: &str) -> Vec<Word> {
+    Scanner::new(text, true).run()
+}
+
+/// How a quote is written between single quotes.
+const BROKEN: [&str; 2] = [r"'\''", "'\"'\"'"];
 
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
     words: Vec<Word>,
     open: Option<Word>,
+    /// Whether all of it stands between single quotes.
+    quoted: bool,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    fn new(text: &'a str, quoted: bool) -> Self {
+        Self {
+            text,
+            at: 0,
+            words: Vec::new(),
+            open: None,
+            quoted,
+        }
+    }
+
     fn run(mut self) -> Vec<Word> {
         while let Some(c) = self.peek() {
             match c {
@@ -64,7 +81,14 @@ impl Scanner<'_> {
                     self.close();
                     self.at += 1;
                 }
-                '\'' => self.single(),
+                '\'' => {
+                    let rest = &self.text[self.at..];
+                    let broken = BROKEN.into_iter().find(|it| rest.starts_with(it));
+                    match broken.filter(|_| self.quoted) {
+                        Some(quote) => self.single(quote),
+                        None => self.single("'"),
+                    }
+                }
                 '"' => self.double(),
                 '\\' => self.escaped(),
                 '\n' | ';' | '&' | '|' | '(' | ')' | '<' | '>' | '`' => self.operator(c),
@@ -88,6 +112,7 @@ impl Scanner<'_> {
             text: String::new(),
             origin: Vec::new(),
             operator: false,
+            called: false,
         })
     }
 
@@ -110,6 +135,9 @@ impl Scanner<'_> {
     }
 
     fn operator(&mut self, c: char) {
+        if let Some(word) = &mut self.open {
+            word.called = c == '(';
+        }
         self.close();
         let rest = &self.text[self.at..];
         let length = if c == '$' {
@@ -123,6 +151,7 @@ impl Scanner<'_> {
             text: rest[..length].to_owned(),
             origin: Vec::new(),
             operator: true,
+            called: false,
         });
         self.at += length;
     }
@@ -140,17 +169,17 @@ impl Scanner<'_> {
         }
     }
 
-    fn single(&mut self) {
-        let Some(length) = self.text[self.at + 1..].find('\'') else {
+    fn single(&mut self, quote: &str) {
+        let from = self.at + quote.len();
+        let Some(length) = self.text[from..].find(quote) else {
             return self.take('\'');
         };
         self.word();
-        let from = self.at + 1;
         let inner = &self.text[from..from + length];
         for (offset, c) in inner.char_indices() {
             self.push(c, from + offset, from + offset + c.len_utf8());
         }
-        self.finish_quote(from + length + 1);
+        self.finish_quote(from + length + quote.len());
     }
 
     fn double(&mut self) {
@@ -189,7 +218,7 @@ impl Scanner<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{split, split_quoted};
 
     #[test]
     fn words_are_what_a_program_sees() {
@@ -208,6 +237,15 @@ mod tests {
             let words = split(text);
             let found: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
             assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_quote_between_quotes_is_one() {
+        for text in [r"a '\''b c'\'' d", "a '\"'\"'b c'\"'\"' d"] {
+            let words = split_quoted(text);
+            let found: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+            assert_eq!(found, ["a", "b c", "d"], "{text}");
         }
     }
 

@@ -5,7 +5,7 @@
 //! never taken for a secret. Works on the bare text, so it makes no difference whether `echo`, `printf` or
 //! a here-document holds the lines.
 
-use super::fields::{goes_on, name_byte, strong};
+use super::fields::{QUOTES, closing, goes_on, name_byte, strong};
 use super::names;
 use super::spans::Span;
 
@@ -25,6 +25,8 @@ pub(super) fn find(text: &str, out: &mut Vec<Span>) {
     directives(text, &lower, out);
     netrc(text, &lower, out);
     pgpass(text, &lower, out);
+    ipsec(text, &lower, out);
+    acl(text, &lower, out);
     substitutions(text, out);
 }
 
@@ -137,6 +139,84 @@ fn pgpass(text: &str, lower: &str, out: &mut Vec<Span>) {
             && !names::harmless("password", secret)
         {
             out.push(Span::plain(start + fourth + 1, end, "password"));
+        }
+    }
+}
+
+/// `: PSK "SECRET"` and its like, as ipsec.secrets(5) has them, and the passphrase
+/// behind the file of a key.
+fn ipsec(text: &str, lower: &str, out: &mut Vec<Span>) {
+    const KINDS: [(&str, bool); 9] = [
+        ("psk", false),
+        ("eap", false),
+        ("xauth", false),
+        ("ntlm", false),
+        ("pin", false),
+        ("rsa", true),
+        ("ecdsa", true),
+        ("p12", true),
+        ("pkcs8", true),
+    ];
+    for (at, _) in lower.match_indices(": ") {
+        let from = at + 2 + blanks(&text[at + 2..]);
+        let Some((kind, file)) = KINDS.iter().find(|(kind, _)| {
+            lower[from..]
+                .strip_prefix(kind)
+                .is_some_and(|rest| rest.starts_with([' ', '\t']))
+        }) else {
+            continue;
+        };
+        let mut start = from + kind.len();
+        start += blanks(&text[start..]);
+        if *file {
+            let name = token(&text[start..], None);
+            start += name.len();
+            start += blanks(&text[start..]);
+        }
+        let quote = QUOTES
+            .into_iter()
+            .find(|quote| text[start..].starts_with(quote));
+        let end = match quote {
+            Some(quote) => {
+                start += quote.len();
+                closing(&text[start..], quote).map(|length| start + length)
+            }
+            // In hexadecimal digits or in base64.
+            None if lower[start..].starts_with("0x") || lower[start..].starts_with("0s") => {
+                Some(start + token(&text[start..], None).len())
+            }
+            None => None,
+        };
+        if let Some(end) = end
+            && !names::harmless("password", &text[start..end])
+        {
+            out.push(Span::plain(start, end, "password"));
+        }
+    }
+}
+
+/// `user NAME on >SECRET ~* +@all`, a line of the users of Redis.
+fn acl(text: &str, lower: &str, out: &mut Vec<Span>) {
+    for (at, word) in lower.match_indices("user ") {
+        let frame = lower[..at].chars().next_back();
+        let newline = lower[..at].ends_with("\\n");
+        if !newline && frame.is_some_and(|c| !matches!(c, '\n' | '"' | '\'')) {
+            continue;
+        }
+        let mut from = at + word.len();
+        let mut is_user = false;
+        // What quotes the line ends it, too.
+        let stop = |c: char| c == '\n' || (Some(c) == frame && !newline);
+        let line = text[from..].find(stop).map_or(text.len(), |end| from + end);
+        while let Some((start, end)) = next_token(&text[..line], from) {
+            from = end;
+            match &text[start..end] {
+                "on" | "off" => is_user = true,
+                rule if is_user && rule.starts_with(['>', '#']) && rule.len() > 1 => {
+                    out.push(Span::plain(start + 1, end, "password"));
+                }
+                _ => {}
+            }
         }
     }
 }
