@@ -50,6 +50,8 @@ pub struct BridgeCall {
     pub key: Option<String>,
     /// The agent's session it belongs to.
     pub session: String,
+    /// Whether the client says that it only plans.
+    pub planning: bool,
 }
 
 impl BridgeCall {
@@ -61,6 +63,7 @@ impl BridgeCall {
             arguments,
             key: key.map(str::to_owned),
             session: "tests".to_owned(),
+            planning: false,
         }
     }
 }
@@ -137,6 +140,9 @@ impl Bridge {
                 params["arguments"] = call.arguments;
                 params["key"] = json!(call.key);
                 params["session"] = json!(call.session);
+                if call.planning {
+                    params["planning"] = json!(true);
+                }
                 waiting.insert(self.send("tools/call", &params), index);
             }
             if waiting.is_empty() {

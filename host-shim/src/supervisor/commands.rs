@@ -33,6 +33,7 @@ impl Call {
     ) -> Result<Permit, Failure> {
         let command = || Request::Command(spec.command.clone());
         let mut verdict = self.judge(action, command(), spec.cwd.as_deref(), None)?;
+        self.looks_only(&verdict)?;
         let segments: Vec<String> = verdict
             .segments
             .iter()
@@ -54,6 +55,7 @@ impl Call {
                 Ok(unasked) => program = unasked,
                 Err(stricter) => {
                     verdict = stricter;
+                    self.looks_only(&verdict)?;
                     self.require_asker(action, &verdict).await?;
                 }
             }
@@ -95,7 +97,7 @@ impl Call {
 
     /// Whether the policy itself holds a command to be free of effects. What an
     /// operator's rule allows runs unasked as well, and may change anything.
-    fn changes_nothing(&self, verdict: &Verdict) -> Result<bool, Failure> {
+    pub(super) fn changes_nothing(&self, verdict: &Verdict) -> Result<bool, Failure> {
         let by_rule = self.rules()?.rulebook.rules.iter();
         Ok(verdict.decision == Decision::AutoAllow
             && verdict.run_as.is_empty()
@@ -129,6 +131,7 @@ impl Call {
             if judged.decision != Decision::AutoAllow {
                 return Ok(Err(judged));
             }
+            self.looks_only(&judged)?;
         }
         let mut stages = stages.into_iter();
         match (stages.next(), stages.next()) {
@@ -151,6 +154,7 @@ impl Call {
         spec: ArgvSpec,
     ) -> Result<Permit, Failure> {
         let verdict = self.judge(action, Request::Argv(spec.argv.clone()), None, None)?;
+        self.looks_only(&verdict)?;
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
         let command: Vec<String> = spec

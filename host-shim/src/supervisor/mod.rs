@@ -41,6 +41,7 @@ mod outputs;
 mod paths;
 mod permit;
 mod place;
+mod planning;
 mod progress;
 mod reconcile;
 mod replace;
@@ -88,6 +89,8 @@ pub struct ToolCall {
     pub key: Option<String>,
     /// Folder the client works in.
     pub workspace: Option<PathBuf>,
+    /// Whether the client only plans: what is not proven to change nothing is refused.
+    pub planning: bool,
     /// Fires when the client gives the call up.
     pub cancel: CancellationToken,
     /// Who hears how far it is; none where nobody does.

@@ -117,6 +117,7 @@ impl Call {
         operation: Operation,
     ) -> Result<Permit, Failure> {
         self.check_action(action)?;
+        self.conduct().note(self.within_plan(&operation))?;
         let minted = match operation {
             Operation::Exec(spec) => self.permit_exec(action, spec).await,
             Operation::Argv(spec) => self.permit_argv(action, spec).await,

@@ -112,6 +112,7 @@ impl Bridge {
             session: params.session,
             key: params.key,
             workspace: self.client().and_then(|client| client.workspace),
+            planning: params.planning,
             cancel: cancel.clone(),
             progress: Some(progress),
         };
@@ -269,6 +270,8 @@ mod tests {
             (json!({"name": "x", "timeoutMs": 99}), "`timeoutMs`"),
             (json!({"name": "x", "leaseMs": 3_600_001}), "`leaseMs`"),
             (json!({"name": "x", "leaseMs": "1s"}), "`tools/call`"),
+            (json!({"name": "x", "planning": "yes"}), "`planning`"),
+            (json!({"name": "x", "planning": 1}), "`planning`"),
         ];
         for (params, named) in table {
             let told = params.to_string();
@@ -277,9 +280,12 @@ mod tests {
         }
         let all = json!({
             "name": "x", "arguments": {}, "key": "k", "session": "s", "timeoutMs": 100,
-            "leaseMs": 3_600_000, "unknown": true,
+            "leaseMs": 3_600_000, "planning": true, "unknown": true,
         });
-        assert!(read_params(Some(all)).is_ok());
+        assert!(read_params(Some(all)).is_ok_and(|params| params.planning));
+        for silent in [json!({"name": "x"}), json!({"name": "x", "planning": null})] {
+            assert!(read_params(Some(silent)).is_ok_and(|params| !params.planning));
+        }
     }
 
     #[tokio::test]

@@ -50,6 +50,7 @@ pub(super) async fn run(
         session: Some(door.session.clone()),
         key,
         workspace: door.options.workspace.clone(),
+        planning: false,
         cancel: cancel.clone(),
         progress: None,
     };
