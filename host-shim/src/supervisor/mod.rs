@@ -48,6 +48,7 @@ mod replace;
 mod replay;
 mod resources;
 mod restore;
+mod standing;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +73,10 @@ pub use restore::{Left, RestoreRequest, Restored};
 use crate::approvals::Asker;
 use crate::engine::contract::{Decision, FailureCode, Request, Subject};
 use crate::engine::{Engine, EngineError, Judge};
+
+/// Longest idempotency key, in bytes. Every door refuses a longer one, and an empty
+/// one.
+pub const KEY_MAX: usize = 512;
 
 /// A tool call as a door received it.
 #[derive(Debug, Clone, Default)]
@@ -151,10 +156,15 @@ impl Supervisor {
     /// can end is an envelope.
     pub async fn call(&self, request: ToolCall, asker: Arc<dyn Asker>) -> Envelope {
         let call = Arc::new(Call::new(self.clone(), request, asker));
-        match fanout::selector(&call.request().tool, call.arguments()) {
-            Some(selector) => self.call_several(call, &selector).await,
-            None => self.call_one(call).await,
+        let envelope = match fanout::selector(&call.request().tool, call.arguments()) {
+            Some(selector) => self.call_several(Arc::clone(&call), &selector).await,
+            None => self.call_one(Arc::clone(&call)).await,
+        };
+        if call.standing().stopped_at_a_question() {
+            // It is to be made again, and leads to the questions before that one again.
+            call.asker().give_back().await;
         }
+        envelope
     }
 
     async fn call_one(&self, call: Arc<Call>) -> Envelope {

@@ -324,6 +324,9 @@ impl Call {
                 self.go_on().await
             }
             other => {
+                if other == Answer::Kept {
+                    self.standing().wait();
+                }
                 let by_person = matches!(
                     other,
                     Answer::Rejected(Answerer::Person | Answerer::OutOfBand, _)

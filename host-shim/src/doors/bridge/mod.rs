@@ -37,8 +37,6 @@ use protocol::{INVALID_REQUEST, METHOD_NOT_FOUND, Message, capability_snapshot};
 
 /// How long running calls get to end and be recorded after the input ended.
 const FAREWELL: Duration = Duration::from_millis(1_800);
-/// Calls that may run at once: one waiting for its server takes less than 1 MB.
-const CALLS_MAX: usize = 1024;
 
 /// Why the bridge could not be served.
 #[derive(Debug, thiserror::Error)]

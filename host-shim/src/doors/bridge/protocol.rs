@@ -25,8 +25,6 @@ pub(super) const NOT_INITIALIZED: i32 = -32002;
 /// The client is to start anew with `initialize`: what it knows of this helper
 /// is no longer so.
 pub(super) const STALE_CLIENT: i32 = -32010;
-/// As many calls run as may run at once.
-pub(super) const BUSY: i32 = -32011;
 
 /// A message of the client: a request, a notification or an answer.
 #[derive(Deserialize)]

@@ -116,6 +116,7 @@ impl Supervisor {
             // What is wrong with the rules is what each server's call says.
             rules: call.rules().ok().cloned(),
             meter: Arc::clone(call.meter()),
+            standing: Arc::clone(call.standing()),
         };
         let mut calls = Vec::with_capacity(servers.len());
         let mut keys = Vec::new();
