@@ -26,6 +26,7 @@ pub struct Bridge {
     frames: Receiver<Value>,
     next: u64,
     questions: Vec<Value>,
+    texts: Vec<String>,
     /// What calls must say; empty where the helper ended before it said so.
     stamps: Value,
 }
@@ -37,6 +38,16 @@ pub fn stamps(hello: &Value) -> Value {
     let names = ["capabilitySnapshotId", "behaviorFingerprint", "journalMark"];
     let said = names.map(|name| (name.to_owned(), hello[name].clone()));
     Value::Object(said.into_iter().collect())
+}
+
+/// The envelope in a result as a model reads it: a line of its own, with what else a
+/// client or the helper says before and behind it. Null where there is none.
+#[must_use]
+pub fn envelope_in(text: &str) -> Value {
+    let mut lines = text.lines().filter(|line| line.starts_with('{'));
+    lines
+        .find_map(|line| serde_json::from_str(line).ok())
+        .unwrap_or_default()
 }
 
 /// One tool call.
@@ -99,6 +110,7 @@ impl Bridge {
             frames,
             next: 0,
             questions: Vec::new(),
+            texts: Vec::new(),
             stamps: json!({}),
         };
         let hello =
@@ -160,6 +172,8 @@ impl Bridge {
                     Some(error) => json!({"status": "error", "code": "RPC", "message": error}),
                     None => frame["result"]["envelope"].clone(),
                 };
+                let text = frame["result"]["text"].as_str();
+                self.texts.extend(text.map(str::to_owned));
                 results[index] = Some(envelope);
             }
         }
@@ -169,6 +183,12 @@ impl Bridge {
     #[must_use]
     pub fn questions(&self) -> &[Value] {
         &self.questions
+    }
+
+    /// The results so far as a model reads them, in the order they came.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// Ends the input and waits for the helper to end.

@@ -19,8 +19,9 @@ use crate::engine::contract::{
 use crate::journal;
 use crate::ssh::{Connection, Program};
 
-/// What a model can read of a command's output, in bytes: OpenCode cuts a result
-/// at 51,200 bytes, and escaping and the second stream need room.
+/// What a model can read of what a command prints, in bytes of JSON, from the start
+/// and from the end; of standard error half as much. Both and the rest of the envelope
+/// are less than the 51,200 bytes of a result that OpenCode keeps.
 const KEEP_FOR_MODEL: (usize, usize) = (20 * 1024, 10 * 1024);
 /// What a tool reads of the output of its own search, in bytes.
 const KEEP_FOR_TOOL: (usize, usize) = (1024 * 1024, 0);

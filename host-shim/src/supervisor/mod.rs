@@ -29,6 +29,7 @@ mod effects;
 mod envelope;
 mod failure;
 mod fanout;
+mod fit;
 mod keep;
 mod layers;
 mod lease;

@@ -138,7 +138,7 @@ impl Bridge {
         if let Some(limit) = passed {
             say_why(&mut envelope, limit);
         }
-        self.answer(id, &envelope).await;
+        self.answer(id, &envelope.fitted()).await;
     }
 
     async fn answer(&self, id: &Value, envelope: &Envelope) {

@@ -85,7 +85,7 @@ pub(super) async fn run(
     })?;
     Ok(match asker.handed_over() {
         Some(question) => question.into(),
-        None => result(&envelope)?.into(),
+        None => result(&envelope.fitted())?.into(),
     })
 }
 

@@ -26,6 +26,7 @@ use ulid::Ulid;
 
 pub use limit::{FanoutLimit, InvalidFanoutLimit};
 
+pub(super) use cut::{cut, size};
 pub(super) use member::Member;
 pub(super) use select::{Selector, selector};
 
