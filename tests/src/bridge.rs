@@ -26,6 +26,7 @@ pub struct Bridge {
     frames: Receiver<Value>,
     next: u64,
     questions: Vec<Value>,
+    texts: Vec<String>,
     /// What calls must say; empty where the helper ended before it said so.
     stamps: Value,
 }
@@ -39,6 +40,16 @@ pub fn stamps(hello: &Value) -> Value {
     Value::Object(said.into_iter().collect())
 }
 
+/// The envelope in a result as a model reads it: a line of its own, with what else a
+/// client or the helper says before and behind it. Null where there is none.
+#[must_use]
+pub fn envelope_in(text: &str) -> Value {
+    let mut lines = text.lines().filter(|line| line.starts_with('{'));
+    lines
+        .find_map(|line| serde_json::from_str(line).ok())
+        .unwrap_or_default()
+}
+
 /// One tool call.
 #[derive(Debug, Clone)]
 pub struct BridgeCall {
@@ -50,6 +61,8 @@ pub struct BridgeCall {
     pub key: Option<String>,
     /// The agent's session it belongs to.
     pub session: String,
+    /// Whether the client says that it only plans.
+    pub planning: bool,
 }
 
 impl BridgeCall {
@@ -61,6 +74,7 @@ impl BridgeCall {
             arguments,
             key: key.map(str::to_owned),
             session: "tests".to_owned(),
+            planning: false,
         }
     }
 }
@@ -96,6 +110,7 @@ impl Bridge {
             frames,
             next: 0,
             questions: Vec::new(),
+            texts: Vec::new(),
             stamps: json!({}),
         };
         let hello =
@@ -137,6 +152,9 @@ impl Bridge {
                 params["arguments"] = call.arguments;
                 params["key"] = json!(call.key);
                 params["session"] = json!(call.session);
+                if call.planning {
+                    params["planning"] = json!(true);
+                }
                 waiting.insert(self.send("tools/call", &params), index);
             }
             if waiting.is_empty() {
@@ -154,6 +172,8 @@ impl Bridge {
                     Some(error) => json!({"status": "error", "code": "RPC", "message": error}),
                     None => frame["result"]["envelope"].clone(),
                 };
+                let text = frame["result"]["text"].as_str();
+                self.texts.extend(text.map(str::to_owned));
                 results[index] = Some(envelope);
             }
         }
@@ -163,6 +183,12 @@ impl Bridge {
     #[must_use]
     pub fn questions(&self) -> &[Value] {
         &self.questions
+    }
+
+    /// The results so far as a model reads them, in the order they came.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// Ends the input and waits for the helper to end.

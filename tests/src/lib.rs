@@ -24,7 +24,7 @@ mod transcript;
 
 pub use account::Account;
 pub use agent::SshAgent;
-pub use bridge::{Bridge, BridgeCall, stamps};
+pub use bridge::{Bridge, BridgeCall, envelope_in, stamps};
 pub use cli::{Cli, Output, binary, finish, finish_watched};
 pub use commands::{EVERYDAY, Generator, HARMFUL, PUBLIC, hostile_texts, lines};
 pub use mcp::{RawMcp, sdk_session};

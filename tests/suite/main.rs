@@ -7,6 +7,8 @@
 #![expect(clippy::panic, reason = "a test that cannot go on stops and says why")]
 
 mod bridge_conformance;
+mod bridge_planning;
+mod bridge_results;
 mod cli_audit;
 mod cli_consent;
 mod cli_demo;

@@ -7,8 +7,8 @@
 use serde_json::{Value, json};
 
 use crate::cli_support::Rig;
-use crate::mcp_pending::{kept, recorded};
-use crate::mcp_rig::{Client, Era, Reply, run};
+use crate::mcp_pending::{kept, recorded, two_questions};
+use crate::mcp_rig::{Client, Era, Reply, envelope, params, run};
 
 const ERAS: [Era; 2] = [Era::Handshake, Era::Inline];
 
@@ -61,6 +61,31 @@ fn a_person_at_the_client_agrees() {
             .collect();
         let person = (&json!("granted"), &json!("person"));
         assert_eq!(granted, [person, person], "{era:?}");
+        assert_eq!(kept(&rig.cli), Vec::<Value>::new());
+    }
+}
+
+#[test]
+fn a_call_with_two_questions_is_asked_about_twice_and_done() {
+    for era in ERAS {
+        let rig = Rig::start();
+        let file = rig.put(".env", "TOKEN=old\n", 0o600);
+        run(async {
+            let replies = [Reply::Allow, Reply::Allow];
+            let client = Client::with_person(&rig.cli, era, &replies).await;
+            // Under a key as well: what only looked and then asked is no answer.
+            let mut call = params("remote_patch_file", two_questions(&file));
+            let key = json!({"openshell/idempotencyKey": "k"});
+            call.meta = Some(serde_json::from_value(key).expect("metadata"));
+            let ended = envelope(&client.service.call_tool(call).await.expect("answered"));
+            assert_eq!(ended["status"], "ok", "{era:?} {ended:#}");
+            client.seen(|seen| {
+                assert_eq!(seen.asked.len(), 2, "{:#?}", seen.asked);
+                assert!(seen.asked[0].contains("wants to read"), "{}", seen.asked[0]);
+                assert!(seen.asked[1].contains("+TOKEN=new"), "{}", seen.asked[1]);
+            });
+        });
+        assert_eq!(rig.content(".env"), b"TOKEN=new\n");
         assert_eq!(kept(&rig.cli), Vec::<Value>::new());
     }
 }
@@ -142,8 +167,6 @@ fn what_a_dialog_cannot_show_whole_is_kept_for_a_terminal() {
 #[test]
 fn an_answer_for_another_call_is_none() {
     use rmcp::model::{CallToolResponse, ElicitResult, ElicitationAction};
-
-    use crate::mcp_rig::params;
 
     let rig = Rig::start();
     let arguments = |name: &str| {

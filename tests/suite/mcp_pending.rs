@@ -101,6 +101,54 @@ fn a_grant_out_of_band_lets_the_same_call_pass_once() {
     assert_eq!(rig.cli.run(["audit", "verify"]).status, 0);
 }
 
+/// A change that asks twice: to read a file that may be secret, and to write it.
+pub(crate) fn two_questions(file: &str) -> Value {
+    let patch = "@@ -1 +1 @@\n-TOKEN=old\n+TOKEN=new\n";
+    json!({"server": "a", "path": file, "patch": patch})
+}
+
+#[test]
+fn a_call_with_two_questions_takes_a_grant_for_each() {
+    let rig = Rig::start();
+    let file = rig.put(".env", "TOKEN=old\n", 0o600);
+    let patch = two_questions(&file);
+    let asked = || -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let kept = kept(&rig.cli);
+        let mut asked: Vec<_> = kept
+            .iter()
+            .map(|ask| (text(&ask["state"]), text(&ask["question"])))
+            .collect();
+        asked.sort();
+        asked
+    };
+    run(async {
+        let client = Client::without_dialogs(&rig.cli).await;
+        let call = || client.call("remote_patch_file", patch.clone());
+        assert_eq!(call().await["code"], "APPROVAL_REQUIRED");
+        assert_eq!(asked().len(), 1);
+        allow_all(&rig.cli);
+        // It stops at the second question, and leaves the grant of the first. Another
+        // process finds the same.
+        assert_eq!(call().await["code"], "APPROVAL_REQUIRED");
+        let by_another = rig.cli.call("remote_patch_file", &patch, &["--defer"]);
+        ended(&by_another, 3, "APPROVAL_REQUIRED");
+        let both = asked();
+        let states: Vec<&str> = both.iter().map(|(state, _)| state.as_str()).collect();
+        assert_eq!(states, ["allowed", "waiting"], "{both:?}");
+        assert!(both[1].1.contains("wants to write a file"), "{both:?}");
+        allow_all(&rig.cli);
+        let done = call().await;
+        assert_eq!(done["status"], "ok", "{done:#}");
+        // Both are used up now.
+        assert_eq!(asked(), []);
+        std::fs::write(&file, "TOKEN=old\n").expect("the test's own");
+        assert_eq!(call().await["code"], "APPROVAL_REQUIRED");
+    });
+    assert_eq!(rig.content(".env"), b"TOKEN=old\n");
+    assert_eq!(rig.cli.run(["audit", "verify"]).status, 0);
+}
+
 #[test]
 fn a_file_that_changed_is_another_question() {
     let rig = Rig::start();

@@ -115,6 +115,7 @@ fn mistakes_are_answered_and_never_fatal() {
             String::from_utf8_lossy(&line[..line.len().min(60)])
         );
     }
+    let long_key = json!({"openshell/idempotencyKey": "k".repeat(513)});
     let calls = [
         ("tools/call", json!({}), -32602),
         ("tools/call", json!({"name": "remote_reboot"}), -32602),
@@ -127,6 +128,11 @@ fn mistakes_are_answered_and_never_fatal() {
         (
             "tools/call",
             json!({"name": "list_servers", "_meta": {"openshell/idempotencyKey": 7}}),
+            -32602,
+        ),
+        (
+            "tools/call",
+            json!({"name": "list_servers", "_meta": long_key}),
             -32602,
         ),
     ];

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use openshell_tests::Cli;
+use openshell_tests::{Cli, envelope_in};
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, CancelledNotificationParam, ClientCapabilities,
     ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData, Implementation,
@@ -241,11 +241,10 @@ pub(crate) fn envelope(result: &CallToolResult) -> Value {
         "{envelope:#}"
     );
     let text = result.content[0].as_text().expect("a text").text.clone();
-    let line = text.lines().next().unwrap_or_default();
-    let told: Value = serde_json::from_str(line).expect("the text begins with the envelope");
-    assert_eq!(told, envelope);
+    assert_eq!(envelope_in(&text), envelope);
     if envelope["server"].is_string() && !envelope["data"].is_null() {
-        assert!(text.contains("never as instructions"), "{text}");
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.contains("never as instructions"), "{text}");
     }
     envelope
 }

@@ -61,9 +61,7 @@ fn a_list_of_servers_is_one_question_one_result_and_a_record_of_each() {
     assert_eq!(site.opencode.questions().len(), 1);
     assert_eq!(site.content("log").len(), 2, "once on each");
     let told = turn.told.last().expect("the call was answered");
-    let envelope: Value = told.lines().next().map_or(Value::Null, |line| {
-        serde_json::from_str(line).expect("the envelope stands first")
-    });
+    let envelope = envelope_in(told);
     assert_eq!(envelope["status"], "ok", "{told}");
     let groups = envelope["data"]["groups"].as_array();
     let groups = groups.expect("equal outcomes are told once");

@@ -4,7 +4,7 @@
 //! They prove that nothing of a long output is lost to anybody's cut. How a toast
 //! looks is not checked, only that it is sent.
 
-use openshell_tests::{Reply, Step};
+use openshell_tests::{Reply, Step, envelope_in};
 use serde_json::Value;
 
 use crate::opencode_rig::allowing_all;
@@ -84,8 +84,7 @@ fn more_than_fits_is_paged() {
     let told = turn.told.last().expect("the call was answered");
     // Nothing of it is lost to OpenCode's own cut.
     assert!(told.contains(r"\n29999\n30000\n"), "{told}");
-    let json = told.lines().next().unwrap_or_default();
-    let envelope: Value = serde_json::from_str(json).expect("the envelope stands first");
+    let envelope = envelope_in(told);
     let rest = &envelope["data"]["stdoutRest"];
     let tool = rest["tool"].as_str().unwrap_or_default();
     let turn = site.turn(vec![Step::tool(tool, rest["arguments"].clone())], &[]);

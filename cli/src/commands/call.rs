@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use openshell_host::approvals::{Asker, Origin, escape_line};
-use openshell_host::supervisor::ToolCall;
+use openshell_host::supervisor::{KEY_MAX, ToolCall};
 use tokio_util::sync::CancellationToken;
 
 use crate::asker::{FlagAsker, TerminalAsker};
@@ -34,11 +34,20 @@ pub(crate) struct CallArgs {
     no: bool,
     /// Idempotency key: a second call with it that can change something is answered from
     /// the record
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = key)]
     key: Option<String>,
     /// Keep a question for `openshell approvals` instead of asking here
     #[arg(long, conflicts_with_all = ["yes", "no"])]
     defer: bool,
+}
+
+/// The limits that the other doors have.
+fn key(text: &str) -> Result<String, String> {
+    if (1..=KEY_MAX).contains(&text.len()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a key has 1 to {KEY_MAX} bytes"))
+    }
 }
 
 pub(crate) fn run(args: CallArgs, context: &Context, ui: Ui) -> Result<ExitCode, CliError> {
@@ -94,4 +103,18 @@ pub(crate) fn run(args: CallArgs, context: &Context, ui: Ui) -> Result<ExitCode,
     });
     ui.value(&envelope);
     Ok(ExitCode::from(envelope_exit_code(&envelope)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_the_length_that_it_has_at_every_door() {
+        assert!(key("k").is_ok() && key(&"k".repeat(KEY_MAX)).is_ok());
+        for refused in ["".to_owned(), "k".repeat(KEY_MAX + 1)] {
+            let why = key(&refused).expect_err("no key");
+            assert_eq!(why, "a key has 1 to 512 bytes");
+        }
+    }
 }

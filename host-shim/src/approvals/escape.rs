@@ -4,6 +4,11 @@
 //! opening bracket of that notation itself, so no text can imitate an escape. It
 //! does not shorten, and knows neither colour nor markup.
 
+#[path = "../../../plugin/src/policy/unseen.rs"]
+mod unseen;
+
+use unseen::unseen;
+
 /// Opens an escape; also escaped, which is what makes the mapping injective.
 const OPEN: char = '⟦';
 
@@ -47,36 +52,11 @@ fn escape(text: &str, line_feeds: bool) -> String {
     shown
 }
 
-/// Characters that a terminal or a dialog does not show as themselves: controls
-/// (Unicode Cc), formats including bidi and zero-width ones (Cf), separators
-/// that look like a plain space (Zs but U+0020, Zl, Zp), fillers, variation
-/// selectors and tags, private use and non-characters.
+/// Whether a terminal or a dialog shows a character as something else than itself:
+/// by the list that the policy judges by, so that what it takes for unseen is never
+/// shown as it is. A tab shows itself here.
 fn hidden(character: char) -> bool {
-    let code = u32::from(character);
-    character == OPEN
-        || (character.is_control() && character != '\t')
-        || (character.is_whitespace() && !matches!(character, ' ' | '\t'))
-        || matches!(
-            code,
-            0x00AD
-                | 0x034F
-                | 0x061C
-                | 0x115F..=0x1160
-                | 0x17B4..=0x17B5
-                | 0x180B..=0x180F
-                | 0x200B..=0x200F
-                | 0x202A..=0x202E
-                | 0x2060..=0x206F
-                | 0x2800
-                | 0x3164
-                | 0xE000..=0xF8FF
-                | 0xFE00..=0xFE0F
-                | 0xFEFF
-                | 0xFFA0
-                | 0xFFF0..=0xFFFF
-                | 0x1_D173..=0x1_D17A
-                | 0xE_0000..=0x10_FFFF
-        )
+    character == OPEN || (character != '\t' && unseen(character).is_some())
 }
 
 #[cfg(test)]
@@ -109,6 +89,9 @@ mod tests {
             ("a\u{202e}b", "a⟦U+202E⟧b"),
             ("a\u{a0}b", "a⟦U+00A0⟧b"),
             ("a\u{200b}b", "a⟦U+200B⟧b"),
+            ("a\u{1bca0}\u{1bca3}b", "a⟦U+1BCA0⟧⟦U+1BCA3⟧b"),
+            ("a\u{fdd0}\u{1ffff}b", "a⟦U+FDD0⟧⟦U+1FFFF⟧b"),
+            ("a\u{fffd}b", "a⟦U+FFFD⟧b"),
             ("⟦U+001B⟧", "⟦U+27E6⟧U+001B⟧"),
             ("é 日本 \\e", "é 日本 \\e"),
         ];

@@ -166,6 +166,10 @@ pub trait Asker: Send + Sync {
     /// Puts the question and waits for the answer.
     async fn ask(&self, question: &Question) -> Answer;
 
+    /// Gives back what this call used up of answers that were given before it: it
+    /// stopped at a further question and changed nothing.
+    async fn give_back(&self) {}
+
     /// Has the person who just agreed prove that it is them, by the registry's
     /// passphrase. A way of asking that cannot do so does not grant.
     async fn prove_presence(&self, _key: &MasterKey) -> Answer {

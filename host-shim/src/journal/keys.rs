@@ -73,10 +73,16 @@ impl KeyState {
     /// Takes a later record of the action into account.
     fn follow(&mut self, entry: Entry) {
         self.seq = entry.seq;
+        let looks = entry
+            .operation
+            .as_ref()
+            .is_some_and(|operation| operation.read_only);
         if entry.operation.is_some() {
             self.operation = entry.operation;
         }
         match (entry.event, entry.outcome, entry.recovered, entry.settled) {
+            // A call that has only looked can still stop at a question.
+            (EventKind::Attempt, ..) if looks => {}
             (EventKind::Attempt, ..) => self.stage = KeyStage::Attempted,
             // A call that waits for a person has done nothing, and is to be made
             // again, under the same key, once they have agreed.

@@ -24,6 +24,7 @@ use super::permit::Permit;
 use super::progress::Meter;
 use super::replay;
 use super::resources::Resources;
+use super::standing::Standing;
 use super::{Supervisor, ToolCall};
 use crate::approvals::Asker;
 use crate::engine::Engine;
@@ -49,6 +50,7 @@ pub struct Call {
     actions: Mutex<Vec<Action>>,
     conduct: Conduct,
     meter: Arc<Meter>,
+    standing: Arc<Standing>,
 }
 
 /// What the parts of a call on several servers have in common.
@@ -57,6 +59,7 @@ pub(super) struct Shared {
     pub(super) layers: Arc<Layers>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) meter: Arc<Meter>,
+    pub(super) standing: Arc<Standing>,
 }
 
 impl Call {
@@ -73,6 +76,7 @@ impl Call {
             actions: Mutex::new(Vec::new()),
             conduct: Conduct::default(),
             meter: Arc::default(),
+            standing: Arc::default(),
         }
     }
 
@@ -87,6 +91,7 @@ impl Call {
             layers: OnceLock::from(shared.layers),
             rules: shared.rules.map(OnceLock::from).unwrap_or_default(),
             meter: shared.meter,
+            standing: shared.standing,
             ..Self::new(supervisor, request, member.asker())
         }
         .of(member)
@@ -127,6 +132,10 @@ impl Call {
 
     pub(super) fn meter(&self) -> &Arc<Meter> {
         &self.meter
+    }
+
+    pub(super) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
     }
 
     pub(super) fn cancel(&self) -> &CancellationToken {
@@ -308,6 +317,7 @@ impl Call {
     pub(super) fn check_permit(&self, permit: &Permit) -> Result<(), Failure> {
         self.check_action(&permit.action)?;
         self.conduct.note(permit.check())?;
+        self.standing.begin(&permit.plan);
         self.meter.begin();
         Ok(())
     }

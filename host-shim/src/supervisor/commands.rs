@@ -19,8 +19,9 @@ use crate::engine::contract::{
 use crate::journal;
 use crate::ssh::{Connection, Program};
 
-/// What a model can read of a command's output, in bytes: OpenCode cuts a result
-/// at 51,200 bytes, and escaping and the second stream need room.
+/// What a model can read of what a command prints, in bytes of JSON, from the start
+/// and from the end; of standard error half as much. Both and the rest of the envelope
+/// are less than the 51,200 bytes of a result that OpenCode keeps.
 const KEEP_FOR_MODEL: (usize, usize) = (20 * 1024, 10 * 1024);
 /// What a tool reads of the output of its own search, in bytes.
 const KEEP_FOR_TOOL: (usize, usize) = (1024 * 1024, 0);
@@ -33,6 +34,7 @@ impl Call {
     ) -> Result<Permit, Failure> {
         let command = || Request::Command(spec.command.clone());
         let mut verdict = self.judge(action, command(), spec.cwd.as_deref(), None)?;
+        self.looks_only(&verdict)?;
         let segments: Vec<String> = verdict
             .segments
             .iter()
@@ -54,6 +56,7 @@ impl Call {
                 Ok(unasked) => program = unasked,
                 Err(stricter) => {
                     verdict = stricter;
+                    self.looks_only(&verdict)?;
                     self.require_asker(action, &verdict).await?;
                 }
             }
@@ -95,7 +98,7 @@ impl Call {
 
     /// Whether the policy itself holds a command to be free of effects. What an
     /// operator's rule allows runs unasked as well, and may change anything.
-    fn changes_nothing(&self, verdict: &Verdict) -> Result<bool, Failure> {
+    pub(super) fn changes_nothing(&self, verdict: &Verdict) -> Result<bool, Failure> {
         let by_rule = self.rules()?.rulebook.rules.iter();
         Ok(verdict.decision == Decision::AutoAllow
             && verdict.run_as.is_empty()
@@ -130,6 +133,7 @@ impl Call {
             if judged.decision != Decision::AutoAllow {
                 return Ok(Err(judged));
             }
+            self.looks_only(&judged)?;
         }
         let mut stages = stages.into_iter();
         match (stages.next(), stages.next()) {
@@ -152,6 +156,7 @@ impl Call {
         spec: ArgvSpec,
     ) -> Result<Permit, Failure> {
         let verdict = self.judge(action, Request::Argv(spec.argv.clone()), None, None)?;
+        self.looks_only(&verdict)?;
         self.require_asker(action, &verdict).await?;
         let connection = self.connection(action).await?;
         let command: Vec<String> = spec

@@ -10,11 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::failure::failure;
+use super::fit::clip;
 use crate::engine::contract::{Failure, FailureCode, Report};
 
 /// Longest code, in bytes; the longest of the contract has 24.
 const CODE_MAX: usize = 40;
-/// Longest message or next step, in bytes. They are sentences; what a server
+/// Longest message or next step, in bytes of JSON. They are sentences; what a server
 /// said belongs into the data.
 const SENTENCE_MAX: usize = 16 * 1024;
 
@@ -80,8 +81,9 @@ pub(super) struct Admitted {
 }
 
 /// Refuses a report that a result or a line of the journal could not hold as it
-/// is meant.
-pub(super) fn admit(report: Report) -> Result<Admitted, Failure> {
+/// is meant. A sentence that is too long is cut: it says of what was done what no
+/// other would.
+pub(super) fn admit(mut report: Report) -> Result<Admitted, Failure> {
     let unusable = |what: &str| {
         Err(failure(
             FailureCode::GuestStopped,
@@ -100,12 +102,9 @@ pub(super) fn admit(report: Report) -> Result<Admitted, Failure> {
     if !report.code.iter().all(is_code) {
         return unusable("its code is not one");
     }
-    let sentences = report.message.iter().chain(&report.next);
-    if sentences
-        .map(String::len)
-        .any(|length| length > SENTENCE_MAX)
-    {
-        return unusable("its message is too long");
+    let sentences = [&mut report.message, &mut report.next];
+    for sentence in sentences.into_iter().flatten() {
+        clip(sentence, SENTENCE_MAX);
     }
     let Ok(data) = report.data.as_deref().map(serde_json::from_str).transpose() else {
         return unusable("its data is not JSON");
@@ -133,7 +132,6 @@ mod tests {
 
     #[test]
     fn only_reports_are_admitted() {
-        let long = "a".repeat(SENTENCE_MAX + 1);
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         let table = [
             (report(None, "", None), true),
@@ -144,7 +142,6 @@ mod tests {
             (report(Some("ok"), "", None), false),
             (report(Some("OK\nOK"), "", None), false),
             (report(Some(&"A".repeat(41)), "", None), false),
-            (report(None, &long, None), false),
             (report(None, "", Some("")), false),
             (report(None, "", Some("{")), false),
             (report(None, "", Some("{} {}")), false),
@@ -153,6 +150,20 @@ mod tests {
         for (report, expected) in table {
             let told = format!("{report:?}").chars().take(80).collect::<String>();
             assert_eq!(admit(report).is_ok(), expected, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_long_sentence_is_cut_and_the_report_stays() {
+        let long = "é".repeat(SENTENCE_MAX);
+        let mut long = report(Some("PATCH_FAILED"), &long, Some("{}"));
+        long.next.clone_from(&long.message);
+        let admitted = admit(long).expect("the length drops no report");
+        assert_eq!(admitted.code.as_deref(), Some("PATCH_FAILED"));
+        assert_eq!(admitted.data, Some(serde_json::json!({})));
+        for sentence in [admitted.message, admitted.next].into_iter().flatten() {
+            assert!(sentence.starts_with('é') && sentence.ends_with("é…"));
+            assert!(sentence.len() <= SENTENCE_MAX, "{}", sentence.len());
         }
     }
 

@@ -2,16 +2,19 @@
 //! terminal of their own before the same call is made again.
 //!
 //! Invariant: it decides nothing: what is judged, asked and recorded is the same as
-//! with a person at the door; only the answer was given earlier.
+//! with a person at the door; only the answer was given earlier. A grant is used by
+//! one call; one that stopped at a further question gives it back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 use super::Supervisor;
 use super::keep::blocking;
-use crate::approvals::{Answer, Answerer, Asker, Origin, PendingStore, Question, Taken};
+use crate::approvals::{
+    Answer, Answerer, Asker, Origin, PendingAsk, PendingStore, Question, Taken,
+};
 use crate::registry::MasterKey;
 
 /// Finds and keeps the questions of one call.
@@ -20,6 +23,8 @@ pub struct Deferred {
     origin: Origin,
     /// Whether the grant that was used came with the registry's passphrase.
     proven: AtomicBool,
+    /// The grants that this call used.
+    taken: Mutex<Vec<PendingAsk>>,
 }
 
 impl Supervisor {
@@ -29,6 +34,7 @@ impl Supervisor {
             supervisor: self.clone(),
             origin,
             proven: AtomicBool::new(false),
+            taken: Mutex::default(),
         }
     }
 }
@@ -47,8 +53,9 @@ impl Deferred {
             .await;
         match taken {
             Ok(Taken::Nothing) => None,
-            Ok(Taken::Granted { presence }) => {
+            Ok(Taken::Granted { presence, ask }) => {
                 self.proven.store(presence, Ordering::Release);
+                self.lock_taken().push(*ask);
                 Some(Answer::Granted(Answerer::OutOfBand))
             }
             Ok(Taken::Rejected(feedback)) => Some(Answer::Rejected(Answerer::OutOfBand, feedback)),
@@ -66,6 +73,10 @@ impl Deferred {
             Ok(()) => Answer::Kept,
             Err(why) => Answer::Unanswered(why),
         }
+    }
+
+    fn lock_taken(&self) -> std::sync::MutexGuard<'_, Vec<PendingAsk>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn with_store<T: Send + 'static>(
@@ -98,6 +109,19 @@ impl Asker for Deferred {
             Some(answer) => answer,
             None => self.keep(question).await,
         }
+    }
+
+    async fn give_back(&self) {
+        let taken = std::mem::take(&mut *self.lock_taken());
+        if taken.is_empty() {
+            return;
+        }
+        // A grant that cannot be given back is used up: the person is asked again.
+        let _ = self
+            .with_store(move |store, key| {
+                taken.iter().try_for_each(|ask| store.give_back(key, ask))
+            })
+            .await;
     }
 
     async fn prove_presence(&self, _key: &MasterKey) -> Answer {

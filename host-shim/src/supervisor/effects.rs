@@ -16,6 +16,7 @@ use super::call::Call;
 use super::digest::sha256;
 use super::envelope::LeftRunning;
 use super::failure::{ended, failure};
+use super::fit::clip;
 use super::permit::{ExecPlan, Permit, Plan};
 use crate::approvals::escape_line;
 use crate::engine::contract::{
@@ -30,6 +31,9 @@ use crate::ssh::{
     self, Connection, End, ExecOutcome, ExecRequest, LeftProcess, Pool, SftpError, SshError, Watch,
 };
 
+/// Longest command line of a process left behind in a sentence, in bytes of JSON:
+/// sixteen of them are a sentence still.
+const LEFT_COMMAND_MAX: usize = 300;
 /// Directories below the root that a walk goes down to.
 const WALK_DEPTH_MAX: usize = 64;
 
@@ -437,7 +441,11 @@ fn conclude(outcome: ExecOutcome, timeout: Duration) -> Result<ExecResult, Failu
 pub(super) fn name_left(left: &[LeftProcess]) -> Option<String> {
     let names: Vec<String> = left
         .iter()
-        .map(|process| format!("{} `{}`", process.pid, escape_line(&process.command)))
+        .map(|process| {
+            let mut command = escape_line(&process.command);
+            clip(&mut command, LEFT_COMMAND_MAX);
+            format!("{} `{command}`", process.pid)
+        })
         .collect();
     (!names.is_empty()).then(|| names.join(", "))
 }

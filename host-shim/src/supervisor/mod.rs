@@ -29,6 +29,7 @@ mod effects;
 mod envelope;
 mod failure;
 mod fanout;
+mod fit;
 mod keep;
 mod layers;
 mod lease;
@@ -41,12 +42,14 @@ mod outputs;
 mod paths;
 mod permit;
 mod place;
+mod planning;
 mod progress;
 mod reconcile;
 mod replace;
 mod replay;
 mod resources;
 mod restore;
+mod standing;
 mod waiting;
 mod write;
 
@@ -73,6 +76,10 @@ use crate::approvals::Asker;
 use crate::engine::contract::{Decision, FailureCode, Request, Subject};
 use crate::engine::{Engine, EngineError, Judge};
 
+/// Longest idempotency key, in bytes. Every door refuses a longer one, and an empty
+/// one.
+pub const KEY_MAX: usize = 512;
+
 /// A tool call as a door received it.
 #[derive(Debug, Clone, Default)]
 pub struct ToolCall {
@@ -91,6 +98,8 @@ pub struct ToolCall {
     pub key: Option<String>,
     /// Folder the client works in.
     pub workspace: Option<PathBuf>,
+    /// Whether the client only plans: what is not proven to change nothing is refused.
+    pub planning: bool,
     /// Fires when the client gives the call up.
     pub cancel: CancellationToken,
     /// Who hears how far it is; none where nobody does.
@@ -151,10 +160,15 @@ impl Supervisor {
     /// can end is an envelope.
     pub async fn call(&self, request: ToolCall, asker: Arc<dyn Asker>) -> Envelope {
         let call = Arc::new(Call::new(self.clone(), request, asker));
-        match fanout::selector(&call.request().tool, call.arguments()) {
-            Some(selector) => self.call_several(call, &selector).await,
-            None => self.call_one(call).await,
+        let envelope = match fanout::selector(&call.request().tool, call.arguments()) {
+            Some(selector) => self.call_several(Arc::clone(&call), &selector).await,
+            None => self.call_one(Arc::clone(&call)).await,
+        };
+        if call.standing().stopped_at_a_question() {
+            // It is to be made again, and leads to the questions before that one again.
+            call.asker().give_back().await;
         }
+        envelope
     }
 
     async fn call_one(&self, call: Arc<Call>) -> Envelope {

@@ -9,6 +9,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use super::action::Action;
 use super::as_root;
 use super::call::Call;
@@ -115,6 +117,7 @@ impl Call {
         operation: Operation,
     ) -> Result<Permit, Failure> {
         self.check_action(action)?;
+        self.conduct().note(self.within_plan(&operation))?;
         let minted = match operation {
             Operation::Exec(spec) => self.permit_exec(action, spec).await,
             Operation::Argv(spec) => self.permit_argv(action, spec).await,
@@ -307,15 +310,7 @@ impl Call {
             fleet: Vec::new(),
             besides: Vec::new(),
         };
-        let answer = tokio::select! {
-            answer = self.answer(&question) => answer,
-            () = tokio::time::sleep(EXPIRES) => {
-                Answer::Unanswered("nobody answered within ten minutes.".to_owned())
-            }
-            () = self.cancel().cancelled() => {
-                Answer::Unanswered("the call was given up.".to_owned())
-            }
-        };
+        let answer = unless_given_up(self.cancel(), self.answer(&question)).await;
         let answer = if verdict.run_as.is_empty() {
             answer
         } else {
@@ -329,6 +324,9 @@ impl Call {
                 self.go_on().await
             }
             other => {
+                if other == Answer::Kept {
+                    self.standing().wait();
+                }
                 let by_person = matches!(
                     other,
                     Answer::Rejected(Answerer::Person | Answerer::OutOfBand, _)
@@ -368,6 +366,22 @@ impl Call {
     }
 }
 
+/// Waits for an answer as long as somebody wants it. Of a call that is given up
+/// already nobody is asked.
+pub(super) async fn unless_given_up(
+    cancel: &CancellationToken,
+    answer: impl Future<Output = Answer>,
+) -> Answer {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Answer::Unanswered("the call was given up.".to_owned()),
+        answer = answer => answer,
+        () = tokio::time::sleep(EXPIRES) => {
+            Answer::Unanswered("nobody answered within ten minutes.".to_owned())
+        }
+    }
+}
+
 /// The accounts of a verdict, as the journal keeps them.
 pub(super) fn accounts(verdict: &Verdict) -> Option<String> {
     (!verdict.run_as.is_empty()).then(|| verdict.run_as.join(", "))
@@ -379,5 +393,31 @@ pub(super) fn path_operation(kind: &str, path: &str) -> journal::Operation {
         kind: kind.to_owned(),
         path: Some(path.to_owned()),
         ..journal::Operation::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_a_call_that_was_given_up_nobody_is_asked() {
+        let asked = AtomicUsize::new(0);
+        let ask = || async {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Answer::Granted(Answerer::Person)
+        };
+        let cancel = CancellationToken::new();
+        let answer = unless_given_up(&cancel, ask()).await;
+        assert_eq!(answer, Answer::Granted(Answerer::Person));
+        cancel.cancel();
+        // Often enough that no order of looking passes by luck.
+        for _ in 0..100 {
+            let answer = unless_given_up(&cancel, ask()).await;
+            assert!(matches!(answer, Answer::Unanswered(_)));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
     }
 }

@@ -17,6 +17,7 @@ mod scan;
 #[cfg(any(test, feature = "tables"))]
 mod tables;
 mod types;
+mod unseen;
 mod verdict;
 mod wildcard;
 

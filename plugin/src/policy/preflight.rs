@@ -8,6 +8,7 @@
 //! Tab and newline are shell syntax and left to the scanner.
 
 use super::types::Finding;
+use super::unseen::{Unseen, unseen};
 
 /// Longest command or path, in bytes. A longer command belongs in a file.
 pub(super) const LENGTH_CAP: usize = 64 * 1024;
@@ -32,9 +33,13 @@ pub(super) fn check(what: &str, text: &str) -> Option<Finding> {
     }
     let mut lookalike = None;
     for (at, c) in text.char_indices() {
-        match classify(c) {
-            Class::Plain => {}
-            Class::Control => {
+        if matches!(c, '\t' | '\n') {
+            continue;
+        }
+        match unseen(c) {
+            // One that stands for what could not be read is seen as that.
+            None | Some(Unseen::Replacement) => {}
+            Some(Unseen::Control) => {
                 return Some(refusal(
                     "preflight.control",
                     "is a control character",
@@ -43,7 +48,7 @@ pub(super) fn check(what: &str, text: &str) -> Option<Finding> {
                     c,
                 ));
             }
-            Class::Bidi => {
+            Some(Unseen::Bidi) => {
                 return Some(refusal(
                     "preflight.bidi",
                     "changes the order in which text is shown",
@@ -52,7 +57,7 @@ pub(super) fn check(what: &str, text: &str) -> Option<Finding> {
                     c,
                 ));
             }
-            Class::Invisible => {
+            Some(Unseen::Invisible) => {
                 return Some(refusal(
                     "preflight.invisible",
                     "is not visible",
@@ -61,7 +66,7 @@ pub(super) fn check(what: &str, text: &str) -> Option<Finding> {
                     c,
                 ));
             }
-            Class::LookalikeSpace => {
+            Some(Unseen::Space) => {
                 lookalike.get_or_insert((at, c));
             }
         }
@@ -144,60 +149,6 @@ fn refusal(rule: &str, finding: &str, what: &str, at: usize, c: char) -> Finding
     )
 }
 
-enum Class {
-    Plain,
-    Control,
-    Bidi,
-    Invisible,
-    LookalikeSpace,
-}
-
-/// Sorts a character by what it does to a reader. The ranges follow the Unicode
-/// properties `Cc`, `Bidi_Control`, `Default_Ignorable_Code_Point` and `Zs`.
-fn classify(c: char) -> Class {
-    match c {
-        '\t' | '\n' => Class::Plain,
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => Class::Control,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            Class::Bidi
-        }
-        // Line and paragraph separators end a line in many viewers.
-        '\u{2028}' | '\u{2029}' => Class::Control,
-        '\u{ad}'
-        | '\u{34f}'
-        | '\u{115f}'
-        | '\u{1160}'
-        | '\u{17b4}'
-        | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200d}'
-        | '\u{2060}'..='\u{2065}'
-        | '\u{206a}'..='\u{206f}'
-        | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}'
-        | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}'
-        | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}' => Class::Invisible,
-        // Private use and non-characters have no agreed shape.
-        '\u{e000}'..='\u{f8ff}'
-        | '\u{fdd0}'..='\u{fdef}'
-        | '\u{fffe}'
-        | '\u{ffff}'
-        | '\u{f0000}'..='\u{10ffff}' => Class::Invisible,
-        '\u{a0}'
-        | '\u{1680}'
-        | '\u{2000}'..='\u{200a}'
-        | '\u{202f}'
-        | '\u{205f}'
-        | '\u{2800}'
-        | '\u{3000}' => Class::LookalikeSpace,
-        _ => Class::Plain,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::types::Decision;
@@ -213,6 +164,10 @@ mod tests {
             ("cat é\u{202e}txt", "preflight.bidi", "U+202E at byte 6"),
             ("l\u{200b}s", "preflight.invisible", "U+200B at byte 1"),
             ("ls\u{e0041}", "preflight.invisible", "U+E0041 at byte 2"),
+            ("ls\u{1bca0}", "preflight.invisible", "U+1BCA0 at byte 2"),
+            ("ls\u{fffc}", "preflight.invisible", "U+FFFC at byte 2"),
+            ("ls\u{e1000}", "preflight.invisible", "U+E1000 at byte 2"),
+            ("ls\u{1ffff}", "preflight.invisible", "U+1FFFF at byte 2"),
             ("uptime\u{a0}-p", "preflight.space", "U+00A0 at byte 6"),
             ("a\u{3000}\u{202e}", "preflight.bidi", "U+202E at byte 4"),
             (
@@ -251,6 +206,7 @@ mod tests {
             "grep ошибка журнал.log",
             "cat αρχείο-1.txt",
             "ls naïve café",
+            "ls caf\u{fffd}",
         ] {
             assert!(check("command", text).is_none(), "{text:?}");
         }

@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::report::Report;
+use super::text::clipped;
 
 /// Longest path accepted, in bytes (Linux `PATH_MAX`).
 const PATH_MAX: usize = 4096;
@@ -35,7 +36,7 @@ impl Arguments {
                     .collect();
                 return Err(Report::error(
                     "INVALID_ARGUMENT",
-                    format!("Argument `{name}` is not known to this tool."),
+                    format!("Argument `{}` is not known to this tool.", clipped(name)),
                     if names.is_empty() {
                         "It takes no arguments.".to_owned()
                     } else {
@@ -368,6 +369,8 @@ mod tests {
     fn unknown_names_and_other_shapes_are_refused() {
         let schema = json!({"properties": {"server": {}}});
         assert!(message(Arguments::parse("{\"sudo\":true}", &schema)).contains("`sudo`"));
+        let long = json!({"x".repeat(100_000): true}).to_string();
+        assert!(message(Arguments::parse(&long, &schema)).len() < 300);
         assert!(message(Arguments::parse("[]", &schema)).contains("JSON object"));
         assert!(message(Arguments::parse("{", &schema)).contains("JSON object"));
     }

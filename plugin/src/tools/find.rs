@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{Arguments, invalid};
 use super::report::Report;
+use super::text::clipped;
 use super::{Definition, list_dir, path_property, schema, servers_property};
 use crate::bindings::openshell::host::effects::{
     self, Action, ArgvSpec, ExecResult, FileKind, Listing, Operation, WalkSpec,
@@ -180,7 +181,7 @@ impl NameMatcher {
             .map_err(|error| {
                 invalid(
                     "glob",
-                    &format!("a glob ({})", error.kind()),
+                    &format!("a glob ({})", clipped(&error.kind().to_string())),
                     Some(&json!(glob)),
                 )
             })?
@@ -296,14 +297,12 @@ fn search(
                     "INVALID_ARGUMENT",
                     format!(
                         "Argument `pattern` must be an extended regular expression; grep said: {}",
-                        stderr.trim()
+                        clipped(stderr.trim())
                     ),
                     "Correct the pattern and call again.",
                 ));
             }
-            searched
-                .errors
-                .extend(stderr.lines().take(20).map(str::to_owned));
+            searched.errors.extend(stderr.lines().take(20).map(clipped));
         }
         if searched.hits.len() >= limit {
             break;

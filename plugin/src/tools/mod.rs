@@ -89,7 +89,7 @@ pub(crate) fn call(name: &str, arguments: &str) -> Report {
         let names: Vec<_> = definitions().iter().map(|tool| tool.name).collect();
         return Report::error(
             "INVALID_ARGUMENT",
-            format!("There is no tool {name:?}."),
+            format!("There is no tool {}.", text::quoted(name)),
             format!("The tools are {}.", names.join(", ")),
         );
     };
@@ -169,5 +169,7 @@ mod tests {
         let report = call("remote_reboot", "{}");
         assert_eq!(report.code.as_deref(), Some("INVALID_ARGUMENT"));
         assert!(report.message.expect("message").contains("remote_reboot"));
+        let report = call(&"x".repeat(100_000), "{}");
+        assert!(report.message.expect("message").len() < 300);
     }
 }

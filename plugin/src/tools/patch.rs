@@ -9,6 +9,7 @@
 //! and writes no file.
 
 use super::report::Report;
+use super::text::quoted;
 
 /// A patch that was read and can be tried on a content.
 pub(super) struct ParsedPatch {
@@ -114,7 +115,10 @@ pub(super) fn parse(text: &str) -> Result<ParsedPatch, Report> {
 fn header(line: &str, number: usize) -> Result<Hunk, Report> {
     let bad = || {
         failed(
-            format!("Hunk {number} has a header without line numbers: {line:?}."),
+            format!(
+                "Hunk {number} has a header without line numbers: {}.",
+                quoted(line)
+            ),
             FORMAT,
         )
     };
@@ -154,7 +158,8 @@ fn body_line(
         _ => {
             return Err(failed(
                 format!(
-                    "Hunk {number} has a line that begins with none of ' ', '+', '-': {line:?}."
+                    "Hunk {number} has a line that begins with none of ' ', '+', '-': {}.",
+                    quoted(line)
                 ),
                 FORMAT,
             ));
@@ -341,9 +346,9 @@ impl Hunk {
                 || "it only adds lines".to_owned(),
                 |line| {
                     format!(
-                        "expected near line {}: {:?}",
+                        "expected near line {}: {}",
                         self.old_start,
-                        String::from_utf8_lossy(&line.text)
+                        quoted(&String::from_utf8_lossy(&line.text))
                     )
                 },
             )
@@ -388,6 +393,22 @@ mod tests {
                 assert_eq!(report.code.as_deref(), Some("PATCH_FAILED"));
                 report.message.expect("message")
             })
+    }
+
+    #[test]
+    fn a_refusal_quotes_the_beginning_of_a_long_line() {
+        let long = "x".repeat(100_000);
+        for patch in [
+            format!("@@ {long}\n"),
+            format!("@@ -1 +1 @@\n!{long}\n"),
+            format!("@@ -1 +1 @@\n-{long}\n+b\n"),
+        ] {
+            let refused = patched("a\n", &patch).expect_err("it does not fit");
+            assert!(
+                refused.contains("xxx…") && refused.len() < 400,
+                "{refused:.500}"
+            );
+        }
     }
 
     #[test]

@@ -52,6 +52,22 @@ pub(crate) fn decode_piece(bytes: &[u8], first: bool, last: bool) -> Option<(usi
     }
 }
 
+/// How much of somebody else's text a sentence quotes, in characters.
+const QUOTED_MAX: usize = 200;
+
+/// A text in a sentence: its beginning, marked where that is not all of it.
+pub(crate) fn clipped(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// The same in quotation marks, with what cannot be seen escaped.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("{:?}", clipped(text))
+}
+
 /// Server name under which the helper itself keeps long output.
 pub(crate) const LOCAL: &str = "@local";
 
@@ -72,7 +88,7 @@ pub(crate) fn insert_output(data: &mut Map<String, Value>, output: &Output) {
                     "arguments": {
                         "server": LOCAL,
                         "path": kept.id,
-                        "offset": printed.head.len(),
+                        "offset": trim_end(&printed.head).len(),
                     },
                     "keptBytes": kept.bytes,
                 }),
@@ -169,6 +185,40 @@ mod tests {
         assert_eq!(text, "one\n\n[... 91 of 100 bytes left out ...]\nnine\n");
         assert!(!lossy);
         assert_eq!(printed_text(&printed("all", "", 3), "stdoutRest").0, "all");
+    }
+
+    #[test]
+    fn sentences_quote_the_beginning_of_a_long_text() {
+        assert_eq!(quoted("a\u{1b}\"b"), r#""a\u{1b}\"b""#);
+        assert_eq!(clipped(&"é".repeat(200)), "é".repeat(200));
+        let long = clipped(&"é".repeat(201));
+        assert_eq!(long, format!("{}…", "é".repeat(200)));
+    }
+
+    #[test]
+    fn reading_on_begins_with_the_character_that_was_cut_through() {
+        let kept = Kept {
+            id: "out-5".to_owned(),
+            bytes: 90,
+        };
+        let whole = Printed {
+            kept: Some(kept),
+            ..printed("aé", "z", 100)
+        };
+        let cut = Printed {
+            head: b"a\xc3".to_vec(),
+            ..whole.clone()
+        };
+        for (printed, offset) in [(whole, 3), (cut, 1)] {
+            let output = Output {
+                stdout: printed,
+                stderr: super::tests::printed("", "", 0),
+                duration_ms: 1,
+            };
+            let mut data = Map::new();
+            insert_output(&mut data, &output);
+            assert_eq!(data["stdoutRest"]["arguments"]["offset"], offset);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Questions that wait for a person who is not there yet.
 //!
 //! Invariant: an answer is for exactly one question, counts for ten minutes and
-//! is used once. A question's name is the digest of everything it says and of the
+//! is used once; whoever took a grant and could not use it may give it back, which
+//! makes it last no longer. A question's name is the digest of everything it says and of the
 //! operation behind it, so whatever changes (the command, its directory, the
 //! content or owner of a file, the host key) makes it another question. Every
 //! file is sealed under the registry's master key: who only can write files
@@ -128,6 +129,8 @@ pub enum Taken {
     Granted {
         /// Whether the registry's passphrase was typed for it.
         presence: bool,
+        /// What was kept, for [`PendingStore::give_back`].
+        ask: Box<PendingAsk>,
     },
     /// It was rejected, and stays so until that expires.
     Rejected(Option<String>),

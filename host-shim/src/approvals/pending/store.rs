@@ -95,8 +95,28 @@ impl PendingStore {
                 fault::reach(Point::PendingTake);
                 self.remove(&id)?;
                 fault::reach(Point::PendingTaken);
-                Ok(Taken::Granted { presence })
+                let ask = Box::new(ask);
+                Ok(Taken::Granted { presence, ask })
             }
+        }
+    }
+
+    /// Puts a grant back that was taken and not used, as old as it is. Nobody else can
+    /// have it meanwhile: where the question was asked again, it is that one's answer
+    /// now, and where that was answered as well, the later answer stays and the grant
+    /// is gone. What is not given back, after a crash say, is used up.
+    ///
+    /// # Errors
+    /// [`PendingError`]; the grant is gone then.
+    pub fn give_back(&self, key: &MasterKey, ask: &PendingAsk) -> Result<(), PendingError> {
+        let now = now_ms();
+        if !matches!(ask.state, PendingState::Granted { .. }) || !ask.counts(now) {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        match self.read(key, &ask.id).filter(|known| known.counts(now)) {
+            Some(known) if known.state != PendingState::Waiting => Ok(()),
+            _ => self.write(key, ask),
         }
     }
 
@@ -295,6 +315,22 @@ mod tests {
                 .expect("it can be read")
         }
 
+        /// Takes the grant of a question that has one.
+        #[track_caller]
+        fn granted(&self, question: &Question) -> Box<PendingAsk> {
+            match self.take(question) {
+                Taken::Granted { presence, ask } => {
+                    assert!(!presence);
+                    ask
+                }
+                other => unreachable!("{other:?}"),
+            }
+        }
+
+        fn give_back(&self, ask: &PendingAsk) {
+            self.store.give_back(&self.key, ask).expect("it is written");
+        }
+
         fn answer(&self, id: &str, decision: Decision) -> Result<(), PendingError> {
             self.store.answer(&self.key, id, decision)
         }
@@ -327,9 +363,76 @@ mod tests {
             rig.answer(&id, Decision::Reject(None)),
             Err(PendingError::Answered(_))
         ));
-        assert_eq!(rig.take(&question), Taken::Granted { presence: false });
+        rig.granted(&question);
         assert_eq!(rig.take(&question), Taken::Nothing);
         assert_eq!(rig.store.list(&rig.key).expect("a list"), []);
+    }
+
+    #[test]
+    fn a_grant_that_is_given_back_is_the_same_grant() {
+        let rig = rig();
+        let question = command("touch /x");
+        let id = rig.keep(&question);
+        rig.answer(&id, GRANT).expect("it waits");
+        rig.age(&id, LIFE_MS / 2);
+        let grant = rig.granted(&question);
+        assert_eq!(rig.take(&question), Taken::Nothing, "somebody has it");
+        rig.give_back(&grant);
+        assert_eq!(rig.granted(&question), grant, "as old as it was");
+        // Asked again meanwhile: one grant, however it came.
+        rig.keep(&question);
+        rig.give_back(&grant);
+        rig.granted(&question);
+        assert_eq!(rig.take(&question), Taken::Nothing);
+        // Answered again meanwhile: the later answer.
+        rig.keep(&question);
+        rig.answer(&id, Decision::Reject(None)).expect("it waits");
+        rig.give_back(&grant);
+        assert_eq!(rig.take(&question), Taken::Rejected(None));
+        rig.age(&id, LIFE_MS);
+        assert_eq!(rig.take(&question), Taken::Nothing);
+        // Too old by now, and what is no grant makes none.
+        let mut old = grant.clone();
+        old.state = PendingState::Granted {
+            at_ms: now_ms() - LIFE_MS,
+            presence: false,
+        };
+        rig.give_back(&old);
+        old.state = PendingState::Waiting;
+        rig.give_back(&old);
+        assert_eq!(rig.take(&question), Taken::Nothing);
+    }
+
+    #[test]
+    fn of_many_that_take_and_give_back_one_has_it() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let rig = rig();
+        let question = command("touch /x");
+        let id = rig.keep(&question);
+        rig.answer(&id, GRANT).expect("it waits");
+        let (holders, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    // As another process has it: a store and a lock of its own.
+                    let store = PendingStore::new(&rig.store.paths);
+                    for _ in 0..25 {
+                        let found = store.take(&rig.key, &question).expect("it can be read");
+                        let Taken::Granted { ask, .. } = found else {
+                            continue;
+                        };
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        taken.fetch_add(1, Ordering::SeqCst);
+                        assert_eq!(holders.fetch_sub(1, Ordering::SeqCst), 1);
+                        store.give_back(&rig.key, &ask).expect("it is written");
+                    }
+                });
+            }
+        });
+        assert!(taken.load(Ordering::SeqCst) > 0);
+        rig.granted(&question);
+        assert_eq!(rig.take(&question), Taken::Nothing);
     }
 
     #[test]
@@ -382,7 +485,7 @@ mod tests {
         for other in &others {
             assert_eq!(rig.take(other), Taken::Nothing, "{other:?}");
         }
-        assert_eq!(rig.take(&question), Taken::Granted { presence: false });
+        rig.granted(&question);
     }
 
     #[test]

@@ -45,6 +45,10 @@ impl Asker for BridgeAsker {
         }
     }
 
+    async fn give_back(&self) {
+        self.deferred.give_back().await;
+    }
+
     async fn prove_presence(&self, key: &MasterKey) -> Answer {
         self.deferred.prove_presence(key).await
     }

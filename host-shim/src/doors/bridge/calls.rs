@@ -14,16 +14,17 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Bridge;
 use super::ask::BridgeAsker;
-use super::protocol::{BUSY, CallParams, INVALID_PARAMS, INVALID_REQUEST, NOT_INITIALIZED};
-use super::{Bridge, CALLS_MAX};
+use super::protocol::{CallParams, INVALID_PARAMS, INVALID_REQUEST, NOT_INITIALIZED};
+use crate::doors::{BUSY, CALLS_MAX, too_many_calls};
 use crate::fault::{self, Point};
-use crate::supervisor::{Envelope, ToolCall};
+use crate::supervisor::{Envelope, KEY_MAX, ToolCall};
 
 /// Shortest and longest time-out or lease of a call, in ms.
 const LIMIT_BOUNDS: std::ops::RangeInclusive<u64> = 100..=3_600_000;
-/// Longest idempotency key, and longest name of a session, in bytes.
-const NAME_MAX: usize = 512;
+/// Longest name of a session, in bytes.
+const SESSION_MAX: usize = 512;
 
 /// A running call, as other messages can reach it.
 pub(super) struct Running {
@@ -77,9 +78,7 @@ impl Bridge {
             }
             if running.len() >= CALLS_MAX {
                 drop(running);
-                let message =
-                    format!("{CALLS_MAX} calls run already; send this one when one has ended");
-                return self.refuse(&id, BUSY, &message);
+                return self.refuse(&id, BUSY, &too_many_calls());
             }
             let cancel = cancel.clone();
             running.insert(name.clone(), Running { cancel, renewed });
@@ -112,6 +111,7 @@ impl Bridge {
             session: params.session,
             key: params.key,
             workspace: self.client().and_then(|client| client.workspace),
+            planning: params.planning,
             cancel: cancel.clone(),
             progress: Some(progress),
         };
@@ -138,7 +138,7 @@ impl Bridge {
         if let Some(limit) = passed {
             say_why(&mut envelope, limit);
         }
-        self.answer(id, &envelope).await;
+        self.answer(id, &envelope.fitted()).await;
     }
 
     async fn answer(&self, id: &Value, envelope: &Envelope) {
@@ -198,10 +198,13 @@ fn read_params(params: Option<Value>) -> Result<CallParams, String> {
             ));
         }
     }
-    for (name, text) in [("key", &params.key), ("session", &params.session)] {
-        let usable = |text: &String| (1..=NAME_MAX).contains(&text.len());
+    for (name, text, most) in [
+        ("key", &params.key, KEY_MAX),
+        ("session", &params.session, SESSION_MAX),
+    ] {
+        let usable = |text: &String| (1..=most).contains(&text.len());
         if !text.as_ref().is_none_or(usable) {
-            return Err(format!("`{name}` must have 1 to {NAME_MAX} bytes"));
+            return Err(format!("`{name}` must have 1 to {most} bytes"));
         }
     }
     if !(params.arguments.is_object() || params.arguments.is_null()) {
@@ -269,6 +272,8 @@ mod tests {
             (json!({"name": "x", "timeoutMs": 99}), "`timeoutMs`"),
             (json!({"name": "x", "leaseMs": 3_600_001}), "`leaseMs`"),
             (json!({"name": "x", "leaseMs": "1s"}), "`tools/call`"),
+            (json!({"name": "x", "planning": "yes"}), "`planning`"),
+            (json!({"name": "x", "planning": 1}), "`planning`"),
         ];
         for (params, named) in table {
             let told = params.to_string();
@@ -277,9 +282,12 @@ mod tests {
         }
         let all = json!({
             "name": "x", "arguments": {}, "key": "k", "session": "s", "timeoutMs": 100,
-            "leaseMs": 3_600_000, "unknown": true,
+            "leaseMs": 3_600_000, "planning": true, "unknown": true,
         });
-        assert!(read_params(Some(all)).is_ok());
+        assert!(read_params(Some(all)).is_ok_and(|params| params.planning));
+        for silent in [json!({"name": "x"}), json!({"name": "x", "planning": null})] {
+            assert!(read_params(Some(silent)).is_ok_and(|params| !params.planning));
+        }
     }
 
     #[tokio::test]

@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 
 use super::frames::FRAME_MAX;
 use super::protocol::{HelloParams, INVALID_PARAMS, PROTOCOL, definition, hex};
-use super::{Bridge, CALLS_MAX, Client};
+use super::{Bridge, Client};
 use crate::approvals::escape_line;
+use crate::doors::CALLS_MAX;
 use crate::engine::Engine;
 use crate::rules::in_workspace;
 

@@ -41,8 +41,6 @@ const FAREWELL: Duration = Duration::from_millis(1_800);
 const LAST_FRAMES: Duration = Duration::from_millis(100);
 // A person who closes a client is promised its end within two seconds.
 const _: () = assert!(FAREWELL.as_millis() + LAST_FRAMES.as_millis() < 2_000);
-/// Calls that may run at once: one waiting for its server takes less than 1 MB.
-const CALLS_MAX: usize = 1024;
 
 /// Why the bridge could not be served.
 #[derive(Debug, thiserror::Error)]

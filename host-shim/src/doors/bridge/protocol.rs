@@ -25,8 +25,6 @@ pub(super) const NOT_INITIALIZED: i32 = -32002;
 /// The client is to start anew with `initialize`: what it knows of this helper
 /// is no longer so.
 pub(super) const STALE_CLIENT: i32 = -32010;
-/// As many calls run as may run at once.
-pub(super) const BUSY: i32 = -32011;
 
 /// A message of the client: a request, a notification or an answer.
 #[derive(Deserialize)]
@@ -122,12 +120,24 @@ pub(super) struct CallParams {
     pub(super) behavior_fingerprint: Option<String>,
     #[serde(default)]
     pub(super) journal_mark: Option<u64>,
+    /// Whether the client only plans.
+    #[serde(default, deserialize_with = "planning")]
+    pub(super) planning: bool,
     /// Time for the whole call, in ms.
     #[serde(default)]
     pub(super) timeout_ms: Option<u64>,
     /// Time until the call is given up unless it is renewed, in ms.
     #[serde(default)]
     pub(super) lease_ms: Option<u64>,
+}
+
+// Null counts as absent, as with the other parameters.
+fn planning<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Null => Ok(false),
+        Value::Bool(planning) => Ok(planning),
+        _ => Err(serde::de::Error::custom("`planning` must be true or false")),
+    }
 }
 
 /// A tool as clients see it.

@@ -5,12 +5,12 @@
 //! it is not put in a dialog; it is made by the host and laid out so that no client
 //! takes a part of it for markup. Up to revision 2025-11-25 of the protocol the
 //! server asks; from 2026-07-28 on it hands the question back as the result of the
-//! call, and the client makes the call again with the answer. It does not decide
-//! what is asked about.
+//! call, and the client makes the call again with the answer, which counts until the
+//! call gets to its end. It does not decide what is asked about.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use rmcp::model::{
@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::Inner;
+use super::handed::Grant;
 use crate::approvals::{
     Answer, Answerer, Asker, Origin, Question, Shown, escape_line, question_name,
 };
@@ -42,8 +43,6 @@ const REJECT: &str = "reject";
 const FEEDBACK_MAX: usize = 2_000;
 /// Name of the question in a result that hands it over.
 const QUESTION: &str = "approval";
-/// How long a question that was handed over may be answered.
-const HANDED_FOR: Duration = Duration::from_secs(600);
 
 /// How the client of one call is asked.
 enum Way {
@@ -63,6 +62,8 @@ pub(super) struct ClientAsker {
     deferred: Deferred,
     asking: AtomicBool,
     handed_over: Mutex<Option<InputRequiredResult>>,
+    /// What was granted in this call by the results of calls.
+    granted: Mutex<Vec<Grant>>,
 }
 
 impl ClientAsker {
@@ -86,6 +87,7 @@ impl ClientAsker {
             door: Arc::clone(door),
             asking: AtomicBool::new(false),
             handed_over: Mutex::new(None),
+            granted: Mutex::default(),
         }
     }
 
@@ -113,10 +115,9 @@ impl ClientAsker {
             Way::Result(given) => {
                 let name = question_name(question);
                 if let Some((answered, answer)) = given
-                    && *answered == name
-                    && self.was_put(&name)
+                    && let Some(answer) = self.answered(answered, answer, &name)
                 {
-                    return Some(read(answer.clone()));
+                    return Some(answer);
                 }
                 self.hand_over(name, form(message));
                 Some(Answer::Kept)
@@ -124,12 +125,26 @@ impl ClientAsker {
         }
     }
 
-    /// Whether this question was handed over and not answered since; its answer
-    /// counts once.
-    fn was_put(&self, name: &str) -> bool {
-        let mut put = self.door.put.lock().unwrap_or_else(PoisonError::into_inner);
-        put.retain(|_, when| when.elapsed() < HANDED_FOR);
-        put.remove(name).is_some()
+    /// The answer to a question, where it is the one that was answered or one that
+    /// was granted on the way to that.
+    fn answered(&self, answered: &str, answer: &ElicitResult, name: &str) -> Option<Answer> {
+        let handed = &self.door.handed;
+        let (answer, grant) = if answered == name && handed.was_put(name) {
+            let at = Instant::now();
+            let name = name.to_owned();
+            (read(answer.clone()), Grant { name, at })
+        } else {
+            let grant = handed.take(answered, name)?;
+            (Answer::Granted(Answerer::Person), grant)
+        };
+        if matches!(answer, Answer::Granted(_)) {
+            self.lock_granted().push(grant);
+        }
+        Some(answer)
+    }
+
+    fn lock_granted(&self) -> std::sync::MutexGuard<'_, Vec<Grant>> {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hand_over(&self, name: String, form: ElicitRequestParams) {
@@ -140,11 +155,7 @@ impl ClientAsker {
             .handed_over
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(result);
-        self.door
-            .put
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, Instant::now());
+        self.door.handed.put(name, self.lock_granted().clone());
     }
 }
 
@@ -165,6 +176,10 @@ impl Asker for ClientAsker {
             Some(answer) => answer,
             None => self.deferred.keep(question).await,
         }
+    }
+
+    async fn give_back(&self) {
+        self.deferred.give_back().await;
     }
 
     async fn prove_presence(&self, key: &MasterKey) -> Answer {

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData,
     ProgressNotificationParam,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 
 use super::Inner;
 use super::ask::ClientAsker;
-use crate::supervisor::{Envelope, Status, ToolCall};
+use crate::doors::{BUSY, too_many_calls};
+use crate::supervisor::{Envelope, KEY_MAX, Status, ToolCall};
 
 /// The `_meta` key that holds an idempotency key.
 const KEY: &str = "openshell/idempotencyKey";
@@ -33,14 +35,8 @@ pub(super) async fn run(
         let message = format!("there is no tool {:?}", request.name);
         return Err(ErrorData::invalid_params(message, None));
     }
-    let key = match context.meta.0.0.get(KEY) {
-        None => None,
-        Some(Value::String(key)) if !key.is_empty() => Some(key.clone()),
-        Some(_) => {
-            let message = format!("{KEY} in _meta must be a text that is not empty");
-            return Err(ErrorData::invalid_params(message, None));
-        }
-    };
+    let key = key(context.meta.0.0.get(KEY))?;
+    let turn = turn(&door.turns)?;
     let cancel = door.ended.child_token();
     let asker = Arc::new(ClientAsker::new(door, &request, &context));
     let call = ToolCall {
@@ -50,13 +46,18 @@ pub(super) async fn run(
         session: Some(door.session.clone()),
         key,
         workspace: door.options.workspace.clone(),
+        planning: false,
         cancel: cancel.clone(),
         progress: None,
     };
     let tool = call.tool.clone();
     let supervisor = door.supervisor.clone();
     let asking = Arc::clone(&asker);
-    let mut running = tokio::spawn(async move { supervisor.call(call, asking).await });
+    // The call keeps its turn to its recorded end, also where the request is over.
+    let mut running = tokio::spawn(async move {
+        let _turn = turn;
+        supervisor.call(call, asking).await
+    });
 
     let token = context.meta.get_progress_token();
     let started = Instant::now();
@@ -84,8 +85,27 @@ pub(super) async fn run(
     })?;
     Ok(match asker.handed_over() {
         Some(question) => question.into(),
-        None => result(&envelope)?.into(),
+        None => result(&envelope.fitted())?.into(),
     })
+}
+
+/// The idempotency key of a call, where it has one.
+fn key(given: Option<&Value>) -> Result<Option<String>, ErrorData> {
+    match given {
+        None => Ok(None),
+        Some(Value::String(key)) if (1..=KEY_MAX).contains(&key.len()) => Ok(Some(key.clone())),
+        Some(_) => {
+            let message = format!("{KEY} in _meta must be a text of 1 to {KEY_MAX} bytes");
+            Err(ErrorData::invalid_params(message, None))
+        }
+    }
+}
+
+/// The right to be one of the calls that run.
+fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ErrorData> {
+    Arc::clone(turns)
+        .try_acquire_owned()
+        .map_err(|_| ErrorData::new(ErrorCode(BUSY), too_many_calls(), None))
 }
 
 /// The envelope for a program, and as text for a model: there what a server said
@@ -101,4 +121,41 @@ fn result(envelope: &Envelope) -> Result<CallToolResult, ErrorData> {
     };
     result.structured_content = Some(structured);
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::doors::CALLS_MAX;
+
+    #[test]
+    fn one_call_too_many_is_refused_until_another_has_ended() {
+        let turns = Arc::new(Semaphore::new(CALLS_MAX));
+        let mut running: Vec<_> = (0..CALLS_MAX)
+            .map(|_| turn(&turns).expect("as many may run"))
+            .collect();
+        let refused = turn(&turns).expect_err("one too many");
+        assert_eq!(refused.code, ErrorCode(BUSY));
+        assert!(refused.message.contains("1024 calls run already"));
+        running.pop();
+        assert!(turn(&turns).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_a_text_of_bounded_length() {
+        assert_eq!(key(None).ok(), Some(None));
+        let longest = "k".repeat(KEY_MAX);
+        assert_eq!(key(Some(&json!(longest))).ok(), Some(Some(longest)));
+        for refused in [
+            json!(""),
+            json!("k".repeat(KEY_MAX + 1)),
+            json!(7),
+            json!(null),
+        ] {
+            let message = key(Some(&refused)).expect_err("no key").message;
+            assert!(message.contains("1 to 512 bytes"), "{message}");
+        }
+    }
 }

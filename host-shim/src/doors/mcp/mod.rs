@@ -9,12 +9,12 @@
 mod ask;
 mod call;
 mod frames;
+mod handed;
 mod offer;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, ErrorData,
@@ -24,12 +24,15 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer, ServerInitializeError};
 use rmcp::{ServerHandler, serve_server};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
+use super::CALLS_MAX;
 use crate::engine::EngineError;
 use crate::supervisor::Supervisor;
 use frames::{Frames, Transport};
+use handed::HandedOver;
 
 /// How long running calls get to end and be recorded after the input ended.
 const FAREWELL: Duration = Duration::from_millis(1_700);
@@ -89,7 +92,8 @@ pub async fn serve_mcp(
             options,
             session: Ulid::generate().to_string(),
             ended: frames.ended().clone(),
-            put: Mutex::new(HashMap::new()),
+            turns: Arc::new(Semaphore::new(CALLS_MAX)),
+            handed: HandedOver::default(),
         }),
     };
     let served = door.clone().serve(&frames).await;
@@ -115,9 +119,10 @@ struct Inner {
     session: String,
     /// Fires when the client's input ends.
     ended: CancellationToken,
-    /// Questions that were handed to the client as the result of a call, by
-    /// name, and when.
-    put: Mutex<HashMap<String, Instant>>,
+    /// One for each call that may run at once.
+    turns: Arc<Semaphore>,
+    /// Questions that were handed to the client as the result of a call.
+    handed: HandedOver,
 }
 
 impl Door {

@@ -3,8 +3,8 @@
 //! They prove that a key never lets a second action begin, with and without the
 //! tables. What a repetition is told is the supervisor's, and not looked at.
 
-use super::super::{Durability, Event, Journal, JournalError, KeyStage};
-use super::{Scratch, attempt, conclusion, intent, note, outcome};
+use super::super::{Conclusion, Durability, Event, Journal, JournalError, KeyStage, Outcome};
+use super::{Scratch, attempt, attempt_of, conclusion, context, intent, note, outcome};
 
 #[tokio::test]
 async fn a_key_tells_how_far_its_call_came() {
@@ -73,6 +73,36 @@ async fn a_call_that_was_never_attempted_may_be_made_again() {
         .await;
     assert!(matches!(again, Err(JournalError::Duplicate(state)) if state.action == "B"));
     assert_eq!(journal.find_key("a").await.unwrap().unwrap().action, "A2");
+}
+
+#[tokio::test]
+async fn a_call_that_looked_and_then_waits_for_a_person_may_be_made_again() {
+    let scratch = Scratch::new();
+    let journal = scratch.open();
+    let waits = |action: &str| {
+        Event::Outcome(Outcome {
+            context: context(action),
+            outcome: Conclusion {
+                status: "error".to_owned(),
+                code: Some("APPROVAL_REQUIRED".to_owned()),
+                ..Conclusion::default()
+            },
+            operation: None,
+        })
+    };
+    for (action, read_only, again) in [("A", true, true), ("B", false, false)] {
+        for event in [
+            intent(action, Some(action)),
+            attempt_of(action, read_only),
+            waits(action),
+        ] {
+            journal.append(event, Durability::Synced).await.unwrap();
+        }
+        for journal in [&journal, &scratch.open()] {
+            let stage = journal.find_key(action).await.unwrap().unwrap().stage;
+            assert_eq!(stage == KeyStage::NotAttempted, again, "{stage:?}");
+        }
+    }
 }
 
 #[tokio::test]

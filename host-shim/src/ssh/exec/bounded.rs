@@ -1,13 +1,15 @@
 //! Output of any length in bounded memory.
 //!
 //! Invariant: what is kept is a prefix and a suffix of what was printed, and
-//! the total counts every byte. What memory does not hold goes to a spool, where
-//! the caller has one. It deliberately does not decode anything.
+//! the total counts every byte. Where the caller has a spool, what is kept is for a
+//! result: it is no longer than the limits as JSON either, and what is left out goes to
+//! the spool. It deliberately hands out bytes and no text.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::weight::{self, weight};
 use crate::spool::{Keeping, Kept, Spool};
 
 /// Who looks at a command's output while it runs, and where it goes that the
@@ -42,6 +44,8 @@ pub(super) struct Collector {
     tail: VecDeque<u8>,
     total: u64,
     watch: Watch,
+    /// Whether what is kept is for a result.
+    told: bool,
     keeping: Option<Keeping>,
 }
 
@@ -57,6 +61,7 @@ impl Collector {
             head: Vec::new(),
             tail: VecDeque::new(),
             total: 0,
+            told: watch.spool.is_some(),
             watch,
             keeping: None,
         }
@@ -83,9 +88,13 @@ impl Collector {
         if let Some(keeping) = &mut self.keeping {
             return keeping.push(bytes);
         }
-        if self.total <= (self.head_limit + self.tail_limit) as u64 {
-            return;
+        if self.total > (self.head_limit + self.tail_limit) as u64 {
+            self.begin_to_keep(bytes);
         }
+    }
+
+    /// Begins to keep the stream, with everything so far and these bytes.
+    fn begin_to_keep(&mut self, bytes: &[u8]) {
         // Tried once: without it the output is cut, which the outcome shows.
         let Some(mut keeping) = self.watch.spool.take().and_then(|spool| spool.begin().ok()) else {
             return;
@@ -101,7 +110,10 @@ impl Collector {
         self.total
     }
 
-    pub(super) fn finish(self) -> Printed {
+    pub(super) fn finish(mut self) -> Printed {
+        if self.told {
+            self.cut_to_weight();
+        }
         let mut printed = Printed {
             head: self.head,
             tail: self.tail.into(),
@@ -113,6 +125,30 @@ impl Collector {
             printed.head.append(&mut printed.tail);
         }
         printed
+    }
+
+    /// Keeps less, where what is kept takes more room in a result than it has bytes.
+    fn cut_to_weight(&mut self) {
+        let tail = self.tail.make_contiguous();
+        let limit = self.head_limit + self.tail_limit;
+        if weight(&self.head) + weight(tail) <= limit {
+            return;
+        }
+        let whole = (self.head.len() + tail.len()) as u64 == self.total;
+        if whole {
+            self.begin_to_keep(&[]);
+        }
+        let mut head = std::mem::take(&mut self.head);
+        let mut tail: Vec<u8> = std::mem::take(&mut self.tail).into();
+        if whole {
+            // The end may be in what was kept as the beginning.
+            head.append(&mut tail);
+            tail = head.split_off(weight::beginning(&head, self.head_limit));
+        }
+        head.truncate(weight::beginning(&head, self.head_limit));
+        tail.drain(..tail.len() - weight::end(&tail, self.tail_limit));
+        self.head = head;
+        self.tail = tail.into();
     }
 }
 
@@ -148,14 +184,60 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_memory_does_not_hold_is_kept_whole() {
+    fn spool() -> (tempfile::TempDir, Spool) {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let paths = crate::registry::Paths::new(dir.path(), dir.path().join("data"));
         paths.ensure(&paths.audit_dir()).expect("a new directory");
         let redactor = crate::journal::Redactor::open(&paths.audit_dir()).expect("a new key");
-        let spool = Spool::new(paths, redactor);
-        let all: Vec<u8> = (0..=99).collect();
+        (dir, Spool::new(paths, redactor))
+    }
+
+    #[test]
+    fn what_takes_more_room_as_json_than_it_has_bytes_is_cut_by_that_and_kept() {
+        let (_dir, spool) = spool();
+        let controls = b"\x1b".repeat(100);
+        let mixed = [b"a".repeat(10), b"\x1b".repeat(80), b"z".repeat(10)].concat();
+        let garbage = b"\xff".repeat(100);
+        // (printed, head, tail, bytes of the head, bytes of the tail)
+        let table = [
+            (&controls, 120, 60, 20, 10),
+            (&controls, 100, 59, 16, 9),
+            (&mixed, 70, 22, 20, 12),
+            (&garbage, 30, 20, 10, 6),
+            (&garbage, 200, 99, 66, 33),
+            (&garbage, 200, 100, 100, 0),
+        ];
+        for (all, head, tail, first, last) in table {
+            for piece in [1, 7, 100] {
+                let watch = Watch {
+                    spool: Some(spool.clone()),
+                    ..Watch::default()
+                };
+                let mut collector = Collector::watched(head, tail, watch);
+                for bytes in all.chunks(piece) {
+                    collector.push(bytes);
+                }
+                let printed = collector.finish();
+                assert_eq!((printed.head.len(), printed.tail.len()), (first, last));
+                assert!(all.starts_with(&printed.head) && all.ends_with(&printed.tail));
+                assert_eq!(printed.total, 100);
+                let kept = printed.kept.map(|kept| {
+                    let piece = spool.read(&kept.id, 0, 1000).expect("it was kept");
+                    assert_eq!(&piece.bytes, all);
+                });
+                assert_eq!(kept.is_some(), first + last < 100);
+            }
+        }
+        // What is for no result is counted as it is.
+        let mut collector = Collector::new(60, 40);
+        collector.push(&controls);
+        assert_eq!(collector.finish().head, controls);
+    }
+
+    #[test]
+    fn what_memory_does_not_hold_is_kept_whole() {
+        let (_dir, spool) = spool();
+        let all: Vec<u8> = (b'a'..=b'z').cycle().take(100).collect();
         for (head, tail, kept) in [(10, 5, true), (0, 0, true), (60, 39, true), (60, 40, false)] {
             for piece in [1, 7, 100] {
                 let watch = Watch {

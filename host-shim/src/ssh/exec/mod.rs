@@ -12,6 +12,7 @@ mod script;
 mod shell;
 mod spare;
 mod survey;
+mod weight;
 
 use std::time::Duration;
 
@@ -29,9 +30,10 @@ pub struct ExecRequest {
     pub cwd: Option<String>,
     /// How long the command may run, from its start.
     pub timeout: Duration,
-    /// Bytes kept from the beginning of each output stream.
+    /// Bytes kept from the beginning of each output stream. Where there is a spool, the
+    /// same as JSON, and of standard error half as much.
     pub head_limit: usize,
-    /// Bytes kept from the end of each output stream.
+    /// Bytes kept from the end of each output stream, in the same way.
     pub tail_limit: usize,
     /// Letters and digits that no other command has: they are in the environment
     /// of everything it starts, as `OPENSHELL_ACTION`, so that what escapes can

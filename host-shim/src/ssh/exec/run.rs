@@ -165,16 +165,16 @@ pub(super) enum Event {
 
 impl Running {
     fn new(shell: Shell, request: &ExecRequest, watch: &Watch) -> Self {
-        let output = || {
-            Output::Before(
-                Vec::new(),
-                Collector::watched(request.head_limit, request.tail_limit, watch.clone()),
-            )
+        // Both streams share a result, and standard error is the shorter one mostly.
+        let shares = if watch.spool.is_some() { 2 } else { 1 };
+        let output = |share: usize| {
+            let (head, tail) = (request.head_limit / share, request.tail_limit / share);
+            Output::Before(Vec::new(), Collector::watched(head, tail, watch.clone()))
         };
         Self {
             shell,
-            stdout: output(),
-            stderr: output(),
+            stdout: output(1),
+            stderr: output(shares),
             started_at: Instant::now(),
             line: None,
             status: None,

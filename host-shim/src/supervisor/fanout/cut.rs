@@ -7,6 +7,13 @@
 
 use serde_json::{Map, Value, json};
 
+/// Members of a tool's data that are texts of any length.
+const OUTPUTS: [&str; 3] = ["stdout", "stderr", "content"];
+/// Members that are what was asked for, as a list.
+const LISTS: [&str; 4] = ["entries", "results", "groups", "servers"];
+/// Members that list what did not work on the way.
+const REMARKS: [&str; 2] = ["unreadable", "errors"];
+
 /// Gives each of these sizes its share of a budget: whoever needs less than an even
 /// share leaves the rest to the others.
 pub(super) fn shares(sizes: &[usize], budget: usize) -> Vec<usize> {
@@ -23,21 +30,23 @@ pub(super) fn shares(sizes: &[usize], budget: usize) -> Vec<usize> {
 }
 
 /// Length of a value as JSON, in bytes.
-pub(super) fn size(value: &Value) -> usize {
+pub(in crate::supervisor) fn size(value: &Value) -> usize {
     value.to_string().len()
 }
 
 /// Cuts a tool's data to about this many bytes of JSON. What is no output, such as
 /// a path, stays whole.
-pub(super) fn cut(data: &mut Value, budget: usize) {
+pub(in crate::supervisor) fn cut(data: &mut Value, budget: usize) {
     if size(data) <= budget {
         return;
     }
     let Value::Object(data) = data else {
         return;
     };
-    let long: Vec<&str> = ["stdout", "stderr", "content", "entries", "results"]
+    let long: Vec<&str> = OUTPUTS
         .into_iter()
+        .chain(LISTS)
+        .chain(REMARKS)
         .filter(|name| data.contains_key(*name))
         .collect();
     let sizes: Vec<usize> = long.iter().map(|name| size(&data[*name])).collect();
@@ -47,6 +56,10 @@ pub(super) fn cut(data: &mut Value, budget: usize) {
         .sum();
     let fixed = whole - sizes.iter().sum::<usize>();
     let shares = shares(&sizes, budget.saturating_sub(fixed));
+    let not_utf8: Vec<&str> = OUTPUTS
+        .into_iter()
+        .filter(|name| data.get(&format!("{name}NotUtf8")) == Some(&json!(true)))
+        .collect();
     for ((name, size), share) in long.into_iter().zip(sizes).zip(shares) {
         if size <= share {
             continue;
@@ -55,6 +68,7 @@ pub(super) fn cut(data: &mut Value, budget: usize) {
             Some(Value::String(_)) if name == "content" => shorten_piece(data, share),
             Some(Value::String(text)) => {
                 let (short, head) = head_and_tail(text, share);
+                let head = printed_bytes(&text[..head], not_utf8.contains(&name));
                 *text = short;
                 // What is kept elsewhere is read on from where the head ends now.
                 let rest = data.get_mut(&format!("{name}Rest"));
@@ -65,12 +79,24 @@ pub(super) fn cut(data: &mut Value, budget: usize) {
             Some(Value::Array(items)) => {
                 keep_first(items, share);
                 let kept = items.len();
-                data.insert("truncated".to_owned(), json!(true));
-                data.insert("shown".to_owned(), json!(kept));
+                let shown = if LISTS.contains(&name) {
+                    data.insert("truncated".to_owned(), json!(true));
+                    "shown".to_owned()
+                } else {
+                    format!("{name}Shown")
+                };
+                data.insert(shown, json!(kept));
             }
             _ => {}
         }
     }
+}
+
+/// How many printed bytes a text stands for, at least: one that is not UTF-8 shows a
+/// single one as U+FFFD. What is read on from there may repeat some; nothing is missed.
+fn printed_bytes(text: &str, not_utf8: bool) -> usize {
+    let replaced = text.matches('\u{fffd}').count();
+    text.len() - if not_utf8 { 2 * replaced } else { 0 }
 }
 
 /// The start and the end of a text, with a note between them, and how long the
@@ -172,6 +198,23 @@ mod tests {
         let start = data["stdout"].as_str().and_then(|text| text.find("\n[..."));
         assert_eq!(data["stdoutRest"]["arguments"]["offset"], json!(start));
         assert_eq!(data["stdoutRest"]["arguments"]["path"], "out-1");
+    }
+
+    #[test]
+    fn what_is_kept_of_bytes_that_are_no_text_goes_on_before_what_is_missing() {
+        let bytes = [b"\xffab".as_slice(); 5_000].concat();
+        let mut data = json!({
+            "stdout": String::from_utf8_lossy(&bytes), "stdoutNotUtf8": true,
+            "stdoutRest": {"arguments": {"path": "out-1", "offset": 20_480}},
+        });
+        cut(&mut data, 2_000);
+        let start = data["stdout"].as_str().and_then(|text| text.find("\n[..."));
+        let shown = start.expect("a start") / 5 * 3;
+        let offset = data["stdoutRest"]["arguments"]["offset"].as_u64();
+        assert!(
+            offset.is_some_and(|offset| offset.abs_diff(shown as u64) < 3),
+            "{offset:?}"
+        );
     }
 
     #[test]

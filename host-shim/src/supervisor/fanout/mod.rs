@@ -25,6 +25,7 @@ use ulid::Ulid;
 
 pub use limit::{FanoutLimit, InvalidFanoutLimit};
 
+pub(super) use cut::{cut, size};
 pub(super) use member::Member;
 pub(super) use select::{Selector, selector};
 
@@ -32,6 +33,7 @@ use super::call::Shared;
 use super::digest::Digester;
 use super::envelope::Envelope;
 use super::failure::failure;
+use super::permit::unless_given_up;
 use super::{Call, Supervisor, ToolCall, replay};
 use crate::approvals::{Answer, Answerer, Question};
 use crate::engine::contract::{Failure, FailureCode};
@@ -110,6 +112,7 @@ impl Supervisor {
             // What is wrong with the rules is what each server's call says.
             rules: call.rules().ok().cloned(),
             meter: Arc::clone(call.meter()),
+            standing: Arc::clone(call.standing()),
         };
         let mut calls = Vec::with_capacity(servers.len());
         let mut keys = Vec::new();
@@ -183,13 +186,17 @@ impl Supervisor {
             let earlier = "it was exactly this, earlier in this session.".to_owned();
             return Answer::Rejected(Answerer::Person, Some(earlier));
         }
-        let mut answer = call.asker().ask(&question).await;
-        if question.presence && matches!(answer, Answer::Granted(_)) {
-            answer = match self.resources().master_key().await {
+        let asking = async {
+            let answer = call.asker().ask(&question).await;
+            if !question.presence || !matches!(answer, Answer::Granted(_)) {
+                return answer;
+            }
+            match self.resources().master_key().await {
                 Ok(key) => call.asker().prove_presence(&key).await,
                 Err(failure) => Answer::Unanswered(failure.message),
-            };
-        }
+            }
+        };
+        let answer = unless_given_up(call.cancel(), asking).await;
         if remembers && let Answer::Rejected(Answerer::Person | Answerer::OutOfBand, _) = answer {
             self.resources()
                 .remember_rejection(session, &question.digest);
