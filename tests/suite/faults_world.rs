@@ -4,9 +4,7 @@
 //! Each fails if the harness counted anything that must be zero. Places and moments
 //! are few here, and do not cover what the long run does.
 
-use std::time::Duration;
-
-use openshell_tests::faults::{Report, callers, disks, network, processes, server_restarts};
+use openshell_tests::faults::{Report, Until, callers, disks, network, processes, server_restarts};
 
 #[track_caller]
 fn held(report: &Report) {
@@ -17,7 +15,7 @@ fn held(report: &Report) {
 
 #[test]
 fn a_bad_network_breaks_no_promise() {
-    held(&network(3, Duration::from_secs(12), 7));
+    held(&network(3, Until::Done(12), 7));
 }
 
 #[test]

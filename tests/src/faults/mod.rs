@@ -26,7 +26,7 @@ pub use cut::{connections_cut, connections_cut_sample};
 pub use disk::disks;
 pub use frozen::frozen_holders;
 pub use kill::{Extent, Plan, kills};
-pub use network::network;
+pub use network::{Until, network};
 pub use proxy::{Direction, Mischief, Proxy};
 pub use report::{Report, Tally};
 pub use restart::server_restarts;

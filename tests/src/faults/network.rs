@@ -22,15 +22,23 @@ const OPERATIONS: [Operation; 6] = [
     Operation::List,
 ];
 
+/// When to stop disturbing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// After this long, counted from the first disturbance.
+    Over(Duration),
+    /// After so many disturbances, however long they take.
+    Done(usize),
+}
+
 /// Disturbs every operation at `bytes` places of either direction, in every way, in
-/// an order that chance decides, and stops when the time is over.
+/// an order that chance decides, and stops when there were enough of them.
 ///
 /// # Panics
 /// When the fixtures cannot work.
 #[must_use]
-pub fn network(bytes: u64, time: Duration, seed: u64) -> Report {
+pub fn network(bytes: u64, until: Until, seed: u64) -> Report {
     let mut report = Report::default();
-    let until = Instant::now() + time;
     let mut rig = Rig::bare();
     let proxy = Proxy::start(rig.server.port());
     let key = rig.cli.key_file().display().to_string();
@@ -57,9 +65,14 @@ pub fn network(bytes: u64, time: Duration, seed: u64) -> Report {
     let mut chance = Chance(seed);
     chance.shuffle(&mut plan);
     let planned = plan.len();
+    let begun = Instant::now();
     let mut done = 0;
     for (operation, direction, at, mischief) in plan {
-        if Instant::now() > until {
+        let enough = match until {
+            Until::Over(time) => begun.elapsed() > time,
+            Until::Done(runs) => done >= runs,
+        };
+        if enough {
             break;
         }
         number += 1;

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openshell_tests::Sshd;
 use openshell_tests::faults::{
-    Extent, Plan, Report, callers, connections_cut, disks, frozen_holders, kills, network,
+    Extent, Plan, Report, Until, callers, connections_cut, disks, frozen_holders, kills, network,
     processes, server_restarts,
 };
 
@@ -70,8 +70,8 @@ fn main() -> ExitCode {
     });
     section("frozen holders of locks", &frozen_holders);
     section("network", &|| match long {
-        true => network(24, minutes(25), seed),
-        false => network(6, minutes(2), seed),
+        true => network(24, Until::Over(minutes(25)), seed),
+        false => network(6, Until::Over(minutes(2)), seed),
     });
     section("full disks", &|| {
         // None, and then as many as let an operation come so far.
