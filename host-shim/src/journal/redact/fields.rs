@@ -101,8 +101,9 @@ pub(super) fn goes_on(rest: &str) -> bool {
 pub(super) fn strong(value: &str) -> bool {
     let digit = value.bytes().any(|byte| byte.is_ascii_digit());
     let letter = value.bytes().any(|byte| byte.is_ascii_alphabetic());
-    let sign = value[..value.len().saturating_sub(1)]
-        .bytes()
+    // In bytes, since the last character may have several.
+    let sign = value.as_bytes()[..value.len().saturating_sub(1)]
+        .iter()
         .any(|byte| byte.is_ascii_punctuation() && !matches!(byte, b'-' | b'.' | b'/' | b'\''));
     value.len() >= 6 && letter && (digit || sign)
 }

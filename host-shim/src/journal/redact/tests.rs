@@ -306,6 +306,18 @@ fn what_looks_like_a_marker_hides_nothing() {
 }
 
 #[test]
+fn characters_of_several_bytes_end_no_call() {
+    let name = Inventor(10).fill("{alnum:24}");
+    for text in [
+        format!("https://{name}é@h/"),
+        format!("password: {name}→ more"),
+    ] {
+        let redacted = redactor().text(&text);
+        assert!(!redacted.contains(&name), "{redacted}");
+    }
+}
+
+#[test]
 fn the_lines_of_a_registered_key_are_replaced_one_by_one() {
     let redactor = redactor();
     let line = Inventor(5).fill("{b64:64}");
@@ -416,6 +428,16 @@ fn the_key_is_made_once_and_guarded() {
     ));
 }
 
+/// What the forms are told by, and characters of several bytes.
+#[rustfmt::skip]
+const PIECES: &[&str] = &[
+    "é", "→", "\u{1f600}", " ", "\n", "\\n", "'", "\"", "\\'", "\\\"", r"'\''", "'\"'\"'", "(", ")",
+    ",", "=", ":", "@", "/", ">", "<", "|", "password", "pw=", "psk ", ": psk ", ": rsa k ",
+    "crypt(", "md5(b", "insert into t(a,password) ", "values", "('a',", "user a on >", "@tcp(",
+    "a:b@c:80/", "://", "[::1]:", "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t", "b3BlbnNzaC1rZXktdjE",
+    "ghp_", "set password ", "mysql -p", "-salt ", "openssl passwd ", "echo ", "s/pw=", "x",
+];
+
 proptest! {
     #[test]
     fn any_text_can_be_redacted_and_stays_so(text in "\\PC{0,80}") {
@@ -423,6 +445,13 @@ proptest! {
         let once = redactor.text(&text);
         let twice = redactor.text(&once);
         prop_assert_eq!(&twice, &once);
+    }
+
+    #[test]
+    fn pieces_of_every_form_break_nothing(
+        pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..24),
+    ) {
+        let _ = redactor().text(&pieces.concat());
     }
 
     #[test]
