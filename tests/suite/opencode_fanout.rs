@@ -4,7 +4,7 @@
 //! Invariant: OpenCode and the servers are real, only the model is scripted. How equal
 //! outcomes are told is `fanout_*`'s business.
 
-use openshell_tests::{Reply, Step};
+use openshell_tests::{Reply, Step, envelope_in};
 use serde_json::{Value, json};
 
 use crate::opencode_rig::allowing_all;
