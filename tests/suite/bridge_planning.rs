@@ -36,7 +36,8 @@ fn refused(envelope: &Value) {
 fn a_client_that_plans_changes_nothing_whoever_allows_it() {
     let rig = Rig::start();
     let rule = "format = 1\n[[rule]]\nid = \"touching\"\nprefix = [\"touch\"]\n\
-                decision = \"allow\"\nreason = \"It is harmless here.\"\n";
+                decision = \"allow\"\nreason = \"It is harmless here.\"\n\
+                match = [\"touch /x\"]\nnot_match = [\"rm /x\"]\n";
     fs::write(rig.cli.config_dir().join("policy.toml"), rule).expect("ours");
     let file = rig.put("file", "old\n", 0o644);
     let secret = rig.put(".env", "TOKEN=x\n", 0o600);

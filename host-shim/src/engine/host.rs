@@ -97,34 +97,34 @@ impl outputs::Host for CallHost {
 impl effects::Host for CallHost {
     async fn run(&mut self, permit: Resource<Permit>) -> HostResult<ExecResult> {
         let (call, permit) = self.take(permit)?;
-        Ok(call.run(permit).await)
+        Ok(Box::pin(call.run(permit)).await)
     }
 
     async fn read(&mut self, permit: Resource<Permit>) -> HostResult<Content> {
         let (call, permit) = self.take(permit)?;
-        Ok(call.read(permit).await)
+        Ok(Box::pin(call.read(permit)).await)
     }
 
     async fn stat(&mut self, permit: Resource<Permit>) -> HostResult<StatResult> {
         let (call, permit) = self.take(permit)?;
-        Ok(call.stat(permit).await)
+        Ok(Box::pin(call.stat(permit)).await)
     }
 
     async fn walk(&mut self, permit: Resource<Permit>) -> HostResult<Listing> {
         let (call, permit) = self.take(permit)?;
-        Ok(call.walk(permit).await)
+        Ok(Box::pin(call.walk(permit)).await)
     }
 
     async fn write(&mut self, permit: Resource<Permit>) -> HostResult<Written> {
         let (call, permit) = self.take(permit)?;
-        Ok(call.write(permit).await)
+        Ok(Box::pin(call.write(permit)).await)
     }
 }
 
 impl effects::HostAction for CallHost {
     async fn open(&mut self, server: String) -> HostResult<Resource<Action>> {
         let call = self.call()?;
-        match call.open(&server).await {
+        match Box::pin(call.open(&server)).await {
             Ok(action) => Ok(Ok(self.table.push(action)?)),
             Err(failure) => Ok(Err(failure)),
         }
@@ -137,7 +137,7 @@ impl effects::HostAction for CallHost {
     ) -> HostResult<Resource<Permit>> {
         let call = self.call()?;
         let action = self.table.get(&action)?.clone();
-        match call.permit(&action, operation).await {
+        match Box::pin(call.permit(&action, operation)).await {
             Ok(permit) => Ok(Ok(self.table.push(permit)?)),
             Err(failure) => Ok(Err(failure)),
         }

@@ -60,6 +60,11 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
+/// Stack of a guest, in bytes, on which the host's functions run as well: twice what
+/// wasmtime gives, as an unoptimised build needs more than that. Only what is used of
+/// it takes memory.
+const STACK: usize = 4 * 1024 * 1024;
+
 struct Inner {
     engine: wasmtime::Engine,
     pre: PluginPre<CallHost>,
@@ -95,7 +100,9 @@ impl Engine {
     /// [`EngineError::Load`] when the code was compiled for another engine.
     #[expect(unsafe_code, reason = "passes the caller's promise on to wasmtime")]
     pub unsafe fn from_precompiled(bytes: &[u8], limits: Limits) -> Result<Self, EngineError> {
-        let engine = wasmtime::Engine::new(&settings::config()).map_err(EngineError::Load)?;
+        let mut config = settings::config();
+        config.async_stack_size(STACK);
+        let engine = wasmtime::Engine::new(&config).map_err(EngineError::Load)?;
         // SAFETY: promised by the caller.
         let component =
             unsafe { Component::deserialize(&engine, bytes) }.map_err(EngineError::Load)?;

@@ -49,6 +49,7 @@ mod replace;
 mod replay;
 mod resources;
 mod restore;
+mod running;
 mod standing;
 mod waiting;
 mod write;

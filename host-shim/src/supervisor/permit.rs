@@ -119,12 +119,12 @@ impl Call {
         self.check_action(action)?;
         self.conduct().note(self.within_plan(&operation))?;
         let minted = match operation {
-            Operation::Exec(spec) => self.permit_exec(action, spec).await,
-            Operation::Argv(spec) => self.permit_argv(action, spec).await,
-            Operation::Read(spec) => self.permit_read(action, spec).await,
-            Operation::Stat(path) => self.permit_stat(action, path).await,
-            Operation::Walk(spec) => self.permit_walk(action, spec).await,
-            Operation::Write(spec) => self.permit_write(action, spec).await,
+            Operation::Exec(spec) => Box::pin(self.permit_exec(action, spec)).await,
+            Operation::Argv(spec) => Box::pin(self.permit_argv(action, spec)).await,
+            Operation::Read(spec) => Box::pin(self.permit_read(action, spec)).await,
+            Operation::Stat(path) => Box::pin(self.permit_stat(action, path)).await,
+            Operation::Walk(spec) => Box::pin(self.permit_walk(action, spec)).await,
+            Operation::Write(spec) => Box::pin(self.permit_write(action, spec)).await,
         };
         self.conduct().note(minted)
     }

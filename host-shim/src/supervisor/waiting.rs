@@ -29,9 +29,11 @@ impl Call {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
+        // On the heap: host functions run on the guest's stack, which is small.
+        let mut work = Box::pin(work);
         tokio::select! {
             biased;
-            done = work => done.map_err(Into::into),
+            done = &mut work => done.map_err(Into::into),
             () = self.cancel().cancelled() => Err(given_up()),
         }
     }
