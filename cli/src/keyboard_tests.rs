@@ -4,7 +4,7 @@
 //! The terminal is one of `script(1)` of util-linux. Without it nothing is proven
 //! here, and that is said.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 
-/// Only a hang takes longer, in seconds.
+/// Only a hang takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal that nobody else uses.
@@ -67,11 +67,15 @@ impl Pty {
         modes.local_modes.contains(LocalModes::ECHO)
     }
 
-    /// Everything it has shown, once it is closed.
+    /// Everything it has shown until now.
     fn shown(mut self) -> String {
-        self.script.kill().expect("it is ours");
+        // What is shown stays in its order, so all of it is before this.
+        writeln!(self.tty, "that is all").expect("it is a terminal");
         let mut text = String::new();
-        self.output.read_to_string(&mut text).expect("UTF-8");
+        while !text.contains("that is all") {
+            let read = self.output.read_line(&mut text).expect("UTF-8");
+            assert!(read > 0, "{text}");
+        }
         text
     }
 }
@@ -91,13 +95,21 @@ struct Keyboard {
 impl Keyboard {
     /// Types, and comes back when the terminal has it.
     fn types(&mut self, text: &str) {
+        let before = self.waiting();
         self.keys.write_all(text.as_bytes()).expect("script reads");
         self.keys.flush().expect("script reads");
         let limit = Instant::now() + PATIENCE;
-        while ioctl_fionread(&self.tty).expect("it is a terminal") == 0 {
+        while self.waiting() < before + text.len() as u64 {
             assert!(Instant::now() < limit, "{text:?} never came");
             thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+impl Keyboard {
+    /// Bytes in whole lines that nobody has read.
+    fn waiting(&self) -> u64 {
+        ioctl_fionread(&self.tty).expect("it is a terminal")
     }
 }
 

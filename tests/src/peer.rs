@@ -29,7 +29,7 @@ use crate::port::Port;
 use crate::sshd::ssh_keygen;
 
 /// How long a server may take until it listens.
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// OpenSSH's SFTP server, which dropbear and TinySSH start as a subsystem.
 const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";

@@ -13,7 +13,9 @@ use openshell_tests::{Asked, OpenCode, OpenCodeOptions, Reply, ScriptedModel, St
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long something may take to come. Several OpenCodes at once take a busy machine a
+/// minute for one step; only a hang takes longer than this.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// OpenCode with the pretending helper, and the record of what that "ran".
 pub(crate) struct Rig {

@@ -114,7 +114,7 @@ pub(crate) fn kill(pids: &[String]) {
 
 /// Waits for something that must come; the limit is only there to end a failed test.
 pub(crate) async fn eventually(what: &str, mut test: impl FnMut() -> bool) {
-    for _ in 0..600 {
+    for _ in 0..2_400 {
         if test() {
             return;
         }

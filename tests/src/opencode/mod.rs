@@ -34,7 +34,7 @@ use layout::{lay_out, prepared};
 pub use screen::Screen;
 
 /// How long a server may take until it answers.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(240);
 
 /// How long a whole `opencode run` may take; only a hang takes longer.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
