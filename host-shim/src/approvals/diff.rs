@@ -12,6 +12,8 @@ use super::escape::escape_text;
 const COMPARE_MAX: usize = 1024 * 1024;
 /// Lines of old and new content together up to which a diff is made.
 const COMPARE_LINES_MAX: usize = 20_000;
+/// Lines before the first hunk; [`unified`] writes them.
+const HEADERS: usize = 2;
 
 /// What would change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +41,10 @@ pub fn describe_change(name: &str, old: Option<(&[u8], u32)>, new: Option<(&[u8]
         _ => None,
     };
     let lines = made.as_ref().map(|diff| {
-        let count = |sign, header| {
-            diff.lines()
-                .filter(|line| line.starts_with(sign) && !line.starts_with(header))
-                .count()
-        };
-        (count('+', "+++"), count('-', "---"))
+        // The headers are told by their place: a line of the content may begin like them.
+        let changed = || diff.lines().skip(HEADERS);
+        let count = |sign: char| changed().filter(|line| line.starts_with(sign)).count();
+        (count('+'), count('-'))
     });
     Change {
         summary: summary(old, new, made.is_some()),
@@ -142,6 +142,14 @@ mod tests {
         assert_eq!(change.diff, None);
         assert!(change.summary.contains("mode 0644 becomes 0755"));
         assert!(change.summary.contains("binary"));
+    }
+
+    #[test]
+    fn lines_that_look_like_headers_are_counted() {
+        let old = b"-- one\nb\n".as_slice();
+        let new = b"++ two\n++ three\nb\n".as_slice();
+        let change = describe_change("t:/f", Some((old, 0o644)), Some((new, 0o644)));
+        assert_eq!(change.lines, Some((2, 1)), "{:?}", change.diff);
     }
 
     #[test]
